@@ -1,0 +1,1 @@
+"""Connectors: one folder per CRM, each speaking `connectors.contract` and nothing of `app`."""
