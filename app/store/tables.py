@@ -1,0 +1,391 @@
+"""The tables, once, for both databases.
+
+Conventions that the SQL elsewhere relies on: ids are text in binary collation; business dates are ISO text, so
+that comparing needs no dialect; flags are 0 or 1; money is 64-bit minor units of the reporting currency.
+Mirror tables have no foreign keys to each other: an opportunity may arrive before its account.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = sa.MetaData(naming_convention=NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC instant: `timestamptz` on PostgreSQL, ISO text on SQLite. Naive values are refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        sqlite = dialect.name == "sqlite"
+        return dialect.type_descriptor(sa.String(32) if sqlite else sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored: give it a time zone")
+        utc = value.astimezone(UTC)
+        return utc.isoformat(timespec="microseconds") if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
+        return moment.astimezone(UTC)
+
+
+Binary = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text compared byte by byte: ids that differ only in case are different ids."""
+Day = sa.String(10).with_variant(sa.String(10, collation="C"), "postgresql")
+Flag = sa.SmallInteger()
+Money = sa.BigInteger()
+Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _flag(name: str) -> sa.Column[int]:
+    return sa.Column(name, Flag, nullable=False, server_default="0")
+
+
+def _is_flag(name: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(f"{name} in (0, 1)", name=name)
+
+
+account = sa.Table(
+    "account",
+    metadata,
+    sa.Column("id", Binary, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("parent_id", Binary),
+    sa.Column("merged_into_id", Binary),
+    sa.Column("domain", Binary),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("owner_id", Binary),
+    sa.Column("industry", sa.Text),
+    _flag("is_deleted"),
+    sa.Column("shown", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
+    _is_flag("is_deleted"),
+    sa.Index(
+        "ix_account_parent_id",
+        "parent_id",
+        **{k: sa.text("parent_id is not null") for k in ("sqlite_where", "postgresql_where")},
+    ),
+    sa.Index(
+        "ix_account_merged_into_id",
+        "merged_into_id",
+        **{k: sa.text("merged_into_id is not null") for k in ("sqlite_where", "postgresql_where")},
+    ),
+    sa.Index(
+        "ix_account_domain",
+        "domain",
+        **{k: sa.text("domain is not null") for k in ("sqlite_where", "postgresql_where")},
+    ),
+    sqlite_with_rowid=False,
+)
+
+opportunity = sa.Table(
+    "opportunity",
+    metadata,
+    sa.Column("id", Binary, primary_key=True),
+    sa.Column("account_id", Binary),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("amount", sa.Text),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("created_on", Day),
+    sa.Column("close_on", Day),
+    _flag("is_won"),
+    _flag("is_closed"),
+    _flag("is_deleted"),
+    sa.Column("type", sa.Text, nullable=False, server_default="unknown"),
+    sa.Column("probability", sa.Integer),
+    sa.Column("home_amount", Money),
+    sa.Column("rate", sa.Text),
+    sa.Column("rate_on", Day),
+    sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
+    _is_flag("is_won"),
+    _is_flag("is_closed"),
+    _is_flag("is_deleted"),
+    sa.CheckConstraint("length(created_on) = 10", name="created_on"),
+    sa.CheckConstraint("length(close_on) = 10", name="close_on"),
+    sa.Index("ix_opportunity_account_id", "account_id"),
+    sqlite_with_rowid=False,
+)
+
+contact_role = sa.Table(
+    "contact_role",
+    metadata,
+    sa.Column("id", Binary, primary_key=True),
+    sa.Column("opportunity_id", Binary, nullable=False, index=True),
+    sa.Column("contact_id", Binary, nullable=False, index=True),
+    _flag("is_deleted"),
+    sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+currency_rate = sa.Table(
+    "currency_rate",
+    metadata,
+    sa.Column("currency", sa.String(3), primary_key=True),
+    sa.Column("start_on", sa.String(10), primary_key=True),
+    sa.Column("rate", sa.Text, nullable=False),
+    sa.Column("decimal_places", sa.SmallInteger),
+    sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+adjustment = sa.Table(
+    "adjustment",
+    metadata,
+    sa.Column("id", Binary, primary_key=True),
+    sa.Column("opportunity_id", Binary, nullable=False, index=True),
+    sa.Column("amount", sa.Text),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("dated_on", Day),
+    _flag("is_deleted"),
+    sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+advocacy_event = sa.Table(
+    "advocacy_event",
+    metadata,
+    sa.Column("event_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("source_system", Binary, nullable=False),
+    sa.Column("source_event_id", Binary, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("occurred_on", Day, nullable=False),
+    sa.Column("occurred_at", UtcDateTime),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Column("recorded_on", Day, nullable=False),
+    sa.Column("account_id", Binary, nullable=False),
+    sa.Column("contact_id", Binary),
+    sa.Column("opportunity_id", Binary),
+    sa.Column("referred_account_id", Binary),
+    sa.Column("referred_contact_id", Binary),
+    sa.Column("referred_domain", Binary),
+    sa.Column("status", sa.Text, nullable=False, server_default="verified"),
+    sa.Column("share_millionths", sa.Integer),
+    sa.Column("weight", sa.Integer),
+    sa.Column("reference_share_millionths", sa.Integer),
+    sa.Column("amount", sa.Text),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("valid_from", Day),
+    sa.Column("valid_to", Day),
+    sa.Column("polarity", sa.Text, nullable=False, server_default="advocate"),
+    sa.Column("title", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("attributes", sa.Text, nullable=False, server_default="{}"),
+    sa.UniqueConstraint("source_system", "source_event_id"),
+    sa.CheckConstraint("length(occurred_on) = 10", name="occurred_on"),
+    sa.CheckConstraint("share_millionths between 0 and 1000000", name="share"),
+    sa.Index("ix_advocacy_event_account_id", "account_id"),
+    sa.Index("ix_advocacy_event_opportunity_id", "opportunity_id"),
+    sa.Index("ix_advocacy_event_referred_account_id", "referred_account_id"),
+    sa.Index("ix_advocacy_event_referred_contact_id", "referred_contact_id"),
+    sa.Index("ix_advocacy_event_referred_domain", "referred_domain"),
+)
+
+credit_line = sa.Table(
+    "credit_line",
+    metadata,
+    sa.Column("line_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("measure", sa.Text, nullable=False),
+    sa.Column("account_id", Binary, nullable=False),
+    sa.Column("opportunity_id", Binary, nullable=False),
+    sa.Column("buyer_id", Binary, nullable=False),
+    sa.Column("event_id", Binary),
+    sa.Column("tier", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("share_numerator", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("share_denominator", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("amount", Money, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False, server_default=""),
+    sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("valid_from_run", sa.BigInteger, nullable=False),
+    sa.Column("valid_to_run", sa.BigInteger),
+    sa.Index("ix_credit_line_account_id", "account_id"),
+    sa.Index("ix_credit_line_opportunity_id", "opportunity_id"),
+)
+
+account_value = sa.Table(
+    "account_value",
+    metadata,
+    sa.Column("account_id", Binary, primary_key=True),
+    *[
+        sa.Column(name, Money, nullable=False, server_default="0")
+        for name in (
+            "direct",
+            "referred",
+            "total",
+            "given",
+            "conserved",
+            "network",
+            "influence",
+            "touched",
+            "pipeline",
+            "group_direct",
+            "group_referred",
+        )
+    ],
+    sa.Column("rank", sa.Integer),
+    sa.Column("issues", sa.Text, nullable=False, server_default=""),
+    sa.Column("next_change_on", Day),
+    sa.Column("policy_version", sa.Text, nullable=False, server_default=""),
+    sa.Column("run_id", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("ix_account_value_total", "total"),
+    sa.Index("ix_account_value_next_change_on", "next_change_on"),
+    sqlite_with_rowid=False,
+)
+
+opportunity_issue = sa.Table(
+    "opportunity_issue",
+    metadata,
+    sa.Column("issue_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("account_id", Binary),
+    sa.Column("opportunity_id", Binary),
+    sa.Column("event_id", Binary),
+    sa.Index("ix_opportunity_issue_account_id", "account_id"),
+    sa.Index("ix_opportunity_issue_opportunity_id", "opportunity_id"),
+)
+
+dirty = sa.Table(
+    "dirty",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", Binary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+state = sa.Table(
+    "state",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+watermark = sa.Table(
+    "watermark",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("fields_digest", sa.Text, nullable=False),
+    sa.Column("watermark", UtcDateTime),
+    sa.Column("resume", sa.Text),
+    sa.Column("full_in_run", sa.BigInteger),
+    sa.Column("full_done_on", Day),
+)
+
+row_problem = sa.Table(
+    "row_problem",
+    metadata,
+    sa.Column("entity", sa.Text, primary_key=True),
+    sa.Column("record_id", Binary, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("attribute", sa.Text, primary_key=True),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("run_id", sa.BigInteger, nullable=False),
+)
+
+sync_run = sa.Table(
+    "sync_run",
+    metadata,
+    sa.Column("run_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("slot", sa.Text, unique=True),
+    sa.Column("trigger", sa.Text, nullable=False),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("phase", sa.Text, nullable=False, server_default=""),
+    sa.Column("as_of", Day, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("mapping_digest", sa.Text, nullable=False),
+    sa.Column("plan_digest", sa.Text),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("heartbeat_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("report", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("error", sa.Text),
+    sa.CheckConstraint("status in ('running', 'ok', 'partial', 'held', 'failed', 'approved')", name="status"),
+)
+
+write_intent = sa.Table(
+    "write_intent",
+    metadata,
+    sa.Column("run_id", sa.BigInteger, primary_key=True),
+    sa.Column("account_id", Binary, primary_key=True),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("movement", Money, nullable=False, server_default="0"),
+    sa.Column("outcome", sa.Text),
+    sa.Column("code", sa.Text),
+    sa.Column("message", sa.Text),
+    sa.Index("ix_write_intent_account_id", "account_id"),
+    sa.Index(
+        "ix_write_intent_unsettled",
+        "run_id",
+        sqlite_where=sa.text("outcome is null"),
+        postgresql_where=sa.text("outcome is null"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("holder", sa.Text),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+)
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    sa.Column("delivery_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("sender_id", Binary, nullable=False),
+    sa.Column("body_sha256", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="stored"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("error", sa.Text),
+    sa.UniqueConstraint("source", "sender_id"),
+    sa.CheckConstraint("status in ('stored', 'done', 'dead')", name="status"),
+    sa.Index("ix_delivery_status_next_attempt_at", "status", "next_attempt_at"),
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+audit_entry = sa.Table(
+    "audit_entry",
+    metadata,
+    sa.Column("entry_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, server_default="{}"),
+)
