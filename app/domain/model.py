@@ -211,7 +211,8 @@ class Rate:
     currency: str
     rate: Fraction
     start_on: date | None = None
-    decimal_places: int = 2
+    decimal_places: int | None = None
+    """As the CRM is set up; None where it does not say, and ISO 4217 decides."""
 
 
 @dataclass(frozen=True, slots=True)
