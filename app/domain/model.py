@@ -60,7 +60,7 @@ class ChainMode(StrEnum):
 
 
 class Measure(StrEnum):
-    """What a credit line counts towards. Only `direct` and `referred` (and `influence`, if the policy says so) make the total."""
+    """What a credit line counts towards. `direct` and `referred` make the total; `influence` if the policy says so."""
 
     DIRECT = "direct"
     REFERRED = "referred"
@@ -102,7 +102,7 @@ class Influence:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How credit is given. Data, not code: it comes from the mapping's `policy` block and is versioned by its content."""
+    """How credit is given. Data, not code: the mapping's `policy` block, versioned by its content."""
 
     split: Split = Split.EQUAL
     half_life_days: int = 30
@@ -217,7 +217,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class CreditLine:
-    """One opportunity's money credited to one account because of one claim. Every published number is a sum of these."""
+    """One opportunity's money credited to one account because of one claim. Every published number is a sum of them."""
 
     measure: Measure
     account_id: str
@@ -259,7 +259,7 @@ class AccountValue:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything a valuation depends on, as plain values: the input of the reference model and of the property tests."""
+    """Everything a valuation depends on, as plain values: input of the reference model and of the property tests."""
 
     accounts: tuple[Account, ...] = ()
     opportunities: tuple[Opportunity, ...] = ()

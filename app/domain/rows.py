@@ -66,7 +66,7 @@ COLUMNS: dict[Entity, tuple[str, ...]] = {
 
 
 class RowIssue(StrEnum):
-    """What can be wrong with one record. The record is kept wherever it can be keyed; only the bad value is left out."""
+    """What can be wrong with one record. The record is kept wherever it can be keyed, without the bad value."""
 
     BAD_ID = "bad_id"
     """The record cannot be keyed: it is listed and not stored."""
