@@ -1,1 +1,4 @@
-"""Our database. The only room that imports SQLAlchemy; SQLite and PostgreSQL from one set of tables and one text of SQL."""
+"""Our database: SQLite and PostgreSQL from one set of tables and one text of SQL.
+
+The only room that imports SQLAlchemy.
+"""

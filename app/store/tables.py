@@ -56,6 +56,12 @@ Money = sa.BigInteger()
 Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+def _present(table: str, column: str) -> sa.Index:
+    """Most rows hold no value in these columns: the index covers only those that do."""
+    where = sa.text(f"{column} is not null")
+    return sa.Index(f"ix_{table}_{column}", column, sqlite_where=where, postgresql_where=where)
+
+
 def _flag(name: str) -> sa.Column[int]:
     return sa.Column(name, Flag, nullable=False, server_default="0")
 
@@ -79,21 +85,9 @@ account = sa.Table(
     sa.Column("shown", sa.Text, nullable=False, server_default="{}"),
     sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
     _is_flag("is_deleted"),
-    sa.Index(
-        "ix_account_parent_id",
-        "parent_id",
-        **{k: sa.text("parent_id is not null") for k in ("sqlite_where", "postgresql_where")},
-    ),
-    sa.Index(
-        "ix_account_merged_into_id",
-        "merged_into_id",
-        **{k: sa.text("merged_into_id is not null") for k in ("sqlite_where", "postgresql_where")},
-    ),
-    sa.Index(
-        "ix_account_domain",
-        "domain",
-        **{k: sa.text("domain is not null") for k in ("sqlite_where", "postgresql_where")},
-    ),
+    _present("account", "parent_id"),
+    _present("account", "merged_into_id"),
+    _present("account", "domain"),
     sqlite_with_rowid=False,
 )
 
