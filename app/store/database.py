@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+
 from app.errors import ConfigError
 
 SQLITE_CACHE_KIB = 32_000
@@ -99,9 +99,7 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": 15})
     except ModuleNotFoundError:
-        raise ConfigError(
-            "PostgreSQL needs the psycopg driver", hint="pip install 'advocacy-sync[postgres]'"
-        ) from None
+        raise ConfigError("PostgreSQL needs the psycopg driver", hint="pip install 'advocacy-sync[postgres]'") from None
 
 
 def _alembic_config() -> Config:

@@ -1,0 +1,269 @@
+"""The CRM's records as rows, and what their changes make dirty.
+
+A page, its watermark and its dirty marks commit together: a crash costs one page, never a gap. The first load takes a
+shorter way, because everything is dirty then and will be valued as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.domain.rows import COLUMNS, Batch, Entity, Row, RowProblem
+from app.store.bulk import create_stage, differs, drop_stage, insert_rows, is_sqlite, upsert_clause, upsert_rows
+from app.store.tables import metadata, row_problem, state, watermark
+
+KEYS: Mapping[Entity, tuple[str, ...]] = {
+    Entity.ACCOUNT: ("id",),
+    Entity.OPPORTUNITY: ("id",),
+    Entity.CONTACT_ROLE: ("id",),
+    Entity.CURRENCY_RATE: ("currency", "start_on"),
+    Entity.ADJUSTMENT: ("id",),
+}
+STRUCTURE = ("parent_id", "merged_into_id", "domain", "is_deleted")
+"""The columns of an account that other accounts' values depend on."""
+VALUED = (
+    "account_id", "amount", "currency", "created_on", "close_on", "is_won", "is_closed", "is_deleted", "type",
+    "probability", "home_amount",
+)  # fmt: skip
+"""The columns of an opportunity that a value depends on."""
+
+REVALUE_ALL = "revalue_all"
+"""State flag: the next valuation covers everything, single dirty marks do not matter."""
+REPLAN_ALL = "replan_all"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the pull of one source got."""
+
+    source: str
+    fields_digest: str = ""
+    watermark: datetime | None = None
+    resume: str | None = None
+    full_in_run: int | None = None
+    """The run that is reading (or has last read) everything; rows it did not see are gone."""
+    full_done_on: str | None = None
+
+
+def load_position(connection: sa.Connection, source: str) -> Position:
+    row = connection.execute(sa.select(watermark).where(watermark.c.source == source)).mappings().first()
+    return Position(**row) if row else Position(source)
+
+
+def save_position(connection: sa.Connection, position: Position) -> None:
+    values = {c.name: getattr(position, c.name) for c in watermark.columns}
+    done = connection.execute(sa.update(watermark).where(watermark.c.source == position.source).values(values))
+    if done.rowcount == 0:
+        connection.execute(sa.insert(watermark).values(values))
+
+
+def load_flag(connection: sa.Connection, key: str) -> str | None:
+    return connection.execute(sa.select(state.c.value).where(state.c.key == key)).scalar()
+
+
+def save_flag(connection: sa.Connection, key: str, value: str | None) -> None:
+    """Set a state flag; None removes it."""
+    connection.execute(sa.delete(state).where(state.c.key == key))
+    if value is not None:
+        connection.execute(sa.insert(state).values(key=key, value=value))
+
+
+def is_empty(connection: sa.Connection, entity: Entity) -> bool:
+    return connection.exec_driver_sql(f"select 1 from {entity} limit 1").first() is None
+
+
+def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_load: bool) -> None:
+    """Save one translated page. `first_load`: everything will be revalued, so nothing is marked."""
+    entity = batch.entity
+    columns = (*COLUMNS[entity], "pulled_in")
+    rows = [(*row, run_id) for row in batch.rows]
+    if first_load:
+        upsert_rows(connection, entity, KEYS[entity], columns, rows)
+    else:
+        _merge(connection, entity, columns, rows)
+    if batch.contacts is not None:
+        _save_contacts(connection, batch.contacts, run_id=run_id, first_load=first_load)
+    save_problems(connection, batch.problems, run_id)
+
+
+def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    stage = f"page_{entity}"
+    create_stage(connection, stage, entity)
+    insert_rows(connection, stage, columns, _last_of_each(rows, columns, KEYS[entity]))
+    for statement in _dirty_statements(connection, entity, stage):
+        connection.exec_driver_sql(statement)
+    names = ", ".join(columns)
+    connection.exec_driver_sql(
+        f"insert into {entity} ({names}) select {names} from {stage} where 1 = 1 "
+        + upsert_clause(KEYS[entity], columns)
+    )
+    drop_stage(connection, stage)
+
+
+def _last_of_each(rows: Sequence[Row], columns: Sequence[str], key: Sequence[str]) -> list[Row]:
+    places = [columns.index(k) for k in key]
+    return list({tuple(row[p] for p in places): row for row in rows}.values())
+
+
+def _mark(kind: str, column: str, source: str) -> str:
+    """A statement that marks every id in `column` of `source` as dirty."""
+    return (
+        f"insert into dirty (kind, id) select distinct '{kind}', {column} from {source} "
+        f"and {column} is not null on conflict (kind, id) do nothing"
+    )
+
+
+def _dirty_statements(connection: sa.Connection, entity: Entity, stage: str) -> Iterator[str]:
+    """What a page changes, found by comparing it with what is stored, before it is stored."""
+    on = " and ".join(f"old.{k} = new.{k}" for k in KEYS[entity])
+    joined = f"{stage} new left join {entity} old on {on}"
+    absent = f"old.{KEYS[entity][0]} is null"
+
+    def changed(columns: Sequence[str]) -> str:
+        return f"{joined} where ({absent} or {differs(connection, 'new', 'old', columns)})"
+
+    match entity:
+        case Entity.OPPORTUNITY:
+            yield _mark("opportunity", "new.id", changed(VALUED))
+            yield _mark("value", "new.account_id", changed(VALUED))
+            yield _mark("value", "old.account_id", changed(VALUED))
+        case Entity.ACCOUNT:
+            yield _mark("plan", "new.id", changed(("shown", "is_deleted", "name")))
+            for column in ("new.id", "new.parent_id", "old.parent_id", "new.merged_into_id", "old.merged_into_id"):
+                yield _mark("account", column, changed(STRUCTURE))
+            for column in ("new.domain", "old.domain"):
+                yield _mark("domain", column, changed(("domain", "merged_into_id", "is_deleted")))
+        case Entity.CONTACT_ROLE:
+            for column in ("new.opportunity_id", "old.opportunity_id"):
+                yield _mark("opportunity", column, changed(("opportunity_id", "contact_id", "is_deleted")))
+        case Entity.ADJUSTMENT:
+            for column in ("new.opportunity_id", "old.opportunity_id"):
+                yield _mark(
+                    "opportunity", column, changed(("opportunity_id", "amount", "currency", "dated_on", "is_deleted"))
+                )
+        case Entity.CURRENCY_RATE:
+            yield _mark("rate", "new.currency", changed(("rate", "decimal_places")))
+
+
+def _save_contacts(
+    connection: sa.Connection, contacts: Sequence[tuple[str, tuple[str, ...]]], *, run_id: int, first_load: bool
+) -> None:
+    """Contacts named on the opportunity itself: the full set each time, so what is no longer named is deleted."""
+    rows: list[Row] = [
+        (f"{opportunity}|{contact}", opportunity, contact, 0)
+        for opportunity, named in contacts
+        for contact in dict.fromkeys(named)
+    ]
+    if not first_load:
+        rows += _dropped_contacts(connection, contacts, rows)
+    save_batch(connection, Batch(Entity.CONTACT_ROLE, rows), run_id=run_id, first_load=first_load)
+
+
+def _dropped_contacts(
+    connection: sa.Connection, contacts: Sequence[tuple[str, tuple[str, ...]]], named: Sequence[Row]
+) -> list[Row]:
+    present = {row[0] for row in named}
+    dropped: list[Row] = []
+    ids = [opportunity for opportunity, _ in contacts]
+    for start in range(0, len(ids), 500):
+        query = sa.text(
+            "select id, opportunity_id, contact_id from contact_role where is_deleted = 0 and opportunity_id in :ids"
+        ).bindparams(sa.bindparam("ids", expanding=True))
+        found = connection.execute(query, {"ids": ids[start : start + 500]})
+        dropped += [(r.id, r.opportunity_id, r.contact_id, 1) for r in found if r.id not in present]
+    return dropped
+
+
+def save_problems(connection: sa.Connection, problems: Sequence[RowProblem], run_id: int) -> None:
+    key = ("entity", "record_id", "code", "attribute")
+    rows: list[Row] = [(p.entity, p.record_id, p.code, p.attribute, p.message, run_id) for p in problems]
+    upsert_rows(connection, row_problem.name, key, (*key, "message", "run_id"), rows)
+
+
+def suspend_indexes(connection: sa.Connection, entity: Entity) -> None:
+    """Drop the secondary indexes of an empty table before its first load: building them afterwards is twice as fast."""
+    for index in metadata.tables[entity].indexes:
+        index.drop(connection, checkfirst=True)
+
+
+def ensure_indexes(connection: sa.Connection) -> None:
+    """Build whatever index a first load left out. Cheap when all are there; a killed run heals here."""
+    present = {name for entity in Entity for name in (i["name"] for i in sa.inspect(connection).get_indexes(entity))}
+    for entity in Entity:
+        for index in sorted(metadata.tables[entity].indexes, key=lambda i: str(i.name)):
+            if index.name not in present:
+                index.create(connection)
+
+
+def count_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> tuple[int, int]:
+    """(live rows that a full pull in this run did not see, all live rows)."""
+    row = connection.execute(
+        sa.text(
+            f"select coalesce(sum(case when pulled_in < :run then 1 else 0 end), 0), count(*) "
+            f"from {entity} where is_deleted = 0"
+        ),
+        {"run": run_id},
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def delete_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> None:
+    """Mark as deleted what a completed full pull did not see, and everything that depends on it as dirty."""
+    gone = f"{entity} where pulled_in < {int(run_id)} and is_deleted = 0"
+    match entity:
+        case Entity.ACCOUNT:
+            for kind, column in (("account", "id"), ("account", "parent_id"), ("domain", "domain"), ("plan", "id")):
+                connection.exec_driver_sql(_mark(kind, column, gone))
+        case Entity.OPPORTUNITY:
+            connection.exec_driver_sql(_mark("opportunity", "id", gone))
+            connection.exec_driver_sql(_mark("value", "account_id", gone))
+        case Entity.CONTACT_ROLE | Entity.ADJUSTMENT:
+            connection.exec_driver_sql(_mark("opportunity", "opportunity_id", gone))
+        case Entity.CURRENCY_RATE:
+            return
+    connection.exec_driver_sql(f"update {entity} set is_deleted = 1 where pulled_in < {int(run_id)} and is_deleted = 0")
+
+
+def stream_amounts(
+    connection: sa.Connection, currencies: Sequence[str] | None
+) -> Iterator[Sequence[sa.Row[tuple[str, str, str, str]]]]:
+    """Pages of (id, amount, currency, close_on) to convert again; None means every currency."""
+    where = "" if currencies is None else " and currency in :currencies"
+    query = sa.text(f"select id, amount, currency, close_on from opportunity where amount is not null{where}")
+    if currencies is not None:
+        query = query.bindparams(sa.bindparam("currencies", expanding=True))
+    result = connection.execution_options(stream_results=True).execute(
+        query, {} if currencies is None else {"currencies": list(currencies)}
+    )
+    yield from result.partitions(10_000)
+
+
+def save_amounts(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Store converted amounts, rows of (id, home_amount, rate, rate_on), and mark what changed."""
+    create_stage(connection, "converted", "opportunity")
+    insert_rows(connection, "converted", ("id", "home_amount", "rate", "rate_on"), rows)
+    changed = "converted new join opportunity old on old.id = new.id where " + differs(
+        connection, "new", "old", ("home_amount", "rate", "rate_on")
+    )
+    connection.exec_driver_sql(_mark("opportunity", "new.id", changed))
+    connection.exec_driver_sql(_mark("value", "old.account_id", changed))
+    connection.exec_driver_sql(
+        "update opportunity set home_amount = c.home_amount, rate = c.rate, rate_on = c.rate_on "
+        "from converted c where c.id = opportunity.id and "
+        + differs(connection, "c", "opportunity", ("home_amount", "rate", "rate_on"))
+    )
+    drop_stage(connection, "converted")
+
+
+def count_live(connection: sa.Connection, entity: Entity) -> int:
+    return int(connection.exec_driver_sql(f"select count(*) from {entity} where is_deleted = 0").scalar_one())
+
+
+def vacuum_wal(connection: sa.Connection) -> None:
+    """Fold SQLite's log back into the file after a first load; PostgreSQL looks after itself."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
