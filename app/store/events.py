@@ -1,0 +1,232 @@
+"""Advocacy events: append-only, and each known for ever by (source_system, source_event_id)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from app.domain.events import AdvocacyEvent, Polarity
+from app.domain.model import Policy, ReferralStatus
+from app.domain.rows import Row
+from app.store.bulk import insert_rows
+from app.store.database import Database
+from app.store.tables import advocacy_event
+
+CHUNK = 5_000
+MILLION = 1_000_000
+_INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in ("event_id", "recorded_at", "recorded_on"))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    event_id: int
+    event: AdvocacyEvent
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """An event came again under a known identity with other content. The first one stands."""
+
+    source_system: str
+    source_event_id: str
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    added: int
+    duplicate: int
+    conflicts: tuple[Conflict, ...]
+    accounts: tuple[str, ...] = ()
+    """The accounts that did something, or were referred, in the added events; sorted."""
+
+
+def save_events(database: Database, events: Iterable[AdvocacyEvent], *, now: datetime, policy: Policy) -> SaveReport:
+    """Store the events that are new, all or none, and mark what they change for the next valuation."""
+    with database.begin() as connection:
+        return save_events_on(connection, events, now=now, policy=policy)
+
+
+def save_events_on(
+    connection: sa.Connection, events: Iterable[AdvocacyEvent], *, now: datetime, policy: Policy
+) -> SaveReport:
+    """`save_events` inside a transaction of the caller, so that a delivery and its events settle together."""
+    recorded_on = now.astimezone(ZoneInfo(policy.time_zone)).date().isoformat()
+    added, duplicate = 0, 0
+    conflicts: list[Conflict] = []
+    accounts: set[str] = set()
+    for chunk in _chunks(events):
+        new, repeated, differing = _sort_out(connection, chunk)
+        duplicate += repeated
+        conflicts += differing
+        added += len(new)
+        accounts |= {a for row in new.values() for a in (row["account_id"], row["referred_account_id"]) if a}
+        _insert(connection, list(new.values()), now, recorded_on)
+    return SaveReport(added, duplicate, tuple(conflicts), tuple(sorted(accounts)))
+
+
+def _chunks(events: Iterable[AdvocacyEvent]) -> Iterator[list[AdvocacyEvent]]:
+    iterator = iter(events)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+Identity = tuple[str, str]
+
+
+def _sort_out(
+    connection: sa.Connection, chunk: Sequence[AdvocacyEvent]
+) -> tuple[dict[Identity, dict[str, Any]], int, list[Conflict]]:
+    known = _load_known(connection, chunk)
+    new: dict[Identity, dict[str, Any]] = {}
+    repeated = 0
+    conflicts = []
+    for event in chunk:
+        identity = (event.source_system, event.source_event_id)
+        row = _to_row(event)
+        stored = known.get(identity) or new.get(identity)
+        if stored is None:
+            new[identity] = row
+            continue
+        repeated += 1
+        differing = tuple(sorted(name for name in _INPUT if stored[name] != row[name]))
+        if differing:
+            conflicts.append(Conflict(*identity, differing))
+    return new, repeated, conflicts
+
+
+def _load_known(connection: sa.Connection, chunk: Sequence[AdvocacyEvent]) -> dict[Identity, sa.RowMapping]:
+    known: dict[Identity, sa.RowMapping] = {}
+    by_system: dict[str, list[str]] = {}
+    for event in chunk:
+        by_system.setdefault(event.source_system, []).append(event.source_event_id)
+    for system, ids in sorted(by_system.items()):
+        for start in range(0, len(ids), 500):
+            query = sa.select(advocacy_event).where(
+                advocacy_event.c.source_system == system,
+                advocacy_event.c.source_event_id.in_(ids[start : start + 500]),
+            )
+            for row in connection.execute(query).mappings():
+                known[(row["source_system"], row["source_event_id"])] = row
+    return known
+
+
+def _insert(connection: sa.Connection, rows: Sequence[dict[str, Any]], now: datetime, recorded_on: str) -> None:
+    if not rows:
+        return
+    connection.execute(
+        sa.insert(advocacy_event), [{**row, "recorded_at": now, "recorded_on": recorded_on} for row in rows]
+    )
+    # The ids were just assigned; reading them back by identity is the same on both databases.
+    marks: list[Row] = []
+    by_system: dict[str, list[str]] = {}
+    for row in rows:
+        by_system.setdefault(row["source_system"], []).append(row["source_event_id"])
+    for system, ids in sorted(by_system.items()):
+        for start in range(0, len(ids), 500):
+            query = sa.select(advocacy_event.c.event_id).where(
+                advocacy_event.c.source_system == system,
+                advocacy_event.c.source_event_id.in_(ids[start : start + 500]),
+            )
+            marks += [("event", str(event_id)) for event_id in connection.execute(query).scalars()]
+    insert_rows(connection, "dirty", ("kind", "id"), marks)
+
+
+def list_events(
+    database: Database, *, account: str | None = None, event_type: str | None = None, limit: int = 100
+) -> list[StoredEvent]:
+    """The newest events first, of one account (as doer or as referred one) or type where given."""
+    query = sa.select(advocacy_event).order_by(advocacy_event.c.occurred_on.desc(), advocacy_event.c.event_id.desc())
+    if account is not None:
+        query = query.where(
+            sa.or_(advocacy_event.c.account_id == account, advocacy_event.c.referred_account_id == account)
+        )
+    if event_type is not None:
+        query = query.where(advocacy_event.c.type == event_type)
+    with database.read() as connection:
+        return [_from_row(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def stream_events(database: Database) -> Iterator[StoredEvent]:
+    """Every event in the order it was recorded, without holding them all."""
+    query = sa.select(advocacy_event).order_by(advocacy_event.c.event_id)
+    with database.read() as connection:
+        result = connection.execution_options(stream_results=True).execute(query).mappings()
+        for page in result.partitions(2_000):
+            yield from (_from_row(row) for row in page)
+
+
+def _millionths(value: Decimal | None, whole: int) -> int | None:
+    return None if value is None else int((value * MILLION / whole).to_integral_value())
+
+
+def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
+    return {
+        "source_system": event.source_system,
+        "source_event_id": event.source_event_id,
+        "type": event.type,
+        "occurred_on": event.occurred_on.isoformat(),
+        "occurred_at": event.occurred_at,
+        "account_id": event.account,
+        "contact_id": event.contact,
+        "opportunity_id": event.opportunity,
+        "referred_account_id": event.referred_account,
+        "referred_contact_id": event.referred_contact,
+        "referred_domain": event.referred_domain,
+        "status": event.status.value,
+        "share_millionths": _millionths(event.share_percent, 100),
+        "weight": event.weight,
+        "reference_share_millionths": _millionths(event.reference_share, 1),
+        "amount": None if event.amount is None else format(event.amount.normalize(), "f"),
+        "currency": event.currency,
+        "valid_from": event.valid_from and event.valid_from.isoformat(),
+        "valid_to": event.valid_to and event.valid_to.isoformat(),
+        "polarity": event.polarity.value,
+        "title": event.title,
+        "url": event.url,
+        "attributes": json.dumps(event.attributes, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+    }
+
+
+def _from_row(row: sa.RowMapping) -> StoredEvent:
+    def day(name: str) -> date | None:
+        return None if row[name] is None else date.fromisoformat(row[name])
+
+    def share(name: str, whole: int) -> Decimal | None:
+        return None if row[name] is None else Decimal(row[name]) * whole / MILLION
+
+    event = AdvocacyEvent(
+        source_system=row["source_system"],
+        source_event_id=row["source_event_id"],
+        type=row["type"],
+        occurred_on=date.fromisoformat(row["occurred_on"]),
+        account=row["account_id"],
+        occurred_at=row["occurred_at"],
+        contact=row["contact_id"],
+        opportunity=row["opportunity_id"],
+        referred_account=row["referred_account_id"],
+        referred_contact=row["referred_contact_id"],
+        referred_domain=row["referred_domain"],
+        status=ReferralStatus(row["status"]),
+        share_percent=share("share_millionths", 100),
+        weight=row["weight"],
+        reference_share=share("reference_share_millionths", 1),
+        amount=None if row["amount"] is None else Decimal(row["amount"]),
+        currency=row["currency"],
+        valid_from=day("valid_from"),
+        valid_to=day("valid_to"),
+        polarity=Polarity(row["polarity"]),
+        title=row["title"],
+        url=row["url"],
+        attributes=json.loads(row["attributes"]),
+    )
+    return StoredEvent(row["event_id"], event, row["recorded_at"])
