@@ -43,7 +43,7 @@ class Correction(NamedTuple):
 
 
 class NetStep(NamedTuple):
-    """What one correction adds (`correction_id` None: the opportunity itself); `amount` None where its rate is missing."""
+    """What one correction adds (`correction_id` None: the opportunity itself); `amount` None: a rate is missing."""
 
     correction_id: str | None
     amount: int | None
