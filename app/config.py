@@ -38,6 +38,7 @@ SECRETS = (
     "salesforce_client_secret",
     "salesforce_access_token",
     "salesforce_private_key",
+    "salesforce_refresh_token",
 )
 """Settings that may also be given as `<name>_file`."""
 
@@ -84,8 +85,14 @@ class Settings(BaseSettings):
     salesforce_private_key: SecretStr | None = None
     """PEM of the key whose certificate the Salesforce app trusts (JWT bearer flow)."""
     salesforce_private_key_file: Path | None = None
-    salesforce_api_version: str = Field("66.0", pattern=r"^\d{2}\.0$")
-    salesforce_poll_seconds: float = Field(2.0, ge=0, le=300, allow_inf_nan=False)
+    salesforce_refresh_token: SecretStr | None = None
+    salesforce_refresh_token_file: Path | None = None
+    salesforce_audience: str = ""
+    """Of the signed login; empty: derived from the login address."""
+    salesforce_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts beside Salesforce's own that a token may be sent to: exact names or `.suffix`, comma-separated."""
+    salesforce_api_version: str = Field("62.0", pattern=r"^\d{2,3}\.0$")
+    salesforce_poll_seconds: float = Field(0.5, ge=0, le=300, allow_inf_nan=False)
     """First wait for a bulk job; it doubles up to the connector's cap."""
     salesforce_access_token: SecretStr | None = None
     """A fixed token instead of a login: for the sandbox and for trying out."""
@@ -128,9 +135,9 @@ class Settings(BaseSettings):
         toml = _FlatTomlSource(settings_cls, toml_file=find_settings_file(chosen))
         return (init_settings, env_settings, dotenv_settings, toml, _OriginSource(settings_cls))
 
-    @field_validator("webhook_secrets", mode="before")
+    @field_validator("webhook_secrets", "salesforce_allowed_hosts", mode="before")
     @classmethod
-    def _split_secrets(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
     @model_validator(mode="before")
@@ -251,9 +258,14 @@ def _is_set_up() -> bool:
 
 
 def default_mapping_path(crm: str) -> Path:
-    """`mappings/<crm>.yaml` of the working folder, else the one shipped with the package."""
-    local = Path("mappings") / f"{crm}.yaml"
-    return local if local.is_file() else Path(__file__).resolve().parent.parent / local
+    """`mappings/<crm>.yaml` of the working folder, else the one shipped with the package.
+
+    Shipped files lie beside the package in a checkout, and in `app/mapping/shipped` of an installed wheel.
+    """
+    package = Path(__file__).resolve().parent
+    folders = (Path("mappings"), package / "mapping" / "shipped", package.parent / "mappings")
+    candidates = [folder / f"{crm}.yaml" for folder in folders]
+    return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def _file_wins(origins: Mapping[str, str], name: str, data: Mapping[str, Any]) -> bool:
@@ -339,7 +351,7 @@ def _show(name: str, value: object) -> str:
     if name == "database_url":
         return mask_url(str(value))
     if isinstance(value, tuple):
-        return ", ".join("***" for _ in value)
+        return ", ".join("***" if isinstance(item, SecretStr) else str(item) for item in value)
     return "***" if isinstance(value, SecretStr) else str(value)
 
 

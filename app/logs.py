@@ -15,7 +15,9 @@ from typing import Any, Literal, TextIO
 import structlog
 
 MASK = "***"
-_SECRET_NAMES = re.compile(r"secret|token|password|passwd|authorization|api_?key|private_key|cookie|signature", re.I)
+_SECRET_NAMES = re.compile(
+    r"secret|token|password|passwd|authorization|api_?key|private_key|cookie|signature", re.IGNORECASE
+)
 _SECRET_TEXTS = re.compile(
     r"whsec_[A-Za-z0-9+/=_-]+"
     r"|advk_[A-Za-z0-9_-]+"

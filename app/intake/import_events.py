@@ -11,7 +11,7 @@ from app.domain.events import AdvocacyEvent
 from app.domain.model import Policy
 from app.intake.event_files import FileRow, RejectedRow
 from app.store.database import Database
-from app.store.events import save_events
+from app.store.events import Conflict, save_events
 
 SLICE = 5_000
 """Events saved in one transaction. Saving is idempotent, so a killed import is simply run again."""
@@ -23,7 +23,7 @@ class ImportReport:
 
     added: int
     duplicate: int
-    conflicts: tuple[tuple[str, str, str], ...]
+    conflicts: tuple[Conflict, ...]
     rejected: tuple[RejectedRow, ...]
 
     @property
@@ -34,7 +34,7 @@ class ImportReport:
 def import_events(database: Database, rows: Iterable[FileRow], *, now: datetime, policy: Policy) -> ImportReport:
     """Save the events among `rows`, and report the rows that are none."""
     added = duplicate = 0
-    conflicts: list[tuple[str, str, str]] = []
+    conflicts: list[Conflict] = []
     rejected: list[RejectedRow] = []
     remaining = iter(rows)
     while chunk := list(islice(remaining, SLICE)):
