@@ -1,0 +1,141 @@
+"""`accounts`, `explain`, `portfolio`: what customers are worth, and why."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.cli.invocation import AsJson, PolicyOption, open_services
+from app.cli.output import money, say, say_json, say_table, tell
+from app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from app.sync.answers import Explanation
+
+SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="DATE", help="Compute for that day, with what is known today.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("accounts")(show_accounts)
+    app.command("explain")(explain)
+    app.command("portfolio")(show_portfolio)
+
+
+def show_accounts(
+    ctx: typer.Context,
+    top: Annotated[int | None, typer.Option(min=1, help="How many; default 20 on a terminal, all with --json.")] = None,
+    sort: Annotated[SortKey, typer.Option(help="Highest first.")] = "total",
+    as_of: AsOf = None,
+    include_all: Annotated[bool, typer.Option("--all", help="Also accounts that are worth nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List customers by what they are really worth."""
+    from app.sync.answers import list_accounts
+
+    with open_services(ctx) as services:
+        limit = top or (None if as_json else 20)
+        day = read_date(as_of)
+        views = [v.as_json() for v in list_accounts(services, top=limit, sort=sort, as_of=day, include_all=include_all)]
+    if as_json:
+        say_json(views)
+        return
+    say_accounts(views)
+    if not views:
+        tell("no account has a value yet; run: advocacy sync")
+
+
+def say_accounts(views: list[dict[str, Any]]) -> None:
+    """The triage table."""
+    columns = ("rank", "account", "total", "own", "referred", "pipeline", "issues")
+    rows = [
+        (
+            view["rank"],
+            view["name"] or view["id"],
+            money(view["total"], view["currency"]),
+            money(view["direct"]),
+            money(view["referred"]),
+            money(view["pipeline"]),
+            ", ".join(view["issues"]),
+        )
+        for view in views
+    ]
+    say_table(columns, rows, right=("rank", "total", "own", "referred", "pipeline"))
+
+
+def read_date(text: str | None) -> date | None:
+    """`2026-03-31` as a date. Raises ConfigError."""
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        raise ConfigError(f"{text!r} is not a date like 2026-03-31") from None
+
+
+def explain(
+    ctx: typer.Context,
+    account: Annotated[str, typer.Argument(help="Id, name, or a part of the name that only one account has.")],
+    as_of: AsOf = None,
+    policy: PolicyOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say line by line why a customer is worth that."""
+    from app.sync.answers import explain_account, find_account
+
+    with open_services(ctx, policy=policy) as services:
+        found = find_account(services, account)
+        explanation = explain_account(services, found.as_json()["id"], as_of=read_date(as_of))
+    say_json(describe_explanation(explanation)) if as_json else _say_explanation(explanation)
+
+
+def describe_explanation(explanation: Explanation) -> dict[str, Any]:
+    """The account's object plus `lines`, under the documented JSON keys."""
+    return {
+        **explanation.account.as_json(),
+        "sentence": explanation.sentence,
+        "policy_version": explanation.policy_version,
+        "computed": explanation.computed,
+        "lines": [line.as_json() for line in explanation.lines],
+    }
+
+
+def _say_explanation(explanation: Explanation) -> None:
+    view = explanation.account.as_json()
+    say(f"{view['name'] or view['id']}  ({view['id']})")
+    say(explanation.sentence)
+    say()
+    columns = ("measure", "amount", "opportunity", "because of", "date", "share", "rule")
+    rows = []
+    for line in explanation.lines:
+        shown = line.as_json()
+        event = shown.get("event_title") or shown.get("event")
+        opportunity = shown.get("opportunity_name") or shown["opportunity"]
+        amount = money(shown["amount"], view["currency"])
+        when = shown.get("occurred_on")
+        rows.append((shown["measure"], amount, opportunity, event, when, shown["share"], shown["rule"]))
+    say_table(columns, rows, right=("amount",))
+    totals = [f"{name} {money(view[name])}" for name in ("direct", "referred", "total") if Decimal(str(view[name]))]
+    say(f"{', '.join(totals) or 'worth nothing yet'} {view['currency']}; policy {explanation.policy_version}")
+    for code in view["issues"]:
+        say(f"issue {code} (advocacy errors {code})")
+
+
+def show_portfolio(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Sum all customers without counting anything twice."""
+    from app.sync.answers import portfolio
+
+    with open_services(ctx) as services:
+        whole = portfolio(services)
+    if as_json:
+        say_json(whole)
+        return
+    rows = [
+        (name, money(getattr(whole, name), whole.currency)) for name in ("direct", "referred", "overlap", "conserved")
+    ]
+    say_table(("measure", "amount"), [*rows, ("accounts", f"{whole.accounts:,}")], right=("amount",))

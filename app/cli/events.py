@@ -1,0 +1,249 @@
+"""`events`: take advocacy events in, list them, give them out again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.cli.invocation import AsJson, open_services
+from app.cli.output import count, say, say_json, say_table, tell
+from app.errors import AppError, ConfigError
+
+if TYPE_CHECKING:
+    from app.bootstrap import Services
+    from app.intake.event_fields import Reader
+    from app.intake.event_files import FileRow
+    from app.intake.import_events import ImportReport
+    from app.store.events import StoredEvent
+
+EXIT_REJECTED = 3
+SHOWN_REJECTIONS = 20
+
+
+def register(app: typer.Typer) -> None:
+    events = typer.Typer(
+        help="Advocacy events: referrals, references and what else customers did.", no_args_is_help=True
+    )
+    events.command("add")(add_event)
+    events.command("import")(import_file)
+    events.command("list")(list_stored)
+    events.command("export")(export_events)
+    events.command("types")(list_types)
+    app.add_typer(events, name="events")
+
+
+def import_file(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV or JSON Lines; - reads from standard input.")],
+    source: Annotated[str | None, typer.Option(help="source_system of rows that name none.")] = None,
+    file_format: Annotated[
+        Literal["csv", "jsonl"] | None, typer.Option("--format", help="Default: by the file's name, then its content.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import events from a file. Safe to repeat: an event that is known already changes nothing.
+
+    Columns: source_system, source_event_id, type, occurred_on or occurred_at, account, contact, opportunity,
+    referred_account, referred_contact, referred_domain, status, share_percent, weight, reference_share, amount,
+    currency, valid_from, valid_to, polarity, title, url, attributes. Rows that cannot be taken are listed with their
+    line, all others are imported (exit code 3).
+    """
+    from app.intake.import_events import import_events
+
+    with open_services(ctx) as services:
+        rows = _read_rows(file, build_reader(services, source), file_format)
+        report = import_events(services.database, rows, now=services.now(), policy=services.mapping.policy)
+    _tell_import(report, as_json=as_json)
+    if not report.is_clean:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _read_rows(file: Path, reader: Reader, file_format: Literal["csv", "jsonl"] | None) -> Iterator[FileRow]:
+    from app.intake.event_files import guess_format, read_event_file, read_event_text
+
+    if str(file) != "-":
+        return read_event_file(file, reader, file_format)
+    content = sys.stdin.buffer.read()
+    return read_event_text(content, reader, file_format or guess_format("-", content))
+
+
+def build_reader(services: Services, source: str | None = None) -> Reader:
+    """How this installation reads events: its CRM's ids, its policy's time zone."""
+    from zoneinfo import ZoneInfo
+
+    from app.intake.event_fields import Reader
+
+    zone = ZoneInfo(services.mapping.policy.time_zone)
+    return Reader(normalise_id=services.normalise_id, zone=zone, source_system=source)
+
+
+def _tell_import(report: ImportReport, *, as_json: bool) -> None:
+    if as_json:
+        say_json(report)
+        return
+    say(f"{report.added:,} added, {report.duplicate:,} known already, {len(report.rejected):,} rejected")
+    for row in report.rejected[:SHOWN_REJECTIONS]:
+        tell(f"line {row.line}: {row.reason}")
+    if len(report.rejected) > SHOWN_REJECTIONS:
+        tell(f"... and {len(report.rejected) - SHOWN_REJECTIONS:,} more; --json lists them all")
+    for conflict in report.conflicts[:SHOWN_REJECTIONS]:
+        differing = ", ".join(conflict.differing)
+        tell(
+            f"{conflict.source_system} {conflict.source_event_id}: known with another {differing}; the first one stands"
+        )
+
+
+def add_event(
+    ctx: typer.Context,
+    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as referral or reference_call.")],
+    *,
+    account: Annotated[str, typer.Option(help="Who did it: an account id.")] = "",
+    occurred_on: Annotated[str, typer.Option("--on", metavar="DATE", help="Default: today.")] = "",
+    opportunity: Annotated[str, typer.Option(help="The opportunity it is about.")] = "",
+    referred_account: Annotated[str, typer.Option(help="The account that was referred.")] = "",
+    referred_contact: Annotated[str, typer.Option(help="The contact that was referred.")] = "",
+    referred_domain: Annotated[str, typer.Option(help="The domain of the company that was referred.")] = "",
+    share_percent: Annotated[str, typer.Option(help="Explicit share of the opportunity.")] = "",
+    title: Annotated[str, typer.Option(help="A line for people.")] = "",
+    source_event_id: Annotated[str, typer.Option("--id", help="Makes repeating this command safe.")] = "",
+    fields: Annotated[
+        list[str] | None, typer.Option("--field", metavar="COLUMN=VALUE", help="Any other column. Repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add one event by hand."""
+    from uuid import uuid4
+
+    from app.cli.invocation import read_assignments
+    from app.intake.event_fields import RejectedEventError, read_event
+    from app.store.events import save_events
+
+    with open_services(ctx) as services:
+        raw: dict[str, Any] = {
+            "source_event_id": source_event_id or uuid4().hex,
+            "type": event_type,
+            "account": account,
+            "occurred_on": occurred_on or _today(services).isoformat(),
+            "opportunity": opportunity,
+            "referred_account": referred_account,
+            "referred_contact": referred_contact,
+            "referred_domain": referred_domain,
+            "share_percent": share_percent,
+            "title": title,
+        } | read_assignments(fields or [])
+        try:
+            event = read_event(raw, build_reader(services, "cli"))
+        except RejectedEventError as error:
+            raise ConfigError("\n".join(str(problem) for problem in error.problems)) from None
+        report = save_events(services.database, [event], now=services.now(), policy=services.mapping.policy)
+    if report.conflicts:
+        raise AppError(
+            f"event {event.source_event_id} is known with another {', '.join(report.conflicts[0].differing)}"
+        )
+    result = {"source_system": event.source_system, "source_event_id": event.source_event_id, "added": report.added}
+    say_json(result) if as_json else say(f"{'added' if report.added else 'known already'}: {event.source_event_id}")
+
+
+def _today(services: Services) -> date:
+    from zoneinfo import ZoneInfo
+
+    return services.now().astimezone(ZoneInfo(services.mapping.policy.time_zone)).date()
+
+
+def list_stored(
+    ctx: typer.Context,
+    account: Annotated[str | None, typer.Option(help="Only of or about this account.")] = None,
+    event_type: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List events, newest first."""
+    from app.store.events import list_events
+
+    with open_services(ctx) as services:
+        wanted = services.normalise_id(account) if account else None
+        events = list_events(services.database, account=wanted, event_type=event_type, limit=top)
+    if as_json:
+        say_json([show_event(stored) for stored in events])
+        return
+    columns = ("date", "type", "account", "about", "status", "title")
+    say_table(columns, [_to_cells(stored) for stored in events])
+    if not events:
+        tell("no events yet; import some with: advocacy events import FILE")
+
+
+def _to_cells(stored: StoredEvent) -> tuple[object, ...]:
+    event = stored.event
+    about = event.opportunity or event.referred_account or event.referred_contact or event.referred_domain
+    return (event.occurred_on, event.type, event.account, about, event.status.value, event.title)
+
+
+def show_event(stored: StoredEvent) -> dict[str, Any]:
+    """The event under its column names, as an import would take it again; absent values are left out."""
+    from app.intake.event_fields import COLUMNS
+
+    values = {name: getattr(stored.event, name) for name in COLUMNS}
+    return {name: value for name, value in values.items() if value not in (None, "", {})}
+
+
+def export_events(
+    ctx: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", help="A file; default: standard output.")] = None,
+    file_format: Annotated[Literal["csv", "jsonl"], typer.Option("--format")] = "jsonl",
+) -> None:
+    """Write every event, in a form that `events import` takes."""
+    from app.store.events import stream_events
+
+    with open_services(ctx) as services:
+        events = stream_events(services.database)
+        if out is None:
+            written = _write_events(sys.stdout, events, file_format)
+        else:
+            with out.open("w", encoding="utf-8", newline="") as stream:
+                written = _write_events(stream, events, file_format)
+    tell(f"{count(written, 'event')} written")
+
+
+def _write_events(stream: Any, events: Iterator[StoredEvent], file_format: str) -> int:
+    from app.cli.output import plain
+    from app.intake.event_fields import COLUMNS
+
+    writer = csv.DictWriter(stream, COLUMNS) if file_format == "csv" else None
+    if writer:
+        writer.writeheader()
+    written = 0
+    for stored in events:
+        values: Any = plain(show_event(stored))
+        if writer:
+            if "attributes" in values:
+                values["attributes"] = json.dumps(values["attributes"], ensure_ascii=False)
+            writer.writerow(values)
+        else:
+            stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+        written += 1
+    return written
+
+
+def list_types(as_json: AsJson = False) -> None:
+    """List the event types: what each is and how it can be worth something."""
+    from app.domain.event_types import EVENT_TYPES
+
+    types = list(EVENT_TYPES.values())
+    if as_json:
+        say_json([{"title": kind.title, **_describe_type(kind)} for kind in types])
+        return
+    columns = ("type", "family", "basis", "rung", "role")
+    say_table(columns, [(kind.code, kind.family, kind.basis, kind.rung, kind.role) for kind in types], right=("rung",))
+
+
+def _describe_type(kind: Any) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(kind)

@@ -1,0 +1,153 @@
+"""How results and messages leave the process: results on stdout, everything else on stderr.
+
+On a terminal tables are drawn and progress is shown; in a pipe there is plain text, aligned, and no progress.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+
+from app.errors import AppError, MappingError, Problem
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def say(text: str = "") -> None:
+    """One line of the result."""
+    sys.stdout.write(text + "\n")
+
+
+def tell(text: str = "") -> None:
+    """One line of comment, which a pipe does not see."""
+    sys.stderr.write(text + "\n")
+
+
+def say_json(value: object) -> None:
+    say(json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+
+def plain(value: object) -> object:
+    """The value as JSON can hold it: records as objects, exact numbers and moments as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Rows under headings; the columns named in `right` hold numbers."""
+    texts = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw(columns, texts, right)
+        return
+    widths = [max(len(cell) for cell in column) for column in zip(columns, *texts, strict=True)]
+    for cells in ([heading.upper() for heading in columns], *texts):
+        aligned = [
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(columns, cells, widths, strict=True)
+        ]
+        say("  ".join(aligned).rstrip())
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=name in right)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def one_line(text: str) -> str:
+    """Text from outside, made harmless for a terminal: no line breaks, no control characters."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def money(amount: object, currency: str = "") -> str:
+    """`140000.00` reads `140,000`, `140000.50` reads `140,000.50`, with the currency behind."""
+    number = Decimal(str(amount))
+    text = f"{number:,.0f}" if number == number.to_integral_value() else f"{number:,f}"
+    return f"{text} {currency}".rstrip()
+
+
+def count(number: int, noun: str) -> str:
+    """`1 account`, `2,000 accounts`."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def tell_error(error: AppError) -> None:
+    """Say what went wrong and what to do, never where in the code."""
+    if isinstance(error, MappingError):
+        for problem in error.problems:
+            tell(format_problem(problem))
+    prefix = f"error[{error.code}]: " if error.code else "error: "
+    tell(prefix + error.message)
+    if error.hint:
+        tell(f"  = {error.hint}")
+
+
+def format_problem(problem: Problem) -> str:
+    """`file:line:column: error: message`, the line itself, a caret below it, and a hint."""
+    place = ":".join(str(part) for part in (problem.path, problem.line, problem.column) if part)
+    code = f"[{problem.code}]" if problem.code else ""
+    lines = [f"{place}: error{code}: {problem.message}" if place else f"error{code}: {problem.message}"]
+    if problem.source:
+        gutter = f"{problem.line:>6} | "
+        lines.append(gutter + problem.source)
+        lines.append(" " * (len(gutter) - 2) + "| " + " " * max(problem.column - 1, 0) + "^" * max(problem.width, 1))
+    if problem.hint:
+        lines.append(f"       = {problem.hint}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def show_progress(*, enabled: bool = True) -> Iterator[Progress]:
+    """A progress display on stderr while the block runs; silent when stderr is no terminal."""
+    if not (enabled and sys.stderr.isatty()):
+        yield lambda _phase, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        tasks: dict[str, int] = {}
+
+        def advance(phase: str, done: int, total: int | None) -> None:
+            if phase not in tasks:
+                tasks[phase] = int(display.add_task(phase, total=total))
+            display.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield advance
