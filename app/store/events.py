@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from app.domain.domains import read_domain
 from app.domain.events import AdvocacyEvent, Polarity
 from app.domain.model import Policy, ReferralStatus
 from app.domain.rows import Row
@@ -22,12 +23,13 @@ from app.store.tables import advocacy_event
 
 CHUNK = 5_000
 MILLION = 1_000_000
-_INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in ("event_id", "recorded_at", "recorded_on"))
+_INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in ("recorded_at", "recorded_on"))
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    event_id: int
+    event_id: str
+    """Our name for it in credit lines: the source system and the source's own id."""
     event: AdvocacyEvent
     recorded_at: datetime
 
@@ -126,19 +128,13 @@ def _insert(connection: sa.Connection, rows: Sequence[dict[str, Any]], now: date
     connection.execute(
         sa.insert(advocacy_event), [{**row, "recorded_at": now, "recorded_on": recorded_on} for row in rows]
     )
-    # The ids were just assigned; reading them back by identity is the same on both databases.
-    marks: list[Row] = []
-    by_system: dict[str, list[str]] = {}
-    for row in rows:
-        by_system.setdefault(row["source_system"], []).append(row["source_event_id"])
-    for system, ids in sorted(by_system.items()):
-        for start in range(0, len(ids), 500):
-            query = sa.select(advocacy_event.c.event_id).where(
-                advocacy_event.c.source_system == system,
-                advocacy_event.c.source_event_id.in_(ids[start : start + 500]),
-            )
-            marks += [("event", str(event_id)) for event_id in connection.execute(query).scalars()]
+    marks: list[Row] = [("event", row["event_id"]) for row in rows]
     insert_rows(connection, "dirty", ("kind", "id"), marks)
+
+
+def event_id(source_system: str, source_event_id: str) -> str:
+    """One text for the two-part identity; it does not depend on the order in which events arrived."""
+    return f"{source_system.replace('/', '%2F')}/{source_event_id}"
 
 
 def list_events(
@@ -158,7 +154,7 @@ def list_events(
 
 def stream_events(database: Database) -> Iterator[StoredEvent]:
     """Every event in the order it was recorded, without holding them all."""
-    query = sa.select(advocacy_event).order_by(advocacy_event.c.event_id)
+    query = sa.select(advocacy_event).order_by(advocacy_event.c.recorded_at, advocacy_event.c.event_id)
     with database.read() as connection:
         result = connection.execution_options(stream_results=True).execute(query).mappings()
         for page in result.partitions(2_000):
@@ -171,6 +167,7 @@ def _millionths(value: Decimal | None, whole: int) -> int | None:
 
 def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
     return {
+        "event_id": event_id(event.source_system, event.source_event_id),
         "source_system": event.source_system,
         "source_event_id": event.source_event_id,
         "type": event.type,
@@ -181,7 +178,7 @@ def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
         "opportunity_id": event.opportunity,
         "referred_account_id": event.referred_account,
         "referred_contact_id": event.referred_contact,
-        "referred_domain": event.referred_domain,
+        "referred_domain": event.referred_domain and read_domain(event.referred_domain),
         "status": event.status.value,
         "share_millionths": _millionths(event.share_percent, 100),
         "weight": event.weight,

@@ -155,7 +155,7 @@ adjustment = sa.Table(
 advocacy_event = sa.Table(
     "advocacy_event",
     metadata,
-    sa.Column("event_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("event_id", Binary, primary_key=True),
     sa.Column("source_system", Binary, nullable=False),
     sa.Column("source_event_id", Binary, nullable=False),
     sa.Column("type", sa.Text, nullable=False),

@@ -1,0 +1,204 @@
+"""From what changed to every opportunity whose credit may change, and every account whose sums may change.
+
+Sound rather than tight: an opportunity too many costs microseconds, one too few would be a wrong number that nobody
+notices. What was true before comes from the stored ledger, because the mirror has already been overwritten.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.domain.model import ChainMode, Policy
+from app.store.bulk import analyze
+from app.store.staging import create_temp, text_type
+
+OLD_REACH = (
+    "select l.opportunity_id as id from credit_line l join s_event s on s.id = l.event_id"
+    " where l.valid_to_run is null and l.measure <> 'direct'"
+)
+
+
+def mark_due(connection: sa.Connection, last_as_of: str, as_of: str) -> None:
+    """Mark what time alone changes between two days: future close dates, referrals and corrections that are due now."""
+    days = {"last": last_as_of, "as_of": as_of}
+    due = "from account_value where next_change_on > :last and next_change_on <= :as_of"
+    owned = (
+        f"select account_id {due} union select a.id from account a where a.merged_into_id in (select account_id {due})"
+    )
+    arrived = "o.is_won = 1 and o.close_on > :last and o.close_on <= :as_of"
+    for statement in (
+        f"select 'opportunity', o.id from opportunity o where o.account_id in ({owned}) and {arrived}",
+        f"select 'value', account_id {due}",
+        "select 'event', event_id from advocacy_event where occurred_on > :last and occurred_on <= :as_of",
+        "select distinct 'opportunity', opportunity_id from adjustment where dated_on > :last and dated_on <= :as_of",
+    ):
+        connection.execute(sa.text(f"insert into dirty (kind, id) {statement} on conflict (kind, id) do nothing"), days)
+
+
+def is_anything_dirty(connection: sa.Connection) -> bool:
+    return connection.exec_driver_sql("select 1 from dirty where kind <> 'plan' limit 1").first() is not None
+
+
+def stage_scope(connection: sa.Connection, policy: Policy) -> None:
+    """Fill `s_scope` (opportunities) and `s_touched` (accounts) from the dirty marks."""
+    text = text_type(connection)
+    create_temp(connection, "s_scope", f"id {text} primary key")
+    create_temp(connection, "s_touched", f"id {text} primary key")
+    _stage_kin(connection)
+    _add(connection, "s_scope", "select id from dirty where kind = 'opportunity'")
+    _add_opportunities_of(connection, "s_kin")
+    _add_reached_by_events(connection)
+    if policy.chain.mode is not ChainMode.NONE or policy.scope != "lifetime":
+        _add_siblings(connection)
+    for _ in range(policy.chain.depth - 1 if policy.chain.mode is not ChainMode.NONE else 0):
+        _add_downstream(connection)
+    analyze(connection, "s_scope")
+
+
+def _add(connection: sa.Connection, table: str, query: str) -> None:
+    connection.exec_driver_sql(
+        f"insert into {table} select id from ({query}) q where id is not null on conflict do nothing"
+    )
+
+
+def _stage_kin(connection: sa.Connection) -> None:
+    """Everybody in the hierarchies and merges of the accounts whose structure changed."""
+    text = text_type(connection)
+    create_temp(connection, "s_kin", f"id {text} primary key")
+    _add(connection, "s_kin", "select id from dirty where kind = 'account'")
+    while True:
+        before = _count(connection, "s_kin")
+        for query in (
+            "select a.parent_id as id from account a join s_kin k on k.id = a.id",
+            "select a.id from account a join s_kin k on k.id = a.parent_id",
+            "select a.merged_into_id as id from account a join s_kin k on k.id = a.id",
+            "select a.id from account a join s_kin k on k.id = a.merged_into_id",
+        ):
+            _add(connection, "s_kin", query)
+        if _count(connection, "s_kin") == before:
+            break
+    analyze(connection, "s_kin")
+    _add(connection, "s_touched", "select id from s_kin")
+    _add(connection, "s_touched", "select id from dirty where kind = 'value'")
+
+
+def _count(connection: sa.Connection, table: str) -> int:
+    return int(connection.exec_driver_sql(f"select count(*) from {table}").scalar_one())
+
+
+def _add_opportunities_of(connection: sa.Connection, accounts: str) -> None:
+    _add(connection, "s_scope", f"select o.id from opportunity o join {accounts} k on k.id = o.account_id")
+    _add(
+        connection,
+        "s_scope",
+        f"select l.opportunity_id as id from credit_line l join {accounts} k on k.id = l.account_id where l.valid_to_run is null",
+    )
+
+
+def _add_reached_by_events(connection: sa.Connection) -> None:
+    """Events that are new or due, that belong to kin, or whose domain means somebody else now: where they reach."""
+    text = text_type(connection)
+    create_temp(connection, "s_event", f"id {text} primary key")
+    for query in (
+        "select id from dirty where kind = 'event'",
+        "select e.event_id as id from advocacy_event e join s_kin k on k.id = e.account_id",
+        "select e.event_id as id from advocacy_event e join s_kin k on k.id = e.referred_account_id",
+        "select e.event_id as id from advocacy_event e join dirty d on d.kind = 'domain' and d.id = e.referred_domain",
+    ):
+        _add(connection, "s_event", query)
+    analyze(connection, "s_event")
+    event = "from advocacy_event e join s_event s on s.id = e.event_id"
+    create_temp(connection, "s_reached", f"id {text} primary key")
+    for query in (
+        f"select e.referred_account_id as id {event}",
+        f"select c.canonical_id as id {event} join s_canonical c on c.account_id = e.referred_account_id",
+        f"select a.id {event} join account a on a.domain = e.referred_domain",
+        f"select c.canonical_id as id {event} join account a on a.domain = e.referred_domain"
+        " join s_canonical c on c.account_id = a.id",
+    ):
+        _add(connection, "s_reached", query)
+    _add(
+        connection,
+        "s_reached",
+        "select c.account_id as id from s_canonical c join s_reached r on r.id = c.canonical_id",
+    )
+    analyze(connection, "s_reached")
+    for query in (
+        f"select e.opportunity_id as id {event}",
+        f"select cr.opportunity_id as id {event} join contact_role cr on cr.contact_id = e.referred_contact_id",
+        "select o.id from opportunity o join s_reached r on r.id = o.account_id where o.is_won = 1",
+        OLD_REACH,
+    ):
+        _add(connection, "s_scope", query)
+    _add(connection, "s_touched", f"select e.account_id as id {event}")
+    _add(
+        connection,
+        "s_touched",
+        f"select c.canonical_id as id {event} join s_canonical c on c.account_id = e.account_id",
+    )
+
+
+def _add_siblings(connection: sa.Connection) -> None:
+    """What else the buyers of the scope bought: which sale is the first one may have changed."""
+    create_temp(connection, "s_buyers", f"id {text_type(connection)} primary key")
+    _add(connection, "s_buyers", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
+    _add(
+        connection,
+        "s_buyers",
+        "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id where l.valid_to_run is null",
+    )
+    _add(
+        connection, "s_buyers", "select c.canonical_id as id from s_canonical c join s_buyers b on b.id = c.account_id"
+    )
+    _add(
+        connection, "s_buyers", "select c.account_id as id from s_canonical c join s_buyers b on b.id = c.canonical_id"
+    )
+    _add(
+        connection,
+        "s_scope",
+        "select o.id from opportunity o join s_buyers b on b.id = o.account_id where o.is_won = 1",
+    )
+
+
+def _add_downstream(connection: sa.Connection) -> None:
+    """Sales credited to the buyers of the scope: their chains run through what may have changed."""
+    _add(
+        connection,
+        "s_scope",
+        "select l.opportunity_id as id from credit_line l where l.valid_to_run is null and l.measure = 'referred'"
+        " and l.account_id in (select b.buyer_id from credit_line b join s_scope s on s.id = b.opportunity_id"
+        " where b.valid_to_run is null union"
+        " select coalesce(c.canonical_id, o.account_id) from opportunity o join s_scope s on s.id = o.id"
+        " left join s_canonical c on c.account_id = o.account_id)",
+    )
+
+
+def touch_accounts(connection: sa.Connection, run_id: int) -> None:
+    """Add to `s_touched` every account that has, or had until this run, a line in the scope, and everybody above it."""
+    _add(
+        connection,
+        "s_touched",
+        "select l.account_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
+        f" where l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)}",
+    )
+    _add(
+        connection,
+        "s_touched",
+        "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
+        f" where l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)}",
+    )
+    _add(connection, "s_touched", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
+    _add(
+        connection,
+        "s_touched",
+        "select c.canonical_id as id from s_canonical c join s_touched t on t.id = c.account_id",
+    )
+    _add(
+        connection, "s_touched", "select a.ancestor_id as id from s_ancestor a join s_touched t on t.id = a.account_id"
+    )
+    analyze(connection, "s_touched")
+
+
+def clear_dirty(connection: sa.Connection) -> None:
+    """Forget the marks that a finished valuation has answered; `plan` marks stay until the plan is settled."""
+    connection.exec_driver_sql("delete from dirty where kind <> 'plan'")

@@ -1,0 +1,274 @@
+"""Temporary tables a valuation works in. Each is filled, indexed and analysed before the next one reads it.
+
+Stacked common table expressions would say the same in one statement, but the planners know nothing about them and go
+quadratic at ten thousand accounts. Names start with `s_`; all live in one transaction.
+
+`s_scope`         the opportunities to value again; without it (`scoped=False`) all of them are
+`s_canonical`     merged account -> surviving account, only where they differ
+`s_ancestor`      account -> itself and everything above it, only for accounts that have a parent
+`s_group`         account -> ultimate parent, only for accounts that have a parent
+`s_referral`      the referrals that count on the day, ends resolved through merges
+`s_attachment`    referral x opportunity x tier
+`s_line`          credit lines; columns of `credit_line`
+`s_issue`         columns of `opportunity_issue`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+
+from app.domain.hierarchy import canonical_ids, ultimate_parents
+from app.domain.model import AccountIssue, Issue, Policy, Scope
+from app.domain.rows import Row
+from app.store.bulk import analyze, create_stage, drop_stage, insert_rows, is_sqlite
+
+MAX_DEPTH = 64
+"""No real hierarchy is deeper; beyond it there is a circle, which Python resolves."""
+
+SOLD = "o.is_won = 1 and o.is_closed = 1 and o.is_deleted = 0 and o.close_on <= :as_of and o.account_id is not null"
+"""SQL: opportunity `o` counts as a sale on the day `:as_of`."""
+
+PRICED = "(o.home_amount is not null or o.amount is null)"
+"""SQL: the value of `o` is known; no amount at all counts as nothing, a missing rate holds it back."""
+
+
+def create_temp(connection: sa.Connection, name: str, columns: str, *indexes: str) -> None:
+    drop_stage(connection, name)
+    connection.exec_driver_sql(f"create temp table {name} ({columns})")
+    for column in indexes:
+        connection.exec_driver_sql(f"create index ix_{name}_{column} on {name} ({column})")
+
+
+def text_type(connection: sa.Connection) -> str:
+    """Ids compare byte by byte in temporary tables too."""
+    return "text" if is_sqlite(connection) else 'text collate "C"'
+
+
+def stage_ids(connection: sa.Connection, name: str, ids: Collection[str]) -> None:
+    create_temp(connection, name, f"id {text_type(connection)} primary key")
+    insert_rows(connection, name, ("id",), [(one,) for one in sorted(ids)])
+    analyze(connection, name)
+
+
+def stage_structure(connection: sa.Connection) -> list[AccountIssue]:
+    """Fill `s_canonical`, `s_ancestor` and `s_group`; the issues are the circles found on the way."""
+    issues = _stage_canonical(connection)
+    return issues + _stage_ancestors(connection)
+
+
+def _stage_canonical(connection: sa.Connection) -> list[AccountIssue]:
+    merged = {
+        row.id: row.merged_into_id
+        for row in connection.exec_driver_sql("select id, merged_into_id from account where merged_into_id is not null")
+    }
+    canonical = canonical_ids(merged)
+    text = text_type(connection)
+    create_temp(
+        connection, "s_canonical", f"account_id {text} primary key, canonical_id {text} not null", "canonical_id"
+    )
+    insert_rows(connection, "s_canonical", ("account_id", "canonical_id"), sorted(canonical.items()))
+    analyze(connection, "s_canonical")
+    circular = [one for one in merged if _leads_back(one, merged)]
+    return [AccountIssue(Issue.MERGE_CYCLE, one) for one in sorted(circular)]
+
+
+def _leads_back(start: str, onwards: dict[str, str]) -> bool:
+    at, seen = onwards.get(start), set[str]()
+    while at is not None and at != start and at not in seen:
+        seen.add(at)
+        at = onwards.get(at)
+    return at == start
+
+
+def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
+    """UNION, not UNION ALL: in a circle everybody ends up above everybody, and the recursion stops."""
+    text = text_type(connection)
+    create_temp(connection, "s_parent", f"account_id {text} primary key, parent_id {text} not null")
+    connection.exec_driver_sql(
+        "insert into s_parent select a.id, coalesce(c.canonical_id, a.parent_id) "
+        "from account a left join s_canonical c on c.account_id = a.parent_id "
+        "left join s_canonical own on own.account_id = a.id "
+        "where a.parent_id is not null and own.account_id is null and coalesce(c.canonical_id, a.parent_id) <> a.id"
+    )
+    analyze(connection, "s_parent")
+    create_temp(connection, "s_ancestor", f"account_id {text} not null, ancestor_id {text} not null")
+    connection.exec_driver_sql(
+        "insert into s_ancestor with recursive up (account_id, ancestor_id) as ("
+        " select account_id, parent_id from s_parent union"
+        " select up.account_id, p.parent_id from up join s_parent p on p.account_id = up.ancestor_id"
+        ") select account_id, ancestor_id from up where account_id <> ancestor_id "
+        "union all select account_id, account_id from s_parent"
+    )
+    for column in ("account_id", "ancestor_id"):
+        connection.exec_driver_sql(f"create index ix_s_ancestor_{column} on s_ancestor ({column})")
+    analyze(connection, "s_ancestor")
+    circular = _parent_circles(connection)
+    _stage_groups(connection, circular)
+    return [AccountIssue(Issue.PARENT_CYCLE, one) for one in sorted(circular)]
+
+
+def _parent_circles(connection: sa.Connection) -> set[str]:
+    """Accounts that are above each other."""
+    return set(
+        connection.exec_driver_sql(
+            "select a.account_id from s_ancestor a join s_ancestor b "
+            "on b.account_id = a.ancestor_id and b.ancestor_id = a.account_id where a.account_id <> a.ancestor_id"
+        ).scalars()
+    )
+
+
+def _stage_groups(connection: sa.Connection, circular: Collection[str]) -> None:
+    """The ultimate parent is the ancestor without a parent; above a circle there is none, so Python decides."""
+    text = text_type(connection)
+    create_temp(connection, "s_group", f"account_id {text} primary key, group_id {text} not null")
+    connection.exec_driver_sql(
+        "insert into s_group select a.account_id, a.ancestor_id from s_ancestor a "
+        "left join s_parent p on p.account_id = a.ancestor_id where p.account_id is null"
+    )
+    if circular:
+        parents = {row.account_id: row.parent_id for row in connection.exec_driver_sql("select * from s_parent")}
+        grouped = set(connection.exec_driver_sql("select account_id from s_group").scalars())
+        rows = [(a, g) for a, g in sorted(ultimate_parents(parents).items()) if a not in grouped]
+        insert_rows(connection, "s_group", ("account_id", "group_id"), rows)
+        alone = [(a, a) for a in sorted(set(parents) - grouped - {row[0] for row in rows})]
+        insert_rows(connection, "s_group", ("account_id", "group_id"), alone)
+    analyze(connection, "s_group")
+
+
+def stage_referrals(connection: sa.Connection, policy: Policy, as_of: str, free_mail: Sequence[str]) -> None:
+    """Fill `s_referral` and `s_target` (the accounts a referral can reach by tier 3 and 4)."""
+    text = text_type(connection)
+    until = _window_end(connection, policy)
+    create_temp(
+        connection,
+        "s_referral",
+        f"event_id {text} primary key, referrer_id {text}, is_referrer_deleted smallint, account_id {text}, "
+        f"opportunity_id {text}, contact_id {text}, domain {text}, occurred_on {text}, recorded_on {text}, "
+        f"status {text}, share_millionths bigint, window_until {text}",
+    )
+    connection.execute(
+        sa.text(
+            "insert into s_referral select e.event_id, coalesce(f.canonical_id, e.account_id),"
+            " case when doer.is_deleted = 1 and doer.merged_into_id is null then 1 else 0 end,"
+            " coalesce(t.canonical_id, e.referred_account_id), e.opportunity_id, e.referred_contact_id,"
+            f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_millionths, {until}"
+            " from advocacy_event e left join s_canonical f on f.account_id = e.account_id"
+            " left join s_canonical t on t.account_id = e.referred_account_id"
+            " left join account doer on doer.id = coalesce(f.canonical_id, e.account_id)"
+            " where e.type = 'referral' and e.status in ('verified', 'claimed') and e.occurred_on <= :as_of"
+        ),
+        {"as_of": as_of},
+    )
+    for column in ("account_id", "opportunity_id", "contact_id", "domain", "referrer_id"):
+        connection.exec_driver_sql(f"create index ix_s_referral_{column} on s_referral ({column})")
+    analyze(connection, "s_referral")
+    _stage_targets(connection, free_mail)
+
+
+def _window_end(connection: sa.Connection, policy: Policy) -> str:
+    """SQL for the last day on which an opportunity may be created to be the referral's."""
+    if policy.scope is not Scope.WINDOW:
+        return "'9999-12-31'"
+    days = int(policy.window_days)
+    if is_sqlite(connection):
+        return f"coalesce(date(e.occurred_on, '+{days} days'), '9999-12-31')"
+    return f"(cast(e.occurred_on as date) + {days})::text"
+
+
+def _stage_targets(connection: sa.Connection, free_mail: Sequence[str]) -> None:
+    text = text_type(connection)
+    # Merged accounts lend their domain to the survivor; deleted ones count for nothing.
+    create_temp(connection, "s_domain", f"domain {text} primary key, account_id {text}, accounts bigint")
+    connection.execute(
+        sa.text(
+            "insert into s_domain select d.domain, min(d.owner), count(distinct d.owner) from ("
+            " select a.domain, coalesce(c.canonical_id, a.id) as owner from account a"
+            " left join s_canonical c on c.account_id = a.id"
+            " where a.domain in (select domain from s_referral where domain is not null) and a.domain not in :free"
+            ") d left join account o on o.id = d.owner"
+            " where not coalesce(o.is_deleted = 1 and o.merged_into_id is null, false) group by d.domain"
+        ).bindparams(sa.bindparam("free", expanding=True)),
+        {"free": list(free_mail)},
+    )
+    create_temp(connection, "s_target", f"event_id {text}, tier smallint, account_id {text}")
+    connection.exec_driver_sql(
+        "insert into s_target select event_id, 3, account_id from s_referral where account_id is not null"
+    )
+    connection.exec_driver_sql(
+        "insert into s_target select r.event_id, 4, d.account_id from s_referral r "
+        "join s_domain d on d.domain = r.domain where d.accounts = 1"
+    )
+    # Opportunities may still hang on a merged account: the surviving one stands for all of them.
+    connection.exec_driver_sql(
+        "insert into s_target select t.event_id, t.tier, c.account_id from s_target t "
+        "join s_canonical c on c.canonical_id = t.account_id"
+    )
+    connection.exec_driver_sql("create index ix_s_target_account_id on s_target (account_id)")
+    analyze(connection, "s_target")
+
+
+def stage_attachments(connection: sa.Connection, policy: Policy, as_of: str, *, scoped: bool) -> None:
+    """Fill `s_attachment`: every way a referral reaches a sale, before the rules judge it."""
+    text = text_type(connection)
+    create_temp(connection, "s_attachment", f"opportunity_id {text}, event_id {text}, tier smallint")
+    only = " join s_scope on s_scope.id = o.id" if scoped else ""
+    types = ", ".join(f"'{one}'" for one in sorted(policy.credited_types))
+    named = f"{SOLD} and {PRICED}"
+    # An account's or domain's referral can only touch what it bought within the window; what it bought before is
+    # history unless it is the very first deal, which is worth an issue. The rules (`domain.credit`) judge the rest.
+    reached = f"{named} and o.type in ({types}) and o.created_on <= r.window_until"
+    by_contact = "s_referral r join contact_role cr on cr.contact_id = r.contact_id and cr.is_deleted = 0"
+    by_account = "s_target t join s_referral r on r.event_id = t.event_id"
+    for tier, source, where in (
+        ("1", f"s_referral r join opportunity o on o.id = r.opportunity_id{only}", named),
+        ("2", f"{by_contact} join opportunity o on o.id = cr.opportunity_id{only}", named),
+        ("t.tier", f"{by_account} join opportunity o on o.account_id = t.account_id{only}", reached),
+    ):
+        connection.execute(
+            sa.text(f"insert into s_attachment select o.id, r.event_id, {tier} from {source} where {where}"),
+            {"as_of": as_of},
+        )
+    connection.exec_driver_sql("create index ix_s_attachment_opportunity_id on s_attachment (opportunity_id)")
+    analyze(connection, "s_attachment")
+
+
+def stage_first_sales(connection: sa.Connection, as_of: str) -> None:
+    """Fill `s_first`: the first sale of every buyer that a claim reaches, by (close date, id)."""
+    text = text_type(connection)
+    create_temp(connection, "s_buyer", f"account_id {text} primary key")
+    connection.exec_driver_sql(
+        "insert into s_buyer select distinct coalesce(c.canonical_id, o.account_id) from s_attachment a "
+        "join opportunity o on o.id = a.opportunity_id left join s_canonical c on c.account_id = o.account_id"
+    )
+    create_temp(connection, "s_owned", f"account_id {text} primary key, buyer_id {text}")
+    connection.exec_driver_sql("insert into s_owned select account_id, account_id from s_buyer")
+    connection.exec_driver_sql(
+        "insert into s_owned select c.account_id, c.canonical_id from s_canonical c "
+        "join s_buyer b on b.account_id = c.canonical_id where c.account_id <> c.canonical_id"
+    )
+    analyze(connection, "s_owned")
+    create_temp(connection, "s_first", f"buyer_id {text} primary key, opportunity_id {text}")
+    connection.execute(
+        sa.text(
+            "insert into s_first select w.buyer_id, substr(min(o.close_on || o.id), 11) from s_owned w "
+            f"join opportunity o on o.account_id = w.account_id where {SOLD} group by w.buyer_id"
+        ),
+        {"as_of": as_of},
+    )
+    analyze(connection, "s_first")
+
+
+def stage_lines_table(connection: sa.Connection) -> None:
+    create_stage(connection, "s_line", "credit_line")
+
+
+LINE_COLUMNS = (
+    "measure", "account_id", "opportunity_id", "buyer_id", "event_id", "tier", "share_numerator", "share_denominator",
+    "amount", "rule", "policy_version", "valid_from_run",
+)  # fmt: skip
+
+
+def insert_lines(connection: sa.Connection, table: str, rows: Sequence[Row]) -> None:
+    insert_rows(connection, table, LINE_COLUMNS, rows)

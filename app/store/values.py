@@ -1,0 +1,324 @@
+"""The sums per account: staged from credit lines, stored where they moved, read for people and plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.model import Policy
+from app.store.bulk import analyze, differs, drop_stage
+from app.store.staging import PRICED, SOLD, create_temp, text_type
+
+MEASURES = (
+    "direct", "referred", "total", "given", "conserved", "network", "influence", "touched", "pipeline",
+    "group_direct", "group_referred",
+)  # fmt: skip
+RANKED = 100
+"""A rank is kept for this many accounts: ranks further down move all the time and say little."""
+MILLION = 1_000_000
+
+# home_amount * probability would leave 64 bits for large amounts: whole millions and the rest apart, half up.
+_EXPECTED = (
+    f"(abs(coalesce(o.home_amount, 0)) / {MILLION} * o.probability"
+    f" + (abs(coalesce(o.home_amount, 0)) % {MILLION} * o.probability + {MILLION // 2}) / {MILLION})"
+    " * case when o.home_amount < 0 then -1 else 1 end"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSource:
+    """Where the lines to sum are: the stored ledger, or lines staged for another day."""
+
+    table: str = "credit_line"
+
+    def current(self, alias: str) -> str:
+        return f"{alias}.valid_to_run is null"
+
+
+def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
+    """Fill `s_value` with the sums of all accounts, or of those in `s_touched`."""
+    text = text_type(connection)
+    create_temp(connection, "s_part", f"account_id {text}, measure text, amount bigint")
+    _stage_own_sums(connection, lines, touched=touched)
+    _stage_pipeline(connection, as_of, touched=touched)
+    _stage_group_sums(connection, lines, touched=touched)
+    _stage_due(connection, as_of, touched=touched)
+    create_temp(
+        connection,
+        "s_value",
+        f"account_id {text} primary key, next_change_on text, issues text not null default '', "
+        + ", ".join(f"{m} bigint not null default 0" for m in MEASURES),
+    )
+    summed = [m for m in MEASURES if m not in ("total", "conserved")]
+    columns = ", ".join(f"cast(sum(case when measure = '{m}' then amount else 0 end) as bigint)" for m in summed)
+    connection.exec_driver_sql(
+        f"insert into s_value (account_id, {', '.join(summed)}) select account_id, {columns} from s_part"
+        " where account_id is not null group by account_id"
+    )
+    if touched:
+        connection.exec_driver_sql(
+            "insert into s_value (account_id) select id from s_touched t"
+            " where not exists (select 1 from s_value v where v.account_id = t.id)"
+        )
+    # Own revenue is the group's revenue for whoever has no relatives.
+    connection.exec_driver_sql(
+        "update s_value set group_direct = group_direct + direct, group_referred = group_referred + referred"
+        " where account_id not in (select ancestor_id from s_ancestor)"
+    )
+    included = " + influence" if policy.influence.include else ""
+    connection.exec_driver_sql(
+        f"update s_value set total = direct + referred{included}, conserved = direct + referred - given"
+    )
+    connection.exec_driver_sql(
+        "update s_value set next_change_on = d.day from s_due d where d.account_id = s_value.account_id"
+    )
+    drop_stage(connection, "s_part")
+    analyze(connection, "s_value")
+
+
+def _stage_own_sums(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    for account, measure, where in (
+        ("account_id", "l.measure", "1 = 1"),
+        ("buyer_id", "'given'", "l.measure = 'referred'"),
+    ):
+        source = f"s_touched t join {lines.table} l on l.{account} = t.id" if touched else f"{lines.table} l"
+        connection.exec_driver_sql(
+            f"insert into s_part select l.{account}, {measure}, sum(l.amount) from {source}"
+            f" where {lines.current('l')} and {where} group by l.{account}, {measure}"
+        )
+
+
+def _stage_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
+    source = "opportunity o"
+    if touched:
+        source = (
+            "(select id from s_touched union select c.account_id from s_canonical c"
+            " join s_touched t on t.id = c.canonical_id) t join opportunity o on o.account_id = t.id"
+        )
+    connection.execute(
+        sa.text(
+            f"insert into s_part select coalesce(c.canonical_id, o.account_id), 'pipeline', sum({_EXPECTED})"
+            f" from {source} left join s_canonical c on c.account_id = o.account_id"
+            " where o.is_closed = 0 and o.is_deleted = 0 and o.probability is not null and o.home_amount is not null"
+            " and o.account_id is not null and coalesce(o.created_on, '') <= :as_of"
+            " group by coalesce(c.canonical_id, o.account_id)"
+        ),
+        {"as_of": as_of},
+    )
+
+
+def _stage_group_sums(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """Consolidated sums of everybody who has somebody below: inside one group referred money is already direct."""
+    only = " join s_touched t on t.id = a.ancestor_id" if touched else ""
+    connection.exec_driver_sql(
+        "insert into s_part select a.ancestor_id, 'group_direct', sum(l.amount)"
+        f" from s_ancestor a{only} join {lines.table} l on l.account_id = a.account_id"
+        f" where {lines.current('l')} and l.measure = 'direct' group by a.ancestor_id"
+    )
+    connection.exec_driver_sql(
+        "insert into s_part select a.ancestor_id, 'group_referred', sum(l.amount)"
+        f" from s_ancestor a{only} join {lines.table} l on l.account_id = a.account_id"
+        " left join s_ancestor b on b.account_id = l.buyer_id and b.ancestor_id = a.ancestor_id"
+        f" where {lines.current('l')} and l.measure = 'referred' and b.account_id is null"
+        " and l.buyer_id <> a.ancestor_id group by a.ancestor_id"
+    )
+
+
+def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
+    """Fill `s_due` with the day on which a future close date arrives, for the accounts that have one."""
+    text = text_type(connection)
+    create_temp(connection, "s_due", f"account_id {text} primary key, day text")
+    source = "opportunity o left join s_canonical c on c.account_id = o.account_id"
+    if touched:
+        source = "s_touched t join opportunity o on o.account_id = t.id left join s_canonical c on c.account_id = o.account_id"
+    connection.execute(
+        sa.text(
+            f"insert into s_due select coalesce(c.canonical_id, o.account_id), min(o.close_on) from {source}"
+            " where o.is_won = 1 and o.is_closed = 1 and o.is_deleted = 0 and o.close_on > :as_of"
+            " and o.account_id is not null group by coalesce(c.canonical_id, o.account_id)"
+        ),
+        {"as_of": as_of},
+    )
+    connection.exec_driver_sql("insert into s_part select account_id, 'direct', 0 from s_due")
+
+
+def stage_account_issues(connection: sa.Connection, table: str) -> None:
+    """Write each account's distinct issue codes, sorted, into `s_value.issues`."""
+    rows = connection.exec_driver_sql(
+        f"select distinct i.account_id, i.code from {table} i join s_value v on v.account_id = i.account_id"
+        " order by i.account_id, i.code"
+    )
+    codes: dict[str, list[str]] = {}
+    for account, code in rows:
+        codes.setdefault(account, []).append(code)
+    if codes:
+        connection.execute(
+            sa.text("update s_value set issues = :issues where account_id = :account"),
+            [{"account": account, "issues": " ".join(found)} for account, found in codes.items()],
+        )
+
+
+STORED = (*MEASURES, "issues", "next_change_on")
+
+
+def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *, touched: bool) -> int:
+    """Store the staged values that differ and mark their accounts for the plan. Returns how many moved."""
+    names = ", ".join(STORED)
+    if not touched:
+        connection.exec_driver_sql(
+            "insert into s_value (account_id) select account_id from account_value a"
+            " where not exists (select 1 from s_value v where v.account_id = a.account_id)"
+        )
+    changed = (
+        "s_value new left join account_value old on old.account_id = new.account_id"
+        f" where (old.account_id is null or {differs(connection, 'new', 'old', STORED)})"
+    )
+    moved = int(connection.exec_driver_sql(f"select count(*) from {changed}").scalar_one())
+    connection.exec_driver_sql(
+        f"insert into dirty (kind, id) select 'plan', new.account_id from {changed} on conflict (kind, id) do nothing"
+    )
+    fresh = ", ".join(f"new.{name}" for name in STORED)
+    connection.execute(
+        sa.text(
+            f"insert into account_value (account_id, policy_version, run_id, {names})"
+            f" select new.account_id, cast(:policy as text), cast(:run as bigint), {fresh}"
+            f" from {changed} on conflict (account_id) do update set policy_version = excluded.policy_version,"
+            " run_id = excluded.run_id, " + ", ".join(f"{n} = excluded.{n}" for n in STORED)
+        ),
+        {"policy": policy_version, "run": run_id},
+    )
+    return moved
+
+
+def update_ranks(connection: sa.Connection) -> None:
+    """Number the accounts with the highest totals; whoever moved is marked for the plan."""
+    ranked = list(
+        connection.execute(
+            sa.text("select account_id from account_value where total > 0 order by total desc, account_id limit :n"),
+            {"n": RANKED},
+        ).scalars()
+    )
+    new = {account: place for place, account in enumerate(ranked, start=1)}
+    old = {
+        row.account_id: row.rank
+        for row in connection.exec_driver_sql("select account_id, rank from account_value where rank is not null")
+    }
+    moved = [
+        {"account": account, "rank": new.get(account)}
+        for account in sorted(new.keys() | old.keys())
+        if new.get(account) != old.get(account)
+    ]
+    if not moved:
+        return
+    connection.execute(sa.text("update account_value set rank = :rank where account_id = :account"), moved)
+    connection.execute(
+        sa.text("insert into dirty (kind, id) values ('plan', :account) on conflict (kind, id) do nothing"),
+        [{"account": row["account"]} for row in moved],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRow:
+    """One account with its stored (or staged) value. Money in minor units."""
+
+    account_id: str
+    name: str
+    shown: str
+    rank: int | None
+    issues: str
+    policy_version: str
+    money: dict[str, int]
+
+
+_SELECT = (
+    "select a.id, a.name, a.shown, {rank}, coalesce(v.issues, ''), {policy}, "
+    + ", ".join(f"coalesce(v.{m}, 0)" for m in MEASURES)
+    + " from account a {join} join {table} v on v.account_id = a.id"
+)
+_LIVE = " a.is_deleted = 0 and a.merged_into_id is null"
+
+
+def _value_row(row: Sequence[Any]) -> ValueRow:
+    account, name, shown, rank, issues, policy, *money = row
+    return ValueRow(account, name, shown, rank, issues, policy, dict(zip(MEASURES, money, strict=True)))
+
+
+def _query(*, staged: bool, everybody: bool) -> str:
+    if staged:
+        table, rank, policy = "s_value", "null", "''"
+    else:
+        table, rank, policy = "account_value", "v.rank", "coalesce(v.policy_version, '')"
+    return _SELECT.format(table=table, rank=rank, policy=policy, join="left" if everybody else "")
+
+
+def load_values(
+    connection: sa.Connection, *, sort: str, top: int | None, everybody: bool, staged: bool = False
+) -> list[ValueRow]:
+    """Accounts by a measure, highest first, ties by id; `everybody`: also those that are worth nothing."""
+    worth = "" if everybody else " and (" + " or ".join(f"v.{m} <> 0" for m in MEASURES) + ")"
+    limit = "" if top is None else f" limit {int(top)}"
+    if sort not in MEASURES:
+        raise ValueError(f"unknown measure {sort}")
+    query = _query(staged=staged, everybody=everybody)
+    rows = connection.exec_driver_sql(f"{query} where{_LIVE}{worth} order by coalesce(v.{sort}, 0) desc, a.id{limit}")
+    return [_value_row(row) for row in rows]
+
+
+def load_value(connection: sa.Connection, account_id: str, *, staged: bool = False) -> ValueRow | None:
+    query = _query(staged=staged, everybody=True)
+    row = connection.execute(sa.text(f"{query} where a.id = :id"), {"id": account_id}).first()
+    return _value_row(row) if row else None
+
+
+def rank_of(connection: sa.Connection, total: int, account_id: str, *, staged: bool = False) -> int:
+    """The place by total among live accounts, 1 is the highest; ties by id."""
+    table = "s_value" if staged else "account_value"
+    return 1 + int(
+        connection.execute(
+            sa.text(
+                f"select count(*) from {table} v join account a on a.id = v.account_id where{_LIVE}"
+                " and (v.total > :total or (v.total = :total and v.account_id < :id))"
+            ),
+            {"total": total, "id": account_id},
+        ).scalar_one()
+    )
+
+
+def stream_planned(connection: sa.Connection, *, only_dirty: bool) -> Iterator[list[ValueRow]]:
+    """The accounts a plan has to look at, by id, in pages."""
+    marked = " and exists (select 1 from dirty d where d.kind = 'plan' and d.id = a.id)" if only_dirty else ""
+    query = _query(staged=False, everybody=True) + f" where{_LIVE}{marked} and a.id > :last order by a.id limit 2000"
+    last = ""
+    while rows := connection.execute(sa.text(query), {"last": last}).fetchall():
+        yield [_value_row(row) for row in rows]
+        last = str(rows[-1][0])
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioRow:
+    direct: int
+    referred: int
+    overlap: int
+    conserved: int
+    accounts: int
+    unassigned: int
+    """Won money of opportunities without an account: part of the company's revenue, nobody's value."""
+
+
+def load_portfolio(connection: sa.Connection, as_of: str) -> PortfolioRow:
+    sums = connection.exec_driver_sql(
+        "select coalesce(sum(direct), 0), coalesce(sum(referred), 0), coalesce(sum(conserved), 0), count(*)"
+        " from account_value where direct <> 0 or referred <> 0"
+    ).one()
+    unassigned = connection.execute(
+        sa.text(
+            "select coalesce(sum(o.home_amount), 0) from opportunity o where "
+            + f"{SOLD} and {PRICED}".replace("o.account_id is not null", "o.account_id is null")
+        ),
+        {"as_of": as_of},
+    ).scalar_one()
+    direct, referred, conserved, accounts = (int(x) for x in sums)
+    return PortfolioRow(direct, referred, direct + referred - conserved, conserved, accounts, int(unassigned))
