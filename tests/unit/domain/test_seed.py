@@ -9,7 +9,14 @@ from app.domain.value import value_world
 
 def won(id_, account, amount, close_on):
     return Opportunity(
-        id_, account, Fraction(amount), "USD", created_on=date(2025, 3, 1), close_on=close_on, is_won=True, is_closed=True
+        id_,
+        account,
+        Fraction(amount),
+        "USD",
+        created_on=date(2025, 3, 1),
+        close_on=close_on,
+        is_won=True,
+        is_closed=True,
     )
 
 
