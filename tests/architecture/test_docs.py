@@ -1,0 +1,131 @@
+"""The documents name only commands, options, settings, make targets and files that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from app.cli import build_app
+from app.config import PREFIX, SECRETS, Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [
+    PROJECT / "README.md",
+    PROJECT / "app" / "README.md",
+    PROJECT / "CHANGELOG.md",
+    *sorted((PROJECT / ".github").glob("*.md")),
+    *sorted(PROJECT.glob("mappings/*.md")),
+    *sorted(PROJECT.glob("connectors/**/*.md")),
+]
+STEERING_TESTS = {
+    "ADVOCACY_TEST_POSTGRES_URL",
+    "ADVOCACY_TEST_ALLOW_SKIP",
+    "ADVOCACY_SHARED_DATA",
+    "ADVOCACY_TRACEBACK",
+}
+
+FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+
+
+def names(document: Path) -> str:
+    return str(document.relative_to(PROJECT))
+
+
+def commands_in(text: str) -> Iterator[str]:
+    """Every `advocacy ...` in code, without prompt, comment or pipe."""
+    prose = FENCE.sub("", text)
+    lines = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    for line in [*lines, *INLINE.findall(prose)]:
+        if found := re.match(r"(?:\$ )?(?:\w+=\S+ )*(?:\.venv/bin/)?(advocacy(?: .*)?)$", line.strip()):
+            yield re.split(r"\s{2,}|\s[|>#&]|\s+·", found[1])[0]
+
+
+@cache
+def command_line() -> Any:
+    return get_command(build_app())
+
+
+def problem_with(line: str) -> str | None:
+    command: Any = command_line()
+    options = known_options(command)
+    for word in shlex.split(line)[1:]:
+        if word.startswith("-") and word != "-":
+            if word.split("=")[0] not in options:
+                return f"{line!r}: {command.name} has no option {word}"
+        elif children := getattr(command, "commands", None):
+            if word not in children:
+                return f"{line!r}: there is no command {word!r}"
+            command = children[word]
+            options = options | known_options(command)
+    return None
+
+
+def known_options(command: Any) -> frozenset[str]:
+    given = {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
+    return frozenset(given | {"--help", "-h"})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_a_document_names_only_real_commands_and_options(document: Path) -> None:
+    problems = [problem for line in commands_in(document.read_text("utf-8")) if (problem := problem_with(line))]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("line", ["advocacy conquer", "advocacy sync --backwards", "advocacy db destroy"])
+def test_an_invented_command_would_be_noticed(line: str) -> None:
+    assert problem_with(line) is not None
+
+
+def test_commands_are_found_where_people_write_them() -> None:
+    text = (
+        "Run `advocacy plan` or\n```\n$ advocacy sync --full   # all\nADVOCACY_CRM=files advocacy doctor | less\n```\n"
+    )
+
+    assert list(commands_in(text)) == ["advocacy sync --full", "advocacy doctor", "advocacy plan"]
+
+
+def settings_names() -> set[str]:
+    fields = set(Settings.model_fields) - {"origins"}
+    return {f"{PREFIX}{name.upper()}" for name in fields}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_a_document_names_only_real_settings(document: Path) -> None:
+    named = set(re.findall(r"\bADVOCACY_[A-Z][A-Z_]*[A-Z]\b", document.read_text("utf-8")))
+
+    assert named - settings_names() - STEERING_TESTS == set()
+
+
+def test_the_readme_explains_every_setting() -> None:
+    text = (PROJECT / "README.md").read_text("utf-8")
+    files_of_secrets = {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+
+    missing = {name for name in settings_names() - files_of_secrets if not re.search(rf"\b{name}\b", text)}
+
+    assert missing == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_a_document_names_only_real_make_targets(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    text = document.read_text("utf-8")
+    code = "\n".join([*FENCE.findall(text), *INLINE.findall(FENCE.sub("", text))])
+
+    assert set(re.findall(r"^\s*make ([a-z]+)", code, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_a_link_leads_to_a_file(document: Path) -> None:
+    text = FENCE.sub("", document.read_text("utf-8"))
+
+    assert [target for target in LINK.findall(text) if not (document.parent / target).exists()] == []
