@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import sqlalchemy as sa
-
 from alembic import context
+
 from app.store.database import open_database
 from app.store.tables import metadata
 

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("industry", sa.Text(), nullable=True),
         sa.Column("is_deleted", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("shown", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("written", sa.Text(), nullable=True),
         sa.Column("pulled_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint("is_deleted in (0, 1)", name=op.f("ck_account_is_deleted")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
@@ -106,7 +107,7 @@ def upgrade() -> None:
 
     op.create_table(
         "advocacy_event",
-        sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("event_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("source_system", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("source_event_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),

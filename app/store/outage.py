@@ -4,7 +4,5 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-
-def is_outage(error: BaseException) -> bool:
-    """Whether the database could not be reached or did not answer in time: trying again later makes sense."""
-    return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError)
+OUTAGES: tuple[type[Exception], ...] = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""The database could not be reached or did not answer in time: trying again later makes sense."""

@@ -83,6 +83,7 @@ account = sa.Table(
     sa.Column("industry", sa.Text),
     _flag("is_deleted"),
     sa.Column("shown", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("written", sa.Text),
     sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
     _is_flag("is_deleted"),
     _present("account", "parent_id"),

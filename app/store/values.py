@@ -227,6 +227,9 @@ class ValueRow:
     account_id: str
     name: str
     shown: str
+    """Canonical JSON: measure -> text as the CRM shows it."""
+    written: str | None
+    """The same of what we wrote last; None where we never did."""
     rank: int | None
     issues: str
     policy_version: str
@@ -234,7 +237,7 @@ class ValueRow:
 
 
 _SELECT = (
-    "select a.id, a.name, a.shown, {rank}, coalesce(v.issues, ''), {policy}, "
+    "select a.id, a.name, a.shown, a.written, {rank}, coalesce(v.issues, ''), {policy}, "
     + ", ".join(f"coalesce(v.{m}, 0)" for m in MEASURES)
     + " from account a {join} join {table} v on v.account_id = a.id"
 )
@@ -242,8 +245,8 @@ _LIVE = " a.is_deleted = 0 and a.merged_into_id is null"
 
 
 def _value_row(row: Sequence[Any]) -> ValueRow:
-    account, name, shown, rank, issues, policy, *money = row
-    return ValueRow(account, name, shown, rank, issues, policy, dict(zip(MEASURES, money, strict=True)))
+    account, name, shown, written, rank, issues, policy, *money = row
+    return ValueRow(account, name, shown, written, rank, issues, policy, dict(zip(MEASURES, money, strict=True)))
 
 
 def _query(*, staged: bool, everybody: bool) -> str:

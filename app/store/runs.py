@@ -1,0 +1,149 @@
+"""The table of runs: the truth about what ran, when, with what result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.store.tables import audit_entry, sync_run
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    run_id: int
+    slot: str | None
+    trigger: str
+    mode: str
+    status: str
+    phase: str
+    as_of: str
+    epoch: int
+    policy_version: str
+    mapping_digest: str
+    plan_digest: str | None
+    started_at: datetime
+    heartbeat_at: datetime
+    finished_at: datetime | None
+    report: Mapping[str, Any]
+    error: str | None
+
+
+_COLUMNS = [sync_run.c[name] for name in Run.__dataclass_fields__]
+
+
+def _run(row: sa.RowMapping) -> Run:
+    return Run(**{**row, "report": json.loads(row["report"])})
+
+
+def create_run(
+    connection: sa.Connection,
+    *,
+    slot: str | None,
+    trigger: str,
+    mode: str,
+    as_of: str,
+    epoch: int,
+    policy_version: str,
+    mapping_digest: str,
+    now: datetime,
+) -> int | None:
+    """Start a run; None when its slot was run already, by anybody."""
+    if slot is not None and load_slot(connection, slot) is not None:
+        return None
+    result = connection.execute(
+        sa.insert(sync_run).values(
+            slot=slot, trigger=trigger, mode=mode, status="running", as_of=as_of, epoch=epoch,
+            policy_version=policy_version, mapping_digest=mapping_digest, started_at=now, heartbeat_at=now,
+        )
+    )  # fmt: skip
+    return int(result.inserted_primary_key[0])
+
+
+def load_slot(connection: sa.Connection, slot: str) -> Run | None:
+    """The run of a slot, unless it failed: a failed slot may be tried again."""
+    row = (
+        connection.execute(sa.select(*_COLUMNS).where(sync_run.c.slot == slot, sync_run.c.status != "failed"))
+        .mappings()
+        .first()
+    )
+    return _run(row) if row else None
+
+
+def bury_dead_runs(connection: sa.Connection, *, now: datetime) -> int:
+    """Whoever holds the lease may say it: runs that still claim to be running were killed. They lose their slot."""
+    done = connection.execute(
+        sa.update(sync_run)
+        .where(sync_run.c.status == "running")
+        .values(status="failed", slot=None, finished_at=now, error="the process ended before the run did")
+    )
+    return int(done.rowcount)
+
+
+def note_phase(connection: sa.Connection, run_id: int, phase: str, *, now: datetime) -> None:
+    connection.execute(sa.update(sync_run).where(sync_run.c.run_id == run_id).values(phase=phase, heartbeat_at=now))
+
+
+def finish_run(
+    connection: sa.Connection,
+    run_id: int,
+    *,
+    status: str,
+    report: Mapping[str, Any],
+    now: datetime,
+    plan_digest: str | None = None,
+    error: str | None = None,
+) -> None:
+    values: dict[str, Any] = {
+        "status": status, "report": json.dumps(report, sort_keys=True), "finished_at": now,
+        "heartbeat_at": now, "plan_digest": plan_digest, "error": error,
+    }  # fmt: skip
+    if status == "failed":
+        values["slot"] = None
+    connection.execute(sa.update(sync_run).where(sync_run.c.run_id == run_id).values(values))
+
+
+def load_runs(connection: sa.Connection, *, limit: int = 20) -> list[Run]:
+    query = sa.select(*_COLUMNS).order_by(sync_run.c.run_id.desc()).limit(limit)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def load_run(connection: sa.Connection, run_id: int) -> Run | None:
+    row = connection.execute(sa.select(*_COLUMNS).where(sync_run.c.run_id == run_id)).mappings().first()
+    return _run(row) if row else None
+
+
+def load_last_as_of(connection: sa.Connection) -> str | None:
+    """The day of the last run whose valuation was stored."""
+    return connection.execute(
+        sa.select(sa.func.max(sync_run.c.as_of)).where(sync_run.c.status.in_(("ok", "partial", "held", "approved")))
+    ).scalar()
+
+
+def is_approved(connection: sa.Connection, plan_digest: str) -> bool:
+    """Whether a person has released exactly this plan."""
+    query = sa.select(sync_run.c.run_id).where(sync_run.c.status == "approved", sync_run.c.plan_digest == plan_digest)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def approve_run(connection: sa.Connection, run_id: int) -> bool:
+    """Release a held run's plan; False when the run is not held."""
+    done = connection.execute(
+        sa.update(sync_run).where(sync_run.c.run_id == run_id, sync_run.c.status == "held").values(status="approved")
+    )
+    return done.rowcount == 1
+
+
+def save_audit(
+    connection: sa.Connection, *, now: datetime, who: str, action: str, subject: str, detail: Mapping[str, Any]
+) -> None:
+    """Append to the record of who changed what; nothing ever updates or deletes it."""
+    connection.execute(
+        sa.insert(audit_entry).values(
+            at=now, who=who, action=action, subject=subject, detail=json.dumps(detail, sort_keys=True)
+        )
+    )

@@ -1,0 +1,151 @@
+"""What a run means to write, and what became of it.
+
+An intent is stored before anything is sent. What the CRM shows moves in our books only on an acknowledged success; an
+intent without an outcome is unknown, and is re-read before anything is sent again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.domain.rows import Row
+from app.store.bulk import create_stage, drop_stage, insert_rows
+
+Shown = Mapping[str, str | None]
+COLUMNS = ("run_id", "account_id", "before", "after", "movement")
+PAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """`before` and `after`: measure -> canonical text, only the measures that change. `movement`: minor units."""
+
+    account_id: str
+    before: Shown
+    after: Shown
+    movement: int
+    outcome: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+def shown_text(shown: Shown) -> str:
+    """The one text form, so that equal content is equal text."""
+    return json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def save_intents(connection: sa.Connection, run_id: int, intents: Sequence[Intent]) -> None:
+    rows: list[Row] = [(run_id, i.account_id, shown_text(i.before), shown_text(i.after), i.movement) for i in intents]
+    insert_rows(connection, "write_intent", COLUMNS, rows)
+
+
+def delete_intents(connection: sa.Connection, run_id: int) -> None:
+    """Forget the intents of a run that sent nothing."""
+    connection.execute(sa.text("delete from write_intent where run_id = :run"), {"run": run_id})
+
+
+def stream_intents(connection: sa.Connection, run_id: int) -> Iterator[list[Intent]]:
+    """The unsent intents of a run in pages, the biggest movers first."""
+    after = (2**62, "")
+    query = sa.text(
+        "select account_id, before, after, movement from write_intent where run_id = :run and outcome is null"
+        " and (movement < :movement or (movement = :movement and account_id > :account))"
+        " order by movement desc, account_id limit :n"
+    )
+    while True:
+        rows = connection.execute(
+            query, {"run": run_id, "movement": after[0], "account": after[1], "n": PAGE}
+        ).fetchall()
+        if not rows:
+            return
+        yield [Intent(r.account_id, json.loads(r.before), json.loads(r.after), r.movement) for r in rows]
+        after = (rows[-1].movement, rows[-1].account_id)
+
+
+def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tuple[str, str, str, str]]) -> None:
+    """Record (account id, outcome, code, message); what the CRM acknowledged is what it shows from now on."""
+    create_stage(connection, "s_outcome", "write_intent")
+    insert_rows(connection, "s_outcome", ("account_id", "outcome", "code", "message"), outcomes)
+    connection.exec_driver_sql(
+        "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
+        f" where s.account_id = write_intent.account_id and write_intent.run_id = {int(run_id)}"
+    )
+    _save_acknowledged(connection, run_id)
+    connection.exec_driver_sql(
+        "delete from dirty where kind = 'plan' and id in"
+        " (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))"
+    )
+    drop_stage(connection, "s_outcome")
+
+
+def _save_acknowledged(connection: sa.Connection, run_id: int) -> None:
+    rows = connection.exec_driver_sql(
+        "select a.id, a.shown, a.written, i.after from s_outcome s join account a on a.id = s.account_id"
+        f" join write_intent i on i.account_id = s.account_id and i.run_id = {int(run_id)} where s.outcome = 'ok'"
+    ).fetchall()
+    updates = [
+        (account, _merged(shown, after), _merged(written or "{}", after)) for account, shown, written, after in rows
+    ]
+    create_stage(connection, "s_shown", "account")
+    insert_rows(connection, "s_shown", ("id", "shown", "written"), updates)
+    connection.exec_driver_sql(
+        "update account set shown = s.shown, written = s.written from s_shown s where s.id = account.id"
+    )
+    drop_stage(connection, "s_shown")
+
+
+def _merged(text: str, changes: str) -> str:
+    return shown_text({**json.loads(text), **json.loads(changes)})
+
+
+def settle_unchanged(connection: sa.Connection, accounts: Sequence[str]) -> None:
+    """The plan has looked at these and found nothing to write."""
+    if not accounts:
+        return
+    create_stage(connection, "s_settled", "dirty")
+    insert_rows(connection, "s_settled", ("id",), [(account,) for account in accounts])
+    connection.exec_driver_sql("delete from dirty where kind = 'plan' and id in (select id from s_settled)")
+    drop_stage(connection, "s_settled")
+
+
+def load_unsettled(connection: sa.Connection) -> list[str]:
+    """Accounts of earlier intents whose outcome nobody knows: sent without an answer, or never sent."""
+    query = (
+        "select distinct account_id from write_intent where outcome is null or outcome = 'unknown' order by account_id"
+    )
+    return list(connection.exec_driver_sql(query).scalars())
+
+
+def settle_reread(connection: sa.Connection) -> None:
+    """After the re-read: what those intents wanted is planned afresh from what the CRM shows."""
+    connection.exec_driver_sql(
+        "insert into dirty (kind, id) select distinct 'plan', account_id from write_intent"
+        " where outcome is null or outcome = 'unknown' on conflict (kind, id) do nothing"
+    )
+    connection.exec_driver_sql(
+        "update write_intent set outcome = 'reread' where outcome is null or outcome = 'unknown'"
+    )
+
+
+def load_intents(connection: sa.Connection, run_id: int, *, outcome: str | None = None) -> list[Intent]:
+    where = "" if outcome is None else " and outcome = :outcome"
+    rows = connection.execute(
+        sa.text(
+            "select account_id, before, after, movement, outcome, code, message from write_intent"
+            f" where run_id = :run{where} order by movement desc, account_id"
+        ),
+        {"run": run_id} | ({"outcome": outcome} if outcome else {}),
+    )
+    return [Intent(r[0], json.loads(r[1]), json.loads(r[2]), *r[3:]) for r in rows]
+
+
+def mark_for_plan(connection: sa.Connection, accounts: Sequence[str]) -> None:
+    if accounts:
+        connection.execute(
+            sa.text("insert into dirty (kind, id) values ('plan', :id) on conflict (kind, id) do nothing"),
+            [{"id": account} for account in accounts],
+        )
