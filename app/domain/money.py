@@ -21,8 +21,8 @@ Exact = Decimal | Fraction | int
 
 WHOLE = Fraction(1)
 _PLACES = {
-    0: frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()),  # noqa: SIM905
-    3: frozenset("BHD IQD JOD KWD LYD OMR TND".split()),  # noqa: SIM905
+    0: frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()),
+    3: frozenset("BHD IQD JOD KWD LYD OMR TND".split()),
 }
 # Amounts have at most 15 digits before the point (the mapping refuses more); no rounding may happen before ours.
 _DIGITS = 60
@@ -107,7 +107,9 @@ class RateBook:
     def minor(self, amount: Exact) -> int:
         """Minor units of an amount that is in the reporting currency already."""
         if isinstance(amount, Decimal):
-            return int(amount.quantize(self._exponent, ROUND_HALF_UP, self._rounding) * self._unit)
+            return int(
+                amount.quantize(self._exponent, ROUND_HALF_UP, self._rounding).scaleb(self.places, self._rounding)
+            )
         numerator, denominator = amount.as_integer_ratio()
         return round_half_up(numerator * self._unit, denominator)
 

@@ -262,7 +262,7 @@ def test_i14_every_number_is_the_sum_of_its_lines(case):
 @over_worlds("referred", "network", "co-referrers")
 def test_i15_an_amount_changes_the_lines_of_its_own_deal_only(case):
     nets = nets_of(case)
-    deal = next((one for one in case.world.opportunities if nets.get(one.id, 0) > 0 and one.amount), None)
+    deal = next((one for one in case.world.opportunities if nets[one.id] > 0 and (one.amount or 0) > 0), None)
     if deal is None:
         return
     doubled = tuple(replace(one, amount=one.amount * 2) if one is deal else one for one in case.world.opportunities)
