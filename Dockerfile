@@ -18,7 +18,7 @@ RUN python -m venv /opt/advocacy \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/advocacy/lib
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin advocacy \
+RUN useradd --system --user-group --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin advocacy \
     && install --directory --owner advocacy --group advocacy --mode 0750 /data
 COPY --from=build /opt/advocacy /opt/advocacy
 ENV PATH=/opt/advocacy/bin:$PATH \
