@@ -1,1 +1,1 @@
-""""""
+"""Jobs: when things happen. What happens is in `app.sync`."""

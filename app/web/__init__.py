@@ -1,1 +1,1 @@
-""""""
+"""Web: parse, call one function, answer."""

@@ -1,0 +1,128 @@
+"""The inbox worker: stored deliveries become events, and the accounts they touch are valued and written at once.
+
+A delivery is settled in the transaction that stores its events. What follows, the run over the touched accounts, is
+tried again for as long as it takes; should the process die in between, the next start or the nightly run does it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from app.bootstrap import Services
+from app.domain.events import AdvocacyEvent
+from app.errors import AppError, LeaseHeldError
+from app.intake.event_bodies import read_event_body
+from app.intake.event_fields import Reader, RejectedEventError
+from app.logs import open_log
+from app.store.events import save_events_on
+from app.store.inbox import Delivery, fail_delivery, finish_delivery_on, list_deliveries, load_due
+from app.sync.run import run_sync
+
+IDLE_SECONDS = 5.0
+LEASE_WAIT_SECONDS = 5.0
+FAILURE_WAIT_SECONDS = 60.0
+CATCH_UP = timedelta(days=1)
+DEFAULT_SOURCE = "webhook"
+"""`source_system` of events that name none."""
+
+
+@dataclass(slots=True)
+class InboxWorker:
+    """`wake` is set when something arrived, `stop` when the process ends."""
+
+    services: Services
+    wake: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
+    pending: set[str] = field(default_factory=set)
+    """Accounts whose value may have changed and has not been written yet."""
+
+    def start(self) -> threading.Thread:
+        """Work in a thread of its own until `stop` is set."""
+        thread = threading.Thread(target=self.work_until_stopped, name="inbox", daemon=True)
+        thread.start()
+        return thread
+
+    def halt(self) -> None:
+        """Ask the thread to end after what it is doing now."""
+        self.stop.set()
+        self.wake.set()
+
+    def work_until_stopped(self) -> None:
+        """Work deliveries as they come; no failure ends this loop."""
+        wait = self._attempt(self._catch_up)
+        while not self.stop.is_set():
+            self.wake.wait(wait)
+            self.wake.clear()
+            if not self.stop.is_set():
+                wait = self._attempt(self.work_once)
+
+    def _attempt(self, work: object) -> float:
+        """Do it; return the seconds to wait before the next time."""
+        try:
+            work()  # type: ignore[operator]
+        except LeaseHeldError:
+            return LEASE_WAIT_SECONDS
+        except AppError as error:
+            open_log().warning("webhook run postponed", reason=error.message)
+            return FAILURE_WAIT_SECONDS
+        except Exception as error:  # noqa: BLE001 - the top of the job
+            open_log().error("webhook run failed", exc_info=error)
+            return FAILURE_WAIT_SECONDS
+        return IDLE_SECONDS
+
+    def _catch_up(self) -> None:
+        """Look again at what was settled shortly before the last stop: its run may not have happened."""
+        since = self.services.now() - CATCH_UP
+        recent = list_deliveries(self.services.database, status="done", limit=200)
+        for delivery in recent:
+            if delivery.finished_at is not None and delivery.finished_at >= since:
+                self.pending |= find_touched(read_event_body(delivery.body, build_reader(self.services)))
+        self.work_once()
+
+    def work_once(self) -> int:
+        """Take in every delivery that is due, then run over the touched accounts. Returns the deliveries taken."""
+        taken = 0
+        while due := load_due(self.services.database, now=self.services.now()):
+            for delivery in due:
+                self.pending |= take_in(self.services, delivery)
+            taken += len(due)
+        if self.pending:
+            touched = frozenset(self.pending)
+            run_sync(self.services, trigger="webhook", only=tuple(sorted(touched)))
+            self.pending -= touched
+        return taken
+
+
+def build_reader(services: Services) -> Reader:
+    """How deliveries are read: the CRM's ids, the policy's time zone."""
+    zone = ZoneInfo(services.mapping.policy.time_zone)
+    return Reader(normalise_id=services.normalise_id, zone=zone, source_system=DEFAULT_SOURCE)
+
+
+def take_in(services: Services, delivery: Delivery) -> set[str]:
+    """Store the events of one delivery and settle it; return the accounts they touch."""
+    now = services.now()
+    try:
+        events = read_event_body(delivery.body, build_reader(services))
+    except RejectedEventError as error:
+        # It was readable when it came in: the rules became stricter since. Kept, for a person to look at.
+        fail_delivery(services.database, delivery, error=str(error), now=now, permanent=True)
+        return set()
+    with services.database.begin() as connection:
+        report = save_events_on(connection, events, now=now, policy=services.mapping.policy)
+        finish_delivery_on(connection, delivery.delivery_id, now=now)
+    open_log().info(
+        "delivery taken in", delivery_id=delivery.delivery_id, added=report.added, duplicate=report.duplicate
+    )
+    for conflict in report.conflicts:
+        open_log().warning("event came again with other content", source_event_id=conflict.source_event_id)
+    return find_touched(events)
+
+
+def find_touched(events: Iterable[AdvocacyEvent]) -> set[str]:
+    """The accounts that did something or were referred."""
+    return {account for event in events for account in (event.account, event.referred_account) if account}

@@ -1,0 +1,140 @@
+"""Pages for people: who is worth most, and why. Rendered here, without a line of script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, get_args
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.bootstrap import Services
+from app.errors import ConfigError
+from app.sync.answers import explain_account, find_account, list_accounts, portfolio
+from app.web.access import ServicesOf, require_reader
+from app.web.v1 import SortKey
+
+ROWS = 50
+MAX_PAGES = 20_000
+BAR_WIDTH = 160
+MEASURES = {
+    "direct": "Own purchases",
+    "referred": "Purchases by customers they referred",
+    "influence": "Deals they helped as a reference",
+    "touched": "Deals they took part in",
+    "network": "Further down the referral chain",
+}
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(require_reader)])
+
+
+def build_templates() -> Environment:
+    """The page templates, with everything escaped that comes from outside."""
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    templates.filters |= {"money": show_money, "weblink": keep_web_link, "words": show_words}
+    return templates
+
+
+def show_money(amount: object) -> str:
+    """`140000.00` reads `140,000`; cents show only where there are some."""
+    number = Decimal(str(amount))
+    text = f"{number:,.0f}" if number == number.to_integral_value() else f"{number:,f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def keep_web_link(url: object) -> str:
+    """The address when a browser may be sent there, else nothing."""
+    return str(url) if urlsplit(str(url or "")).scheme in {"http", "https"} else ""
+
+
+def show_words(code: object) -> str:
+    """`rate_missing` reads `rate missing`."""
+    return str(code).replace("_", " ")
+
+
+def _render(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    templates: Environment = request.app.state.templates
+    return HTMLResponse(templates.get_template(name).render(**values), status)
+
+
+@router.get("/")
+def show_triage(
+    request: Request,
+    services: ServicesOf,
+    sort: SortKey = "total",
+    q: Annotated[str, Query(max_length=100)] = "",
+    page: Annotated[int, Query(ge=1, le=MAX_PAGES)] = 1,
+) -> HTMLResponse:
+    """The triage table: customers by what they are really worth."""
+    views, more = _load_page(services, sort, q.strip(), page)
+    largest = max((Decimal(view["total"]) for view in views), default=Decimal(0))
+    return _render(
+        request,
+        "triage.html",
+        rows=[{**view, "bar": build_bar(view, largest)} for view in views],
+        whole=portfolio(services),
+        sort=sort,
+        sorts=get_args(SortKey),
+        query=q,
+        before=_address(sort, q, page - 1) if page > 1 else "",
+        after=_address(sort, q, page + 1) if more else "",
+        bar_width=BAR_WIDTH,
+    )
+
+
+def _load_page(services: Services, sort: SortKey, text: str, page: int) -> tuple[list[dict[str, Any]], bool]:
+    """The accounts of one page, and whether there are more behind it."""
+    start, stop = (page - 1) * ROWS, page * ROWS
+    found = list_accounts(services, top=None if text else stop + 1, sort=sort, include_all=bool(text))
+    views = [view.as_json() for view in found]
+    if text:
+        views = [view for view in views if text.casefold() in view["name"].casefold() or text == view["id"]]
+    return views[start:stop], len(views) > stop
+
+
+def _address(sort: str, text: str, page: int) -> str:
+    return "/?" + urlencode({"sort": sort, "q": text, "page": page})
+
+
+def build_bar(view: dict[str, Any], largest: Decimal) -> dict[str, int]:
+    """Widths of the own and the referred part. A negative part has no width: its number says enough."""
+    if largest <= 0:
+        return {"own": 0, "referred": 0}
+    own, referred = (max(Decimal(view[name]), Decimal(0)) for name in ("direct", "referred"))
+    return {"own": int(own * BAR_WIDTH / largest), "referred": int(referred * BAR_WIDTH / largest)}
+
+
+@router.get("/accounts/{account_id}")
+def show_account(request: Request, services: ServicesOf, account_id: str) -> HTMLResponse:
+    """Why a customer is worth that, line by line."""
+    try:
+        view = find_account(services, account_id).as_json()
+    except ConfigError:
+        return _render(request, "missing.html", 404)
+    explanation = explain_account(services, view["id"])
+    lines = [line.as_json() for line in explanation.lines]
+    return _render(
+        request,
+        "account.html",
+        view=explanation.account.as_json(),
+        explanation=explanation,
+        groups=group_lines(lines),
+        bar=build_bar(view, Decimal(view["total"])),
+        bar_width=BAR_WIDTH,
+    )
+
+
+def group_lines(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines under a heading for each measure that has any, with their sum."""
+    groups = []
+    for measure, heading in MEASURES.items():
+        members = [line for line in lines if line["measure"] == measure]
+        if members:
+            total = sum((Decimal(line["amount"]) for line in members), Decimal(0))
+            groups.append({"measure": measure, "heading": heading, "lines": members, "total": total})
+    return groups

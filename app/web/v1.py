@@ -1,0 +1,152 @@
+"""The JSON interface `/v1/...`: the same answers the command line gives with `--json`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+
+from app.errors import ConfigError
+from app.intake.event_bodies import read_event_body
+from app.intake.event_fields import COLUMNS
+from app.store.events import StoredEvent, list_events, save_events
+from app.sync.answers import explain_account, find_account, list_accounts, list_runs, portfolio, show_run
+from app.web.access import ServicesOf, require_key
+from app.web.problems import ProblemError
+from app.web.webhooks import LimitedBody, check_events
+
+router = APIRouter(prefix="/v1", tags=["v1"])
+MAX_PAGE = 500
+
+CanRead = Depends(require_key("read"))
+CanWriteEvents = Depends(require_key("events:write"))
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
+
+
+def write_cursor(offset: int) -> str:
+    """An opaque position."""
+    return base64.urlsafe_b64encode(json.dumps({"o": offset}).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None) -> int:
+    """The position in a cursor of ours; refuses any other text."""
+    if cursor is None:
+        return 0
+    try:
+        offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["o"]
+    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError):
+        offset = None
+    if not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 10**9:
+        raise ProblemError(422, "the cursor is not one of ours")
+    return offset
+
+
+def _answer_page(items: list[Any], offset: int, limit: int) -> JSONResponse:
+    """One page out of `items`, which go at least one item beyond it when there is more."""
+    more = len(items) > offset + limit
+    page = jsonable_encoder(items[offset : offset + limit])
+    return JSONResponse({"data": page, "next_cursor": write_cursor(offset + limit) if more else None})
+
+
+@router.get("/accounts", dependencies=[CanRead])
+def list_all_accounts(
+    services: ServicesOf,
+    sort: SortKey = "total",
+    as_of: date | None = None,
+    include_all: Annotated[bool, Query(alias="all")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> JSONResponse:
+    """List customers by what they are really worth."""
+    offset = read_cursor(cursor)
+    views = list_accounts(services, top=offset + limit + 1, sort=sort, as_of=as_of, include_all=include_all)
+    return _answer_page([view.as_json() for view in views], offset, limit)
+
+
+@router.get("/accounts/{account_id}", dependencies=[CanRead])
+def show_account(services: ServicesOf, account_id: str) -> JSONResponse:
+    """Say what one customer is worth."""
+    return JSONResponse(jsonable_encoder(_find(services, account_id)))
+
+
+def _find(services: Any, account_id: str) -> dict[str, Any]:
+    try:
+        view: dict[str, Any] = find_account(services, account_id).as_json()
+    except ConfigError:
+        raise ProblemError(404, "no such account") from None
+    return view
+
+
+@router.get("/accounts/{account_id}/explanation", dependencies=[CanRead])
+def show_explanation(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+    """Say line by line why a customer is worth that."""
+    found = _find(services, account_id)
+    explanation = explain_account(services, found["id"], as_of=as_of)
+    answer = {
+        **explanation.account.as_json(),
+        "sentence": explanation.sentence,
+        "policy_version": explanation.policy_version,
+        "computed": explanation.computed,
+        "lines": [line.as_json() for line in explanation.lines],
+    }
+    return JSONResponse(jsonable_encoder(answer))
+
+
+@router.get("/events", dependencies=[CanRead])
+def list_stored_events(
+    services: ServicesOf,
+    account: Annotated[str | None, Query(max_length=255)] = None,
+    event_type: Annotated[str | None, Query(alias="type", max_length=64)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> JSONResponse:
+    """List advocacy events, newest first."""
+    offset = read_cursor(cursor)
+    events = list_events(services.database, account=account, event_type=event_type, limit=offset + limit + 1)
+    return _answer_page([_show_event(stored) for stored in events], offset, limit)
+
+
+def _show_event(stored: StoredEvent) -> dict[str, Any]:
+    values = {name: getattr(stored.event, name) for name in COLUMNS}
+    texts = {name: str(value) for name, value in values.items() if value is not None and name != "attributes"}
+    return {**texts, "attributes": stored.event.attributes, "recorded_at": stored.recorded_at}
+
+
+@router.post("/events", dependencies=[CanWriteEvents])
+def add_events(request: Request, body: LimitedBody, services: ServicesOf) -> JSONResponse:
+    """Store one event or `{"events": [...]}`; an event that is known already changes nothing."""
+    reader = request.app.state.event_reader
+    check_events(body, reader)
+    events = read_event_body(body, reader)
+    report = save_events(services.database, events, now=services.now(), policy=services.mapping.policy)
+    if report.conflicts and not report.added:
+        raise ProblemError(409, "known under the same identity with other content; the first one stands")
+    answer = {"added": report.added, "duplicate": report.duplicate, "conflicts": report.conflicts}
+    return JSONResponse(jsonable_encoder(answer), 201 if report.added else 200)
+
+
+@router.get("/runs", dependencies=[CanRead])
+def list_past_runs(services: ServicesOf, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
+    """List runs, newest first."""
+    offset = read_cursor(cursor)
+    return _answer_page(list(list_runs(services, offset + limit + 1)), offset, limit)
+
+
+@router.get("/runs/{run_id}", dependencies=[CanRead])
+def show_past_run(services: ServicesOf, run_id: int) -> JSONResponse:
+    """Show what one run did."""
+    return JSONResponse(jsonable_encoder(show_run(services, run_id)))
+
+
+@router.get("/portfolio", dependencies=[CanRead])
+def show_portfolio(services: ServicesOf) -> JSONResponse:
+    """Sum all customers without counting anything twice."""
+    return JSONResponse(jsonable_encoder(portfolio(services)))
