@@ -1,0 +1,127 @@
+"""Start and stop a sandbox, and everything a test wants to hold in its hand."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from connectors.salesforce.sandbox.auth import issue_token
+from connectors.salesforce.sandbox.engine import Engine, Manners
+from connectors.salesforce.sandbox.faults import Faults
+from connectors.salesforce.sandbox.load import load_csv
+from connectors.salesforce.sandbox.org import Org
+from connectors.salesforce.sandbox.server import Server
+
+CLIENT_ID = "sandbox-client"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client logs in with. Known to everyone: the server listens on loopback only."""
+
+    client_id: str
+    client_secret: str
+    username: str
+    token: str
+
+
+class Sandbox:
+    """An org behind an HTTP server on 127.0.0.1. Port 0 takes a free one."""
+
+    def __init__(self, org: Org | None = None, port: int = 0, token: str = "", client_secret: str = "") -> None:
+        self.org = org or Org()
+        self.engine = Engine(self.org, fixed_token=token)
+        self.engine.clients[CLIENT_ID] = client_secret or secrets.token_urlsafe(24)
+        self._port = port
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Self:
+        self._server = Server(self.engine, self._port)
+        self.engine.base_url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.drop_connections()
+        self._server.server_close()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return self.engine.base_url
+
+    @property
+    def faults(self) -> Faults:
+        return self.engine.faults
+
+    @property
+    def manners(self) -> Manners:
+        return self.engine.manners
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Requests so far by kind; sub-requests of composites have a `/` in front of theirs."""
+        return self.engine.calls
+
+    @property
+    def written(self) -> Counter[str]:
+        """Records created or updated through the API so far, by object."""
+        return self.engine.written
+
+    @property
+    def credentials(self) -> Credentials:
+        username = self.org.record("User", self.org.user_id)["Username"]
+        return Credentials(CLIENT_ID, self.engine.clients[CLIENT_ID], username, self.engine.fixed_token)
+
+    def login(self, user: str = "") -> str:
+        """A fresh token for a user (by id), without the token endpoint."""
+        return issue_token(self.engine, user or self.org.user_id)
+
+    def revoke_tokens(self) -> None:
+        """End every session, the refresh tokens' included."""
+        self.engine.tokens.clear()
+        self.engine.refresh_tokens.clear()
+
+    def register_key(self, public_key: bytes, client_id: str = CLIENT_ID) -> None:
+        """From now on JWT assertions of this client must be signed by the key (PEM)."""
+        self.engine.public_keys[client_id] = public_key
+
+    def add_client(self, client_id: str, client_secret: str) -> None:
+        self.engine.clients[client_id] = client_secret
+
+    def add_refresh_token(self, refresh_token: str, user: str = "") -> None:
+        self.engine.refresh_tokens[refresh_token] = user or self.org.user_id
+
+
+def serve(
+    port: int = 0,
+    token: str = "",
+    data_dir: Path | None = None,
+    *,
+    ready: Callable[[Sandbox], None] = lambda _: None,
+    wait: Callable[[], object] | None = None,
+) -> None:
+    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens."""
+    org = Org()
+    if data_dir is not None:
+        load_csv(org, data_dir)
+    with Sandbox(org, port, token) as sandbox:
+        ready(sandbox)
+        (wait or threading.Event().wait)()
