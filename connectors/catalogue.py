@@ -1,0 +1,34 @@
+"""Every connector by name. The only module that names a concrete one, and it imports it when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from connectors.contract import CrmConnector
+from connectors.errors import ConfigurationError
+
+
+def _build_salesforce(options: Mapping[str, Any]) -> CrmConnector:
+    from connectors.salesforce import SalesforceSettings, connect
+
+    unknown = sorted(options.keys() - {f.name for f in fields(SalesforceSettings)})
+    if unknown:
+        raise ConfigurationError(f"Salesforce settings: unknown option {', '.join(unknown)}")
+    return connect(SalesforceSettings(**options))
+
+
+_FACTORIES: Mapping[str, Callable[[Mapping[str, Any]], CrmConnector]] = {"salesforce": _build_salesforce}
+
+
+def connector_names() -> tuple[str, ...]:
+    return tuple(sorted(_FACTORIES))
+
+
+def build_connector(name: str, options: Mapping[str, Any]) -> CrmConnector:
+    """The connector called `name`; `options` are the fields of its settings class. ConfigurationError when unusable."""
+    factory = _FACTORIES.get(name)
+    if factory is None:
+        raise ConfigurationError(f"There is no connector {name!r}; choose one of {', '.join(connector_names())}.")
+    return factory(options)

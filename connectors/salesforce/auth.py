@@ -1,0 +1,227 @@
+"""One access token for all threads of a connector: fetched when first needed, renewed under a lock, never logged.
+
+A login that Salesforce refused is not tried again by the same connector (repeating it locks the user), and a token
+that keeps expiring at once blows a fuse instead of storming the login. SOAP login is never used.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import jwt
+
+from connectors.errors import (
+    ConfigurationError,
+    ConnectorError,
+    CredentialsError,
+    ProtocolError,
+    RateLimitedError,
+    TransientError,
+)
+from connectors.http import check_address, decode_json, error_for_status, read_http_date, read_retry_after, unreachable
+from connectors.retry import RetryPolicy
+from connectors.salesforce.settings import SalesforceSettings
+
+ASSERTION_SECONDS = 150
+"""Life of a JWT assertion; Salesforce allows about 180."""
+
+FUSE_LOGINS = 6
+FUSE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row of the login error table: `error` and a part of the description, and what to do about it."""
+
+    error: str
+    text: str
+    advice: str
+    kind: type[ConnectorError] = CredentialsError
+
+
+REFUSALS: tuple[Refusal, ...] = (
+    Refusal("invalid_grant", "hasn't approved this consumer", "An administrator must pre-authorise the user."),
+    Refusal(
+        "invalid_grant",
+        "audience is invalid",
+        "The login address does not fit the org: test.salesforce.com is for sandboxes only.",
+        ConfigurationError,
+    ),
+    Refusal("invalid_grant", "expired authorization code", "Set this computer's clock.", CredentialsError),
+    Refusal("invalid_grant", "expired access/refresh token", "Connect the org again to get a new refresh token."),
+    Refusal("invalid_grant", "invalid password", "Check the secret; do not retry, it locks the user."),
+    Refusal("invalid_grant", "authentication failure", "Check user, secret, IP restrictions and the app's flows."),
+    Refusal("invalid_grant", "locked", "The user is locked: an administrator must unlock it."),
+    Refusal("invalid_grant", "inactive", "The user or the org is inactive."),
+    Refusal("invalid_grant", "invalid assertion", "The private key does not fit the certificate of the app."),
+    Refusal("invalid_grant", "no client credentials user", "Give the app a run-as user for client credentials."),
+    Refusal("invalid_grant", "request not supported on this domain", "Use the org's My Domain address to log in."),
+    Refusal("invalid_grant", "", "Check the credentials and the settings of the app."),
+    Refusal("invalid_client_id", "", "No app has this client id; one just created needs some minutes."),
+    Refusal("invalid_client", "", "The client id or the client secret is wrong."),
+    Refusal("inactive_user", "", "The user is inactive."),
+    Refusal("inactive_org", "", "The org is locked, closed or suspended."),
+    Refusal("unauthorized_client", "", "The app does not allow this login flow."),
+    Refusal("unsupported_grant_type", "", "The app does not allow this login flow."),
+    Refusal("invalid_app_access", "", "An administrator must give the user access to the app."),
+    Refusal("rate_limit_exceeded", "", "Too many logins; wait before the next.", RateLimitedError),
+    Refusal("server_error", "", "", TransientError),
+    Refusal("temporarily_unavailable", "", "", TransientError),
+    Refusal("unknown_error", "retry", "", TransientError),
+)
+"""Read from the top: the first row that fits decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    value: str = field(repr=False)
+    instance_url: str
+    organisation_id: str = ""
+    user_id: str = ""
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.instance_url).netloc
+
+
+@dataclass(slots=True)
+class TokenSource:
+    """Hands out the current token. `wall` gives epoch seconds for the assertion, `clock` seconds for the fuse."""
+
+    settings: SalesforceSettings
+    client: httpx.Client
+    retry: RetryPolicy
+    wall: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _token: Token | None = None
+    _refusal: ConnectorError | None = None
+    _refresh_token: str = field(default="", repr=False)
+    _logins: deque[float] = field(default_factory=lambda: deque(maxlen=FUSE_LOGINS))
+    _skew: float = 0.0
+
+    def current(self) -> Token:
+        with self._lock:
+            return self._token or self._log_in()
+
+    def renew(self, stale: Token) -> Token:
+        """A token other than `stale`; when another thread has renewed it already, that one."""
+        with self._lock:
+            if self._token is not None and self._token.value != stale.value:
+                return self._token
+            return self._log_in()
+
+    def _log_in(self) -> Token:
+        if self._refusal is not None:
+            raise self._refusal
+        if self.settings.grant == "fixed":
+            self._token = self._fixed_token()
+            return self._token
+        self._check_fuse()
+        try:
+            self._token = self.retry.run(self._request_token)
+        except CredentialsError as error:
+            self._refusal = error
+            raise
+        return self._token
+
+    def _fixed_token(self) -> Token:
+        if self._token is not None:
+            raise CredentialsError("The fixed access token was refused: it is void; give a new one.")
+        return Token(self.settings.access_token, self.settings.instance_url.rstrip("/"))
+
+    def _check_fuse(self) -> None:
+        now = self.clock()
+        if len(self._logins) == FUSE_LOGINS and now - self._logins[0] < FUSE_SECONDS:
+            raise CredentialsError(
+                f"Salesforce ended {FUSE_LOGINS} sessions within {FUSE_SECONDS:.0f} seconds; logging in was stopped. "
+                "Check the session policy of the app and whether something logs this user out."
+            )
+        self._logins.append(now)
+
+    def _request_token(self) -> Token:
+        answer = self._post(self._form())
+        if answer.status_code == 400 and self._learn_clock(answer):
+            answer = self._post(self._form())
+        if answer.status_code != 200:
+            raise read_refusal(answer.status_code, answer.content, answer.headers)
+        return self._read_token(answer)
+
+    def _post(self, form: Mapping[str, str]) -> httpx.Response:
+        url = f"{self.settings.login_url.rstrip('/')}/services/oauth2/token"
+        try:
+            return self.client.post(url, data=dict(form), headers={"Accept": "application/json"})
+        except httpx.HTTPError as error:
+            raise unreachable(error, urlsplit(url).hostname or "") from None
+
+    def _form(self) -> Mapping[str, str]:
+        s = self.settings
+        if s.grant == "jwt":
+            return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": self._assertion()}
+        app = {"client_id": s.client_id} | ({"client_secret": s.client_secret} if s.client_secret else {})
+        if s.grant == "refresh":
+            return app | {"grant_type": "refresh_token", "refresh_token": self._refresh_token or s.refresh_token}
+        return app | {"grant_type": "client_credentials"}
+
+    def _assertion(self) -> str:
+        claims = {
+            "iss": self.settings.client_id,
+            "sub": self.settings.username,
+            "aud": self.settings.jwt_audience,
+            "exp": int(self.wall() + self._skew) + ASSERTION_SECONDS,
+        }
+        try:
+            return jwt.encode(claims, self.settings.private_key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise ConfigurationError("The private key is not an RSA key in PEM form (without a password).") from None
+
+    def _learn_clock(self, answer: httpx.Response) -> bool:
+        """True when the assertion was refused as expired and the server's clock tells by how much ours is off."""
+        if self.settings.grant != "jwt" or b"expired authorization code" not in answer.content:
+            return False
+        server = read_http_date(answer.headers.get("date", ""))
+        skew = 0.0 if server is None else server.timestamp() - self.wall()
+        learned, self._skew = abs(skew - self._skew) > 1, skew
+        return learned
+
+    def _read_token(self, answer: httpx.Response) -> Token:
+        body = decode_json(answer.content)
+        if not isinstance(body, dict) or not body.get("access_token") or not body.get("instance_url"):
+            raise ProtocolError("The login answer holds no token: is the login address really a Salesforce address?")
+        check_address(str(body["instance_url"]), "instance_url of the login answer", self.settings.domains)
+        # An app may rotate refresh tokens: the old one is void as soon as a new one is issued.
+        self._refresh_token = str(body.get("refresh_token") or self._refresh_token)
+        return _token_from(body)
+
+
+def _token_from(body: Mapping[str, Any]) -> Token:
+    path = urlsplit(str(body.get("id") or "")).path.strip("/").split("/")
+    organisation, user = (path[-2], path[-1]) if len(path) == 3 and path[0] == "id" else ("", "")
+    return Token(str(body["access_token"]), str(body["instance_url"]).rstrip("/"), organisation, user)
+
+
+def read_refusal(status: int, body: bytes, headers: Mapping[str, str]) -> ConnectorError:
+    """The error of a refused login, by the table above; an unreadable body is judged by its status."""
+    value = decode_json(body)
+    if not isinstance(value, dict) or "error" not in value:
+        kind = CredentialsError if status in (400, 401, 403) else error_for_status(status)
+        return kind(
+            f"Login failed: HTTP {status} without a reason.", code=str(status), retry_after=read_retry_after(headers)
+        )
+    error, text = str(value["error"]), str(value.get("error_description") or "").lower()
+    row = next((r for r in REFUSALS if r.error == error and r.text in text), Refusal(error, "", ""))
+    said = f"Login refused: {_known_text(text)} ({error}). {row.advice}".strip()
+    return row.kind(said, code=error, retry_after=read_retry_after(headers))
+
+
+def _known_text(description: str) -> str:
+    """The part of the description that the table knows; anything else may quote what we sent."""
+    known = (r.text for r in REFUSALS if r.text and r.text in description)
+    return next(known, "no reason that is known")

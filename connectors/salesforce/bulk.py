@@ -1,0 +1,182 @@
+"""One request read by Bulk API 2.0 query jobs: stream, prove complete, narrow what times out, go on after a kill.
+
+A finished job's results stay for seven days and vanish by themselves; deleting them would cost a call for nothing.
+A job is aborted only when nobody can come back for it: no page naming it was handed out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from urllib.parse import quote
+
+from connectors.contract import Page, PullRequest, RawRow
+from connectors.errors import (
+    ConnectorError,
+    IncompleteError,
+    ProtocolError,
+    QueryTimeoutError,
+    ResumeError,
+    TransientError,
+)
+from connectors.http import decode_json, redact
+from connectors.salesforce.failures import CODES
+from connectors.salesforce.jobs import Jobs, JobState
+from connectors.salesforce.position import Position, digest_of
+from connectors.salesforce.records import Layout, read_stamp
+from connectors.salesforce.results import CUT_SHORT, ResultPage
+from connectors.salesforce.soql import STAMP, Select, Window
+from connectors.salesforce.transport import Transport
+
+SHORTEST_WINDOW_SECONDS = 2
+_TOO_LONG = ("QUERY_TIMEOUT", "retried more than fifteen times")
+_CODE = re.compile(r"\s*(\w+)\s*:")
+
+
+@dataclass(slots=True)
+class BulkPull:
+    """One request read by bulk jobs. `position` says what comes next; `claimed` that a page naming the job is out."""
+
+    jobs: Jobs
+    request: PullRequest
+    select: Select
+    layout: Layout
+    position: Position
+    page_rows: int
+    earliest: Callable[[Select], datetime | None]
+    """The oldest SystemModstamp of the object, asked for only when a query without a lower bound timed out."""
+    claimed: bool = False
+    finished: bool = False
+    _started: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Create the job of the first span; the server works on it while other requests are streamed."""
+        job = self.jobs.create(self.select.text(self.position.windows[0]))
+        self.position = replace(self.position, job=job, locator="", skip=0, rows=0)
+        self._started = self.jobs.clock()
+
+    def check(self) -> None:
+        """ResumeError when the stored position can no longer be continued."""
+        if self.position.digest != digest_of(self.select) or not self.position.windows:
+            raise ResumeError("The fields or the filter have changed since the position was stored: start again.")
+        if self.position.job and self.jobs.state(self.position.job, self.position.api).state in ("Failed", "Aborted"):
+            raise ResumeError("The bulk job was ended: start this pull again from its watermark.")
+        self.claimed = True
+        self._started = self.jobs.clock() - self.jobs.first_wait
+
+    def name_others(self, jobs: Sequence[str]) -> None:
+        self.position = replace(self.position, others=tuple(job for job in jobs if job != self.position.job))
+
+    def pages(self) -> Iterator[Page]:
+        while not self.finished:
+            if not self.position.job:
+                self.start()
+            state = self.jobs.wait(self.position.job, self._started, self.position.api)
+            if state.state == "JobComplete":
+                yield from self._stream(state.rows)
+            else:
+                self._narrow(_failure(state))
+
+    def release(self) -> None:
+        if self.position.job and not (self.claimed or self.finished):
+            self.jobs.abort(self.position.job)
+
+    def _stream(self, total: int) -> Iterator[Page]:
+        last = False
+        while not last:
+            page = self._open_page()
+            try:
+                while not page.finished:
+                    rows = self._next(page)
+                    last = page.finished and not page.locator
+                    yield from self._deliver(page, rows, last, total)
+            finally:
+                page.close()
+
+    def _open_page(self) -> ResultPage:
+        place = self.position
+        query = f"?locator={quote(place.locator, safe='')}" if place.locator else ""
+        path = self.jobs.transport.path(f"jobs/query/{quote(place.job)}/results{query}", place.api)
+        return ResultPage(self.jobs.transport, path, self.layout.columns, self.page_rows, place.skip)
+
+    def _next(self, page: ResultPage) -> Sequence[RawRow]:
+        try:
+            return self.jobs.transport.retry.run(page.next_rows)
+        except TransientError as error:
+            if error.code != CUT_SHORT:
+                raise
+            raise IncompleteError(f"{error.message} It stayed so: nothing of this pull is complete.") from None
+
+    def _deliver(self, page: ResultPage, rows: Sequence[RawRow], last: bool, total: int) -> Iterator[Page]:
+        self._advance(page, len(rows))
+        if last:
+            self._end_job(total)
+        if rows or self.finished:
+            self.claimed = True
+            yield Page(
+                request=self.request,
+                rows=self.layout.arrange(rows),
+                resume=None if self.finished else self.position.text(),
+                watermark=self.position.as_of if self.finished else None,
+                complete=self.finished,
+            )
+
+    def _advance(self, page: ResultPage, count: int) -> None:
+        following = page.finished and page.locator
+        self.position = replace(
+            self.position,
+            locator=page.locator if following else self.position.locator,
+            skip=0 if following else page.handed_out,
+            rows=self.position.rows + count,
+        )
+
+    def _end_job(self, total: int) -> None:
+        if self.position.rows != total:
+            raise IncompleteError(
+                f"Salesforce announced {total} records of {self.select.object} and delivered {self.position.rows}: "
+                "nothing of this pull is complete."
+            )
+        rest = self.position.windows[1:]
+        self.finished = not rest
+        self.position = replace(
+            self.position, windows=rest, job="", locator="", skip=0, rows=0, api=self.jobs.transport.api_version
+        )
+
+    def _narrow(self, error: ConnectorError) -> None:
+        """After a time-out: halve the span and read the older half first.
+
+        A row that changes meanwhile moves into the last span, which has no end, so none is lost.
+        """
+        if not isinstance(error, QueryTimeoutError):
+            raise error
+        span, *rest = self.position.windows
+        start = span.start or self.earliest(self.select)
+        end = span.end or self.position.as_of
+        if start is None or (end - start).total_seconds() < SHORTEST_WINDOW_SECONDS:
+            raise error
+        middle = (start + (end - start) / 2).replace(microsecond=0)
+        halves = (Window(span.start, middle), Window(middle, span.end))
+        self.position = replace(self.position, windows=(*halves, *rest), job="")
+
+
+def _failure(state: JobState) -> ConnectorError:
+    if state.state == "Aborted":
+        return IncompleteError("Somebody aborted the bulk job; nothing of this pull is complete.")
+    message = redact(state.message) or "no reason given"
+    if any(sign in state.message for sign in _TOO_LONG):
+        return QueryTimeoutError(f"Salesforce gave up a bulk query: {message}", code="QUERY_TIMEOUT")
+    found = _CODE.match(state.message)
+    code = found[1] if found else ""
+    meaning = CODES.get(code.upper())
+    kind = meaning.error if meaning else ProtocolError
+    return kind(f"A bulk query failed: {message} {meaning.advice if meaning else ''}".strip(), code=code)
+
+
+def read_earliest(transport: Transport, select: Select) -> datetime | None:
+    soql = Select(select.object, (STAMP,)).text(ordered=True) + " LIMIT 1"
+    answer = transport.read("GET", f"queryAll?q={quote(soql, safe='')}", "query")
+    body = decode_json(answer.body)
+    records = body.get("records") if isinstance(body, dict) else None
+    return read_stamp(records[0][STAMP]) if records else None

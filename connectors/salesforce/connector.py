@@ -1,0 +1,114 @@
+"""The Salesforce connector: the contract's methods, each one call into the module that knows how."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connectors.contract import (
+    Allowance,
+    Capabilities,
+    Fence,
+    Filter,
+    Finding,
+    Identity,
+    ObjectSchema,
+    Page,
+    PullRequest,
+    SetupStep,
+    Update,
+    UpdateResult,
+    Usage,
+)
+from connectors.http import build_client
+from connectors.retry import RetryPolicy
+from connectors.salesforce import identity
+from connectors.salesforce.auth import TokenSource
+from connectors.salesforce.composite import MAX_QUERIES, in_groups, query_path, read_composite
+from connectors.salesforce.describe import describe_objects
+from connectors.salesforce.ids import normalise_id
+from connectors.salesforce.jobs import Jobs
+from connectors.salesforce.pull import Puller
+from connectors.salesforce.push import Pusher
+from connectors.salesforce.session import RestSession
+from connectors.salesforce.settings import SalesforceSettings, check_settings
+from connectors.salesforce.soql import count_query
+from connectors.salesforce.transport import Transport
+
+
+@dataclass(slots=True)
+class SalesforceConnector:
+    settings: SalesforceSettings
+    transport: Transport
+    jobs: Jobs
+    usage: Usage
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities(incremental=True, deletions=True, resumable=True, setup=False)
+    )
+    _schemas: dict[str, ObjectSchema | None] = field(default_factory=dict)
+
+    def identify(self) -> Identity:
+        return identity.identify(self.transport, self.settings.username)
+
+    def normalise_id(self, text: str) -> str:
+        return normalise_id(text)
+
+    def describe(self, objects: Sequence[str]) -> Mapping[str, ObjectSchema | None]:
+        found = describe_objects(self.transport, objects)
+        self._schemas |= found
+        return found
+
+    def pull(self, requests: Sequence[PullRequest]) -> Iterator[Page]:
+        puller = Puller(
+            self.transport, self.jobs, self.settings.rest_limit, self.settings.page_rows, dict(self._schemas)
+        )
+        return puller.pages(requests)
+
+    def count(self, objects: Mapping[str, Filter]) -> Mapping[str, int]:
+        counts: dict[str, int] = {}
+        for group in in_groups(objects.items(), MAX_QUERIES):
+            paths = [query_path(self.transport, count_query(*item), deleted=False) for item in group]
+            parts = read_composite(self.transport, paths, "count").parts
+            counts |= {name: int(part.settled()["totalSize"]) for (name, _), part in zip(group, parts, strict=True)}
+        return counts
+
+    def push(
+        self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence
+    ) -> Iterator[UpdateResult]:
+        return Pusher(self.transport, self.jobs, object_name, fence).results(updates, expected)
+
+    def allowance(self) -> Allowance:
+        return identity.read_allowance(self.transport)
+
+    def check_health(self) -> Sequence[Finding]:
+        return identity.Checkup(self.transport, self.settings).findings()
+
+    def plan_setup(self) -> Sequence[SetupStep]:
+        return ()
+
+    def apply_setup(self, *, check_only: bool) -> Sequence[SetupStep]:  # noqa: ARG002
+        return ()
+
+    def record_url(self, object_name: str, record_id: str) -> str:
+        return f"{self.transport.tokens.current().instance_url}/lightning/r/{object_name}/{record_id}/view"
+
+    def close(self) -> None:
+        self.transport.client.close()
+        self.transport.rest.close()
+
+
+def build_salesforce(
+    settings: SalesforceSettings,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> SalesforceConnector:
+    """A connector that has not talked to anyone yet. `sleep` and `clock` (monotonic seconds) are there for tests."""
+    check_settings(settings)
+    retry = RetryPolicy(first=settings.retry_seconds, sleep=sleep)
+    client = build_client(settings.instance_url or settings.login_url)
+    tokens = TokenSource(settings, client, retry)
+    transport = Transport(tokens, client, RestSession(settings.api_version), retry, settings.api_version)
+    jobs = Jobs(transport, settings.poll_seconds, settings.job_hours * 3600, clock)
+    return SalesforceConnector(settings, transport, jobs, transport.usage)

@@ -1,0 +1,224 @@
+"""The pull of one night: probe every object with one call, start the bulk jobs of the large ones, stream in order.
+
+Watermark: the clock of the CRM (the Date header of the probe), minus nothing; a row committed late can still appear
+below it, so the caller looks back. Ordered REST pages carry the stamp of their own last row until then.
+Resume: bulk pages only. A position that no longer holds raises ResumeError before any row is yielded. REST pages are
+few (`rest_limit`), carry no position, and a lost cursor is replaced in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from connectors.contract import Condition, ObjectSchema, Operator, Page, PullRequest
+from connectors.errors import IncompleteError, ProtocolError, QueryTimeoutError, ResumeError, SchemaError
+from connectors.salesforce.bulk import BulkPull, read_earliest
+from connectors.salesforce.composite import (
+    MAX_QUERIES,
+    SubAnswer,
+    decode_record_json,
+    in_groups,
+    query_path,
+    read_composite,
+)
+from connectors.salesforce.jobs import Jobs
+from connectors.salesforce.position import Position, digest_of, read_position
+from connectors.salesforce.records import ID, INTERNAL, Layout, lay_out, read_records, read_stamp
+from connectors.salesforce.soql import STAMP, Select, Window
+from connectors.salesforce.transport import Transport
+
+IDS_PER_QUERY = 800
+RESTARTS = 3
+NO_BULK = "INVALIDENTITY"
+"""The code of objects that the Bulk API does not serve."""
+
+
+@dataclass(slots=True)
+class Puller:
+    transport: Transport
+    jobs: Jobs
+    rest_limit: int
+    page_rows: int
+    schemas: Mapping[str, ObjectSchema | None]
+    """What has been described so far; needed only to expand compound fields."""
+
+    def pages(self, requests: Sequence[PullRequest]) -> Iterator[Page]:
+        with ExitStack() as cleanup:
+            bulk = self._resumed(requests)
+            probes = self._probe([r for i, r in enumerate(requests) if i not in bulk and r.ids is None])
+            streams = [bulk.get(i) or self._stream(r, probes) for i, r in enumerate(requests)]
+            del probes  # the first pages of large objects are of no further use
+            started = [s for s in streams if isinstance(s, BulkPull)]
+            for pull in started:
+                cleanup.callback(pull.release)
+                self._start(pull)
+            for pull in started:
+                pull.name_others([p.position.job for p in started if p.position.job])
+            for request, stream in zip(requests, streams, strict=True):
+                yield from self._follow(request, stream)
+
+    def _follow(self, request: PullRequest, stream: BulkPull | Iterator[Page]) -> Iterator[Page]:
+        if not isinstance(stream, BulkPull):
+            yield from stream
+        elif stream.position.job or stream.claimed:
+            yield from stream.pages()
+        else:
+            yield from self._rest_from_start(request, stream.position.as_of)
+
+    def _start(self, pull: BulkPull) -> None:
+        if pull.position.job or pull.claimed:
+            return
+        try:
+            pull.start()
+        except SchemaError as error:
+            if error.code != NO_BULK:
+                raise
+
+    def _resumed(self, requests: Sequence[PullRequest]) -> dict[int, BulkPull]:
+        pulls = {
+            i: self._bulk(request, read_position(request.resume))
+            for i, request in enumerate(requests)
+            if request.resume is not None
+        }
+        for pull in pulls.values():
+            pull.check()
+        wanted = {pull.position.job for pull in pulls.values()}
+        for job in {job for pull in pulls.values() for job in pull.position.others} - wanted:
+            self.jobs.abort(job)
+        return pulls
+
+    def _bulk(self, request: PullRequest, position: Position) -> BulkPull:
+        layout = lay_out(request, self.schemas.get(request.object))
+        select = Select(request.object, layout.columns, request.where)
+        earliest = partial(read_earliest, self.transport)
+        return BulkPull(self.jobs, request, select, layout, position, self.page_rows, earliest)
+
+    def _probe(self, requests: Sequence[PullRequest]) -> dict[int, tuple[SubAnswer, datetime]]:
+        """The first page of every request, keyed by the request's identity; one call for each five requests."""
+        found = {}
+        for group in in_groups(requests, MAX_QUERIES):
+            queries = [self._rest_select(r).text(Window(r.since), ordered=r.since is not None) for r in group]
+            answer = read_composite(self.transport, [query_path(self.transport, q) for q in queries], "probe")
+            for request, part in zip(group, answer.parts, strict=True):
+                found[id(request)] = (part, _known(answer.date))
+        return found
+
+    def _rest_select(self, request: PullRequest) -> Select:
+        return Select(request.object, self._rest_layout(request).columns, request.where)
+
+    def _rest_layout(self, request: PullRequest) -> Layout:
+        return lay_out(request, self.schemas.get(request.object), INTERNAL)
+
+    def _stream(
+        self, request: PullRequest, probes: Mapping[int, tuple[SubAnswer, datetime]]
+    ) -> BulkPull | Iterator[Page]:
+        if request.ids is not None:
+            return self._by_ids(request, request.ids)
+        part, as_of = probes[id(request)]
+        if not isinstance(part.failure, QueryTimeoutError):
+            body = _query_body(part.settled())
+            if int(body["totalSize"]) <= self.rest_limit:
+                return self._rest(request, body, as_of)
+        digest = digest_of(self._bulk_select(request))
+        return self._bulk(request, Position(self.transport.api_version, digest, as_of, (Window(request.since),)))
+
+    def _bulk_select(self, request: PullRequest) -> Select:
+        return Select(request.object, lay_out(request, self.schemas.get(request.object)).columns, request.where)
+
+    def _rest_from_start(self, request: PullRequest, as_of: datetime) -> Iterator[Page]:
+        yield from self._rest(request, self._query(request, request.since), as_of)
+
+    def _query(self, request: PullRequest, since: datetime | None) -> Mapping[str, Any]:
+        soql = self._rest_select(request).text(Window(since), ordered=request.since is not None)
+        (part,) = read_composite(self.transport, [query_path(self.transport, soql)], "query").parts
+        return _query_body(part.settled())
+
+    def _rest(self, request: PullRequest, body: Mapping[str, Any], as_of: datetime) -> Iterator[Page]:
+        """Follow the pages of a query; when its cursor is lost, ask again from the last stamp and drop known rows."""
+        layout, ordered = self._rest_layout(request), request.since is not None
+        seen: set[tuple[Any, Any]] = set()
+        since, restarts = request.since, 0
+        total, received = int(body["totalSize"]), 0
+        while True:
+            rows = read_records(body["records"], layout.columns)
+            received += len(rows)
+            fresh = _unseen(rows, layout, seen)
+            if ordered and rows:
+                since = read_stamp(rows[-1][_place(layout, STAMP)]) or since
+            if body["done"]:
+                break
+            yield Page(request, layout.arrange(fresh), watermark=min(since, as_of) if since else None)
+            try:
+                body = self._next(body)
+            except ResumeError:
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise IncompleteError("Salesforce keeps losing the position of a query; try again later.") from None
+                body = self._query(request, since)
+                total, received = int(body["totalSize"]), 0
+        if received != total:
+            raise IncompleteError(
+                f"Salesforce announced {total} records of {request.object} and delivered {received}: "
+                "nothing of this pull is complete."
+            )
+        yield Page(request, layout.arrange(fresh), watermark=as_of, complete=True)
+
+    def _next(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        path = str(body["nextRecordsUrl"])
+        if not path.startswith("/services/data/"):
+            raise ProtocolError("Salesforce named a next page outside its API; nothing was asked there.")
+        return _query_body(decode_record_json(self.transport.read("GET", path, "query").body))
+
+    def _by_ids(self, request: PullRequest, ids: Sequence[str]) -> Iterator[Page]:
+        """Records by id. No watermark: nothing is known about other records. Ids that are gone have no row."""
+        layout = lay_out(request, self.schemas.get(request.object))
+        for group in in_groups(in_groups(dict.fromkeys(ids), IDS_PER_QUERY), MAX_QUERIES):
+            selects = [self._select_ids(request, layout, chunk) for chunk in group]
+            for part in read_composite(self.transport, [query_path(self.transport, s) for s in selects], "ids").parts:
+                for rows in self._all_rows(_query_body(part.settled()), layout):
+                    yield Page(request, layout.arrange(rows))
+        yield Page(request, (), complete=True)
+
+    def _select_ids(self, request: PullRequest, layout: Layout, ids: Sequence[str]) -> str:
+        only = Condition(ID, Operator.IN, tuple(ids))
+        return Select(request.object, layout.columns, (*request.where, only)).text()
+
+    def _all_rows(self, body: Mapping[str, Any], layout: Layout) -> Iterator[list[list[str | None]]]:
+        while True:
+            yield read_records(body["records"], layout.columns)
+            if body["done"]:
+                return
+            body = self._next(body)
+
+
+def _query_body(body: Any) -> Mapping[str, Any]:
+    if not isinstance(body, Mapping) or not {"totalSize", "done", "records"} <= body.keys():
+        raise ProtocolError("The answer to a query is not one.")
+    if not body["done"] and not body.get("nextRecordsUrl"):
+        raise ProtocolError("A query answer says there is more and does not say where.")
+    return body
+
+
+def _known(date: datetime | None) -> datetime:
+    if date is None:
+        raise ProtocolError("Salesforce's answer carries no Date: without its clock no pull can be placed in time.")
+    return date
+
+
+def _place(layout: Layout, name: str) -> int:
+    return [column.lower() for column in layout.columns].index(name.lower())
+
+
+def _unseen(
+    rows: Sequence[Sequence[str | None]], layout: Layout, seen: set[tuple[Any, Any]]
+) -> list[Sequence[str | None]]:
+    """Rows not handed out before: pages are read at call time, so a row that moved meanwhile can come twice."""
+    key, stamp = _place(layout, ID), _place(layout, STAMP)
+    fresh = [row for row in rows if (row[key], row[stamp]) not in seen]
+    seen.update((row[key], row[stamp]) for row in fresh)
+    return fresh

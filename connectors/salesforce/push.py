@@ -1,0 +1,98 @@
+"""Which way updates go: collections up to 2,000, bulk ingest above; exactly one result for every update either way.
+
+Updates by id set absolute values, so that sending one twice does no harm: connection trouble is retried, behind the
+fence. What stays without an answer is reported as unknown, and the push ends there with the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from connectors.contract import Fence, Outcome, Update, UpdateResult
+from connectors.errors import TransientError
+from connectors.salesforce.collections import Collections, Row
+from connectors.salesforce.failures import CODES, Complaint
+from connectors.salesforce.ids import normalise_id
+from connectors.salesforce.ingest import IngestJob, record_id, results_of, unknown_results
+from connectors.salesforce.jobs import Jobs
+from connectors.salesforce.transport import Transport
+from connectors.salesforce.wire import BulkOnlyClearsError, IngestFile, UnwritableError, json_record
+
+COLLECTIONS_UP_TO = 2000
+FILE_BYTES = 40_000_000
+"""Salesforce takes 100 MB raw; the file is held in memory, so less is better."""
+
+
+@dataclass(slots=True)
+class Pusher:
+    transport: Transport
+    jobs: Jobs
+    object_name: str
+    fence: Fence
+    file_bytes: int = FILE_BYTES
+    _again: list[Row] = field(default_factory=list)
+    """Rows of bulk files that go by collections after all."""
+
+    def results(self, updates: Iterable[Update], expected: int) -> Iterator[UpdateResult]:
+        return self._large(updates) if expected > COLLECTIONS_UP_TO else self._small(updates)
+
+    def _small(self, updates: Iterable[Update]) -> Iterator[UpdateResult]:
+        refusals: list[UpdateResult] = []
+        yield from Collections(self.transport, self.fence).results(self._rows(updates, refusals))
+        yield from refusals
+
+    def _rows(self, updates: Iterable[Update], refusals: list[UpdateResult]) -> Iterator[Row]:
+        for update in updates:
+            try:
+                key = normalise_id(update.record_id)
+                yield Row(update.record_id, json_record(self.object_name, key, update.values))
+            except ValueError as error:
+                refusals.append(_unwritable(update, error))
+
+    def _large(self, updates: Iterable[Update]) -> Iterator[UpdateResult]:
+        file = IngestFile()
+        for update in updates:
+            try:
+                self._add(file, update)
+            except ValueError as error:
+                yield _unwritable(update, error)
+            if file.size >= self.file_bytes:
+                yield from self._write(file)
+                file = IngestFile()
+        yield from self._write(file)
+        yield from Collections(self.transport, self.fence).results(self._again)
+
+    def _add(self, file: IngestFile, update: Update) -> None:
+        key = normalise_id(update.record_id)
+        try:
+            if key == update.record_id:
+                file.add(update)
+                return
+        except BulkOnlyClearsError:
+            pass
+        self._again.append(Row(update.record_id, json_record(self.object_name, key, update.values)))
+
+    def _write(self, file: IngestFile) -> Iterator[UpdateResult]:
+        if not file.lines:
+            return
+        job = IngestJob(self.transport, self.jobs, self.object_name, self.fence, file)
+        try:
+            settled = job.run()
+        except TransientError as error:
+            yield from unknown_results(file.lines, error)
+            raise
+        passing = {key for key, complaint in settled.failed if _is_passing(complaint)}
+        yield from results_of(settled, file.lines, _is_passing)
+        lines = (line for line in file.lines if record_id(line) in passing)
+        self._again += [Row(record_id(line), file.json_of(line, self.object_name)) for line in lines]
+
+
+def _unwritable(update: Update, error: ValueError) -> UpdateResult:
+    code = "UNWRITABLE_VALUE" if isinstance(error, UnwritableError) else "MALFORMED_ID"
+    return UpdateResult(update.record_id, Outcome.REJECTED, code, str(error))
+
+
+def _is_passing(complaint: Complaint) -> bool:
+    meaning = CODES.get(complaint.code.upper())
+    return meaning is not None and issubclass(meaning.error, TransientError)
