@@ -79,7 +79,7 @@ class RateBook:
     Rates that are not positive are as good as missing. A reporting currency without any rate is the corporate one.
     """
 
-    __slots__ = ("_exponent", "_histories", "_quotes", "_rounding", "_unit", "currency", "places")
+    __slots__ = ("_exact", "_exponent", "_histories", "_quotes", "_unit", "currency", "places")
 
     def __init__(self, rates: Iterable[Rate], reporting_currency: str) -> None:
         known = sorted(rates, key=lambda rate: (rate.currency, _iso(rate), rate.rate))
@@ -87,7 +87,7 @@ class RateBook:
         self.places = _places_from(known, reporting_currency)
         self._exponent = Decimal(1).scaleb(-self.places)
         self._unit = 10**self.places
-        self._rounding = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
+        self._exact = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
         self._histories = _histories(known)
         self._histories.setdefault(reporting_currency, _History([], [], WHOLE))
         self._quotes: dict[tuple[str, str], _Quote | None] = {}
@@ -107,9 +107,7 @@ class RateBook:
     def minor(self, amount: Exact) -> int:
         """Minor units of an amount that is in the reporting currency already."""
         if isinstance(amount, Decimal):
-            return int(
-                amount.quantize(self._exponent, ROUND_HALF_UP, self._rounding).scaleb(self.places, self._rounding)
-            )
+            return int(amount.quantize(self._exponent, ROUND_HALF_UP, self._exact).scaleb(self.places, self._exact))
         numerator, denominator = amount.as_integer_ratio()
         return round_half_up(numerator * self._unit, denominator)
 
