@@ -246,6 +246,9 @@ class CrmConnector(Protocol):
 
     def identify(self) -> Identity: ...
 
+    def organisation_id(self) -> str:
+        """Which organisation this is, at no extra call where the login already said so: checked before every run."""
+
     def normalise_id(self, text: str) -> str:
         """The one canonical form of a record id; raises ValueError with a reason for what cannot be one."""
 
@@ -262,7 +265,9 @@ class CrmConnector(Protocol):
     def count(self, objects: Mapping[str, Filter]) -> Mapping[str, int]:
         """How many live (not deleted) records of each object the CRM says it holds, under the object's filter."""
 
-    def push(self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence) -> Iterator[UpdateResult]:
+    def push(
+        self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence
+    ) -> Iterator[UpdateResult]:
         """Write `updates` (about `expected` of them) and yield exactly one result for each, in any order.
 
         A refused record is a result. An exception means that the run cannot go on; updates without

@@ -51,6 +51,10 @@ class SalesforceConnector:
     def identify(self) -> Identity:
         return identity.identify(self.transport, self.settings.username)
 
+    def organisation_id(self) -> str:
+        named = self.transport.tokens.current().organisation_id
+        return identity.canonical(named) if named else self.identify().organisation_id
+
     def normalise_id(self, text: str) -> str:
         return normalise_id(text)
 

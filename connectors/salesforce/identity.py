@@ -38,7 +38,7 @@ def identify(transport: Transport, username: str) -> Identity:
     return Identity(
         organisation_id=_id(org.get("Id") or token.organisation_id or facts.get("organization_id")),
         organisation_name=str(org.get("Name") or ""),
-        user_id=_canonical(str(token.user_id or facts.get("user_id") or "")),
+        user_id=canonical(str(token.user_id or facts.get("user_id") or "")),
         username=str(person.get("Username") or facts.get("preferred_username") or username),
         is_production=_is_production(org),
         base_url=token.instance_url,
@@ -63,10 +63,10 @@ def _userinfo(transport: Transport) -> Mapping[str, Any]:
 def _id(text: Any) -> str:
     if not text:
         raise ProtocolError("Salesforce does not say which organisation this is; it cannot be told from another.")
-    return _canonical(str(text))
+    return canonical(str(text))
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
     """An id of the org or the user is only compared with itself: one that is odd is odd every time."""
     try:
         return normalise_id(text)
