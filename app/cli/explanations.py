@@ -92,7 +92,19 @@ EXPLANATIONS: Mapping[str, Explanation] = {
 }
 
 
+def list_codes() -> list[tuple[str, str]]:
+    """Every code with its meaning; those of the mapping file come from the mapping itself."""
+    from app.mapping.codes import CODES
+
+    of_mapping = [(code, entry.meaning) for code, entry in CODES.items()]
+    return of_mapping + [(code, entry.meaning) for code, entry in EXPLANATIONS.items()]
+
+
 def explain_code(code: str) -> Explanation | None:
     """The explanation of a code, whatever its case."""
+    from app.mapping.codes import CODES
+
     wanted = code.strip().lower()
-    return next((text for known, text in EXPLANATIONS.items() if known.lower() == wanted), None)
+    known: dict[str, Explanation] = {name.lower(): entry for name, entry in EXPLANATIONS.items()}
+    known |= {name.lower(): Explanation(entry.meaning, entry.action) for name, entry in CODES.items()}
+    return known.get(wanted)

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 
-from app.errors import AppError, MappingError, Problem
+from app.errors import AppError, MappingError
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -104,26 +104,13 @@ def count(number: int, noun: str) -> str:
 def tell_error(error: AppError) -> None:
     """Say what went wrong and what to do, never where in the code."""
     if isinstance(error, MappingError):
-        for problem in error.problems:
-            tell(format_problem(problem))
+        from app.mapping.render import render_problems
+
+        tell(render_problems(error.problems))
     prefix = f"error[{error.code}]: " if error.code else "error: "
     tell(prefix + error.message)
     if error.hint:
         tell(f"  = {error.hint}")
-
-
-def format_problem(problem: Problem) -> str:
-    """`file:line:column: error: message`, the line itself, a caret below it, and a hint."""
-    place = ":".join(str(part) for part in (problem.path, problem.line, problem.column) if part)
-    code = f"[{problem.code}]" if problem.code else ""
-    lines = [f"{place}: error{code}: {problem.message}" if place else f"error{code}: {problem.message}"]
-    if problem.source:
-        gutter = f"{problem.line:>6} | "
-        lines.append(gutter + problem.source)
-        lines.append(" " * (len(gutter) - 2) + "| " + " " * max(problem.column - 1, 0) + "^" * max(problem.width, 1))
-    if problem.hint:
-        lines.append(f"       = {problem.hint}")
-    return "\n".join(lines)
 
 
 @contextmanager

@@ -36,16 +36,17 @@ def show_error(
     as_json: AsJson = False,
 ) -> None:
     """Explain a code: what it means and what to do."""
-    from app.cli.explanations import EXPLANATIONS, explain_code
+    from app.cli.explanations import explain_code, list_codes
 
     if code is None:
-        rows = [(known, text.meaning) for known, text in EXPLANATIONS.items()]
+        rows = list_codes()
         say_json(dict(rows)) if as_json else say_table(("code", "meaning"), rows)
         return
     explanation = explain_code(code)
     if explanation is None:
-        close = difflib.get_close_matches(code, EXPLANATIONS, n=1)
-        raise ConfigError(f"no such code: {code}", hint=f"did you mean {close[0]}?" if close else "advocacy errors")
+        close = difflib.get_close_matches(code.upper(), [known.upper() for known, _ in list_codes()], n=1)
+        hint = f"did you mean {close[0]}?" if close else "they are listed by: advocacy errors"
+        raise ConfigError(f"no such code: {code}", hint=hint)
     if as_json:
         say_json({"code": code, "meaning": explanation.meaning, "action": explanation.action})
         return
