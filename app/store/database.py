@@ -26,6 +26,9 @@ LOCK_TIMEOUT_MS = 60_000
 MIGRATION_LOCK = 7_304_221
 """Any constant will do, as long as nobody else uses it in this database."""
 
+TRANSIENT_DATABASE_ERRORS: tuple[type[Exception], ...] = (sa.exc.OperationalError, sa.exc.TimeoutError)
+"""Busy, restarting or out of connections: worth another try."""
+
 
 @dataclass(frozen=True, slots=True)
 class Database:

@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.domain.chain import Edge
 from app.domain.credit import Advocate, Claim, Sale
-from app.domain.model import AccountIssue, CreditLine
+from app.domain.model import AccountIssue, CreditLine, Measure
 from app.domain.money import Correction
 from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, differs, insert_rows
@@ -78,6 +79,7 @@ class Corrected:
     amount: str | None
     currency: str | None
     close_on: str
+    type: str
     corrections: tuple[Correction, ...]
 
 
@@ -86,7 +88,7 @@ def load_corrected(connection: sa.Connection, as_of: str, *, scoped: bool) -> li
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
     rows = connection.execute(
         sa.text(
-            "select o.id, coalesce(c.canonical_id, o.account_id) as buyer_id, o.amount, o.currency, o.close_on,"
+            "select o.id, coalesce(c.canonical_id, o.account_id) as buyer_id, o.amount, o.currency, o.close_on, o.type,"
             " a.id as correction_id, a.amount as correction, a.currency as correction_currency, a.dated_on"
             f" from opportunity o{only} join adjustment a on a.opportunity_id = o.id and a.is_deleted = 0"
             f" left join s_canonical c on c.account_id = o.account_id where {SOLD} order by o.id, a.id"
@@ -103,6 +105,7 @@ def load_corrected(connection: sa.Connection, as_of: str, *, scoped: bool) -> li
             first.amount,
             first.currency,
             first.close_on,
+            first.type,
             tuple(
                 Correction(r.correction_id, Decimal(r.correction), r.correction_currency, r.dated_on)
                 for r in group
@@ -154,13 +157,16 @@ def stream_cases(connection: sa.Connection, as_of: str, *, chained: bool = False
         last = ids[-1]
 
 
-def stage_chained(connection: sa.Connection, table: str, run_id: int) -> bool:
-    """Fill `s_chained` with the sales whose direct referrer was itself referred; False when there is none."""
+def stage_chained(connection: sa.Connection, table: str, run_id: int, *, scoped: bool) -> bool:
+    """Fill `s_chained` with the sales whose direct referrer was itself referred; False when there is none.
+
+    In a scope, the referrer's own first sale may be outside: every credited sale is looked at.
+    """
     create_temp(connection, "s_chained", f"opportunity_id {text_type(connection)} primary key")
     connection.exec_driver_sql(
         f"insert into s_chained select distinct l.opportunity_id from {table} l"
         f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
-        " and l.account_id in (select buyer_id from s_edge)"
+        + ("" if scoped else " and l.account_id in (select buyer_id from s_edge)")
     )
     analyze(connection, "s_chained")
     return connection.exec_driver_sql("select 1 from s_chained limit 1").first() is not None
@@ -381,3 +387,44 @@ def merge_issues(connection: sa.Connection, *, scoped: bool) -> None:
 def count_issues(connection: sa.Connection, table: str = "opportunity_issue") -> dict[str, int]:
     rows = connection.exec_driver_sql(f"select code, count(*) from {table} group by code order by code")
     return {code: int(count) for code, count in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """A credit line with what a person wants to know beside it."""
+
+    line: CreditLine
+    policy_version: str
+    opportunity_name: str
+    close_on: str | None
+    currency: str | None
+    own_amount: str | None
+    """The opportunity's amount in its own currency, exact text."""
+    rate: str | None
+    rate_on: str | None
+    event_type: str | None
+    event_title: str | None
+    occurred_on: str | None
+
+
+_LINE_QUERY = (
+    "select l.measure, l.account_id, l.opportunity_id, l.buyer_id, l.amount, l.event_id, l.tier, l.share_numerator,"
+    " l.share_denominator, l.rule, l.policy_version, o.name, o.close_on, o.currency, o.amount, o.rate, o.rate_on,"
+    " e.type, e.title, e.occurred_on from {source} left join opportunity o on o.id = l.opportunity_id"
+    " left join advocacy_event e on e.event_id = l.event_id where l.valid_to_run is null"
+)
+
+
+def load_lines(connection: sa.Connection, account_ids: Collection[str], *, table: str = "credit_line") -> list[LineRow]:
+    """Every current line of some accounts, by account, measure and opportunity."""
+    stage_ids(connection, "s_explained", account_ids)
+    query = _LINE_QUERY.format(source=f"s_explained x join {table} l on l.account_id = x.id")
+    rows = connection.exec_driver_sql(
+        query + " order by l.account_id, l.measure, l.opportunity_id, l.tier, l.event_id"
+    ).fetchall()
+    return [_line_row(row) for row in rows]
+
+
+def _line_row(row: sa.Row[Any]) -> LineRow:
+    line = CreditLine(Measure(row[0]), row[1], row[2], row[3], row[4], row[5], row[6], Fraction(row[7], row[8]), row[9])
+    return LineRow(line, row[10], row[11] or "", *row[12:])

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
 
 import sqlalchemy as sa
 
+from app.domain.model import Rate
 from app.domain.rows import COLUMNS, Batch, Entity, Row, RowProblem
 from app.store.bulk import create_stage, differs, drop_stage, insert_rows, is_sqlite, upsert_clause, upsert_rows
 from app.store.tables import metadata, row_problem, state, watermark
@@ -34,6 +37,13 @@ VALUED = (
 REVALUE_ALL = "revalue_all"
 """State flag: the next valuation covers everything, single dirty marks do not matter."""
 REPLAN_ALL = "replan_all"
+VALUED_AS_OF = "valued_as_of"
+VALUED_BY = "valued_by"
+"""State: the version of the policy that the stored values follow."""
+CONVERTED_TO = "converted_to"
+"""State: the reporting currency that the stored amounts were converted to."""
+ORGANISATION = "organisation"
+"""State: the CRM organisation this database belongs to; another one behind the same address is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,18 +238,38 @@ def delete_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> Non
     connection.exec_driver_sql(f"update {entity} set is_deleted = 1 where pulled_in < {int(run_id)} and is_deleted = 0")
 
 
-def stream_amounts(
-    connection: sa.Connection, currencies: Sequence[str] | None
-) -> Iterator[Sequence[sa.Row[tuple[str, str, str, str]]]]:
-    """Pages of (id, amount, currency, close_on) to convert again; None means every currency."""
+def load_rates(connection: sa.Connection) -> list[Rate]:
+    """Every stored rate; deleted ones do not exist, a rate only ever changes."""
+    rows = connection.exec_driver_sql("select currency, start_on, rate, decimal_places from currency_rate")
+    return [Rate(row[0], Fraction(row[2]), date.fromisoformat(row[1]) if row[1] else None, row[3]) for row in rows]
+
+
+def take_dirty_currencies(connection: sa.Connection, reporting_currency: str) -> list[str] | None:
+    """The currencies whose rate changed since the last conversion; None, meaning all, when the reporting one did."""
+    found = sorted(connection.exec_driver_sql("select id from dirty where kind = 'rate'").scalars())
+    connection.exec_driver_sql("delete from dirty where kind = 'rate'")
+    return None if reporting_currency in found else found
+
+
+Amount = tuple[str, Decimal, str | None, str]
+"""(opportunity id, amount, currency, close date)."""
+
+
+def pages_of_amounts(connection: sa.Connection, currencies: Sequence[str] | None) -> Iterator[list[Amount]]:
+    """The amounts to convert again, by id, in pages; None means every currency."""
     where = "" if currencies is None else " and currency in :currencies"
-    query = sa.text(f"select id, amount, currency, close_on from opportunity where amount is not null{where}")
+    query = sa.text(
+        "select id, amount, currency, close_on from opportunity"
+        f" where amount is not null and close_on is not null and id > :last{where} order by id limit 10000"
+    )
+    given: dict[str, object] = {}
     if currencies is not None:
         query = query.bindparams(sa.bindparam("currencies", expanding=True))
-    result = connection.execution_options(stream_results=True).execute(
-        query, {} if currencies is None else {"currencies": list(currencies)}
-    )
-    yield from result.partitions(10_000)
+        given["currencies"] = list(currencies)
+    last = ""
+    while rows := connection.execute(query, {**given, "last": last}).fetchall():
+        yield [(row[0], Decimal(row[1]), row[2], row[3]) for row in rows]
+        last = rows[-1][0]
 
 
 def save_amounts(connection: sa.Connection, rows: Sequence[Row]) -> None:
@@ -267,3 +297,28 @@ def vacuum_wal(connection: sa.Connection) -> None:
     """Fold SQLite's log back into the file after a first load; PostgreSQL looks after itself."""
     if is_sqlite(connection):
         connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+
+
+def load_marked(connection: sa.Connection, kind: str, limit: int) -> list[str]:
+    """The ids with a dirty mark of a kind, at most `limit`."""
+    query = sa.text("select id from dirty where kind = :kind order by id limit :limit")
+    return list(connection.execute(query, {"kind": kind, "limit": limit}).scalars())
+
+
+def forget_position(connection: sa.Connection, source: str) -> None:
+    """The next run reads this source in full."""
+    connection.execute(sa.delete(watermark).where(watermark.c.source == source))
+
+
+def count_problems(connection: sa.Connection) -> dict[str, int]:
+    """Records with a value that could not be used, by code."""
+    rows = connection.exec_driver_sql("select code, count(*) from row_problem group by code order by code")
+    return {code: int(count) for code, count in rows}
+
+
+def count_unkeyed(connection: sa.Connection) -> dict[str, int]:
+    """Records that exist in the CRM and could not be stored because their id is none, by entity."""
+    rows = connection.exec_driver_sql(
+        "select entity, count(distinct record_id) from row_problem where code = 'bad_id' group by entity"
+    )
+    return {entity: int(count) for entity, count in rows}

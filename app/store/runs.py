@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,28 +40,29 @@ def _run(row: sa.RowMapping) -> Run:
     return Run(**{**row, "report": json.loads(row["report"])})
 
 
-def create_run(
-    connection: sa.Connection,
-    *,
-    slot: str | None,
-    trigger: str,
-    mode: str,
-    as_of: str,
-    epoch: int,
-    policy_version: str,
-    mapping_digest: str,
-    now: datetime,
-) -> int | None:
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What is known about a run when it starts. `slot`: the scheduled day and zone it stands for, once only."""
+
+    trigger: str
+    mode: str
+    as_of: str
+    epoch: int
+    policy_version: str
+    mapping_digest: str
+    slot: str | None = None
+
+
+def create_run(connection: sa.Connection, new: NewRun, *, now: datetime) -> int | None:
     """Start a run; None when its slot was run already, by anybody."""
-    if slot is not None and load_slot(connection, slot) is not None:
+    if new.slot is not None and load_slot(connection, new.slot) is not None:
         return None
     result = connection.execute(
-        sa.insert(sync_run).values(
-            slot=slot, trigger=trigger, mode=mode, status="running", as_of=as_of, epoch=epoch,
-            policy_version=policy_version, mapping_digest=mapping_digest, started_at=now, heartbeat_at=now,
-        )
-    )  # fmt: skip
-    return int(result.inserted_primary_key[0])
+        sa.insert(sync_run)
+        .values({**asdict(new), "status": "running", "started_at": now, "heartbeat_at": now})
+        .returning(sync_run.c.run_id)
+    )
+    return int(result.scalar_one())
 
 
 def load_slot(connection: sa.Connection, slot: str) -> Run | None:
@@ -115,13 +116,6 @@ def load_runs(connection: sa.Connection, *, limit: int = 20) -> list[Run]:
 def load_run(connection: sa.Connection, run_id: int) -> Run | None:
     row = connection.execute(sa.select(*_COLUMNS).where(sync_run.c.run_id == run_id)).mappings().first()
     return _run(row) if row else None
-
-
-def load_last_as_of(connection: sa.Connection) -> str | None:
-    """The day of the last run whose valuation was stored."""
-    return connection.execute(
-        sa.select(sa.func.max(sync_run.c.as_of)).where(sync_run.c.status.in_(("ok", "partial", "held", "approved")))
-    ).scalar()
 
 
 def is_approved(connection: sa.Connection, plan_digest: str) -> bool:

@@ -7,7 +7,7 @@ intent without an outcome is unknown, and is re-read before anything is sent aga
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -43,27 +43,36 @@ def save_intents(connection: sa.Connection, run_id: int, intents: Sequence[Inten
     insert_rows(connection, "write_intent", COLUMNS, rows)
 
 
-def delete_intents(connection: sa.Connection, run_id: int) -> None:
-    """Forget the intents of a run that sent nothing."""
+def unplan(connection: sa.Connection, run_id: int) -> None:
+    """Take back the intents of a plan that may not be sent; its accounts stay marked."""
+    connection.exec_driver_sql(
+        f"insert into dirty (kind, id) select 'plan', account_id from write_intent where run_id = {int(run_id)}"
+        " on conflict (kind, id) do nothing"
+    )
     connection.execute(sa.text("delete from write_intent where run_id = :run"), {"run": run_id})
 
 
-def stream_intents(connection: sa.Connection, run_id: int) -> Iterator[list[Intent]]:
-    """The unsent intents of a run in pages, the biggest movers first."""
-    after = (2**62, "")
+START = (2**62, "")
+"""The position before the biggest mover."""
+
+
+def load_intents_after(connection: sa.Connection, run_id: int, position: tuple[int, str]) -> list[Intent]:
+    """The next page of the intents of a run, the biggest movers first; `position`: (movement, account id)."""
     query = sa.text(
         "select account_id, before, after, movement from write_intent where run_id = :run and outcome is null"
         " and (movement < :movement or (movement = :movement and account_id > :account))"
         " order by movement desc, account_id limit :n"
     )
-    while True:
-        rows = connection.execute(
-            query, {"run": run_id, "movement": after[0], "account": after[1], "n": PAGE}
-        ).fetchall()
-        if not rows:
-            return
-        yield [Intent(r.account_id, json.loads(r.before), json.loads(r.after), r.movement) for r in rows]
-        after = (rows[-1].movement, rows[-1].account_id)
+    given = {"run": run_id, "movement": position[0], "account": position[1], "n": PAGE}
+    rows = connection.execute(query, given)
+    return [Intent(r.account_id, json.loads(r.before), json.loads(r.after), r.movement) for r in rows]
+
+
+def load_names(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, str]:
+    if not account_ids:
+        return {}
+    query = sa.text("select id, name from account where id in :ids").bindparams(sa.bindparam("ids", expanding=True))
+    return {row.id: row.name for row in connection.execute(query, {"ids": list(account_ids)})}
 
 
 def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tuple[str, str, str, str]]) -> None:
@@ -149,3 +158,20 @@ def mark_for_plan(connection: sa.Connection, accounts: Sequence[str]) -> None:
             sa.text("insert into dirty (kind, id) values ('plan', :id) on conflict (kind, id) do nothing"),
             [{"id": account} for account in accounts],
         )
+
+
+def count_showing(connection: sa.Connection) -> int:
+    """How many live accounts show any of our values in the CRM."""
+    # A shown value is text in the JSON; an empty field is null.
+    query = sa.text("select count(*) from account where is_deleted = 0 and shown like :pattern")
+    return int(connection.execute(query, {"pattern": '%":"%'}).scalar_one())
+
+
+def sum_shown(connection: sa.Connection, measure: str) -> int:
+    """The sum of what the CRM shows for a money measure, in units of its last decimal place."""
+    if connection.dialect.name == "sqlite":
+        shown = f"json_extract(shown, '$.{measure}')"
+    else:
+        shown = f"(shown::jsonb ->> '{measure}')"
+    query = f"select coalesce(sum(cast(replace({shown}, '.', '') as bigint)), 0) from account where is_deleted = 0"
+    return int(connection.exec_driver_sql(query).scalar_one())

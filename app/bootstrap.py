@@ -1,0 +1,82 @@
+"""The composition root: from settings to the services that every command, request and job uses.
+
+The only module that opens the connector catalogue. Nothing here talks to anyone: the database is opened, the CRM is
+not, until somebody calls `connect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from app.config import Settings, default_mapping_path
+from app.errors import ConfigError
+from app.mapping.file import apply_policy_overrides, load_mapping, policy_version
+from app.store.database import check_revision, open_database, upgrade_database
+from app.sync.services import Services
+from connectors.catalogue import build_connector
+from connectors.contract import CrmConnector
+from connectors.errors import ConfigurationError
+
+__all__ = ["Services", "build_services", "connector_options"]
+
+
+def build_services(
+    settings: Settings,
+    *,
+    policy_overrides: Sequence[str] = (),
+    connect: Callable[[], CrmConnector] | None = None,
+    now: Callable[[], datetime] | None = None,
+) -> Services:
+    """Read the mapping, open the database and bring an SQLite one to the current schema. Raises ConfigError."""
+    mapping = load_mapping(settings.mapping or default_mapping_path(settings.crm))
+    if mapping.crm != settings.crm:
+        raise ConfigError(
+            f"the mapping is for {mapping.crm}, the settings say {settings.crm}",
+            hint="set ADVOCACY_CRM or ADVOCACY_MAPPING so that they agree",
+        )
+    if policy_overrides:
+        policy = apply_policy_overrides(mapping.policy, policy_overrides)
+        mapping = replace(mapping, policy=policy, policy_version=policy_version(policy))
+    database = open_database(settings.database_url)
+    # An embedded database belongs to this program alone; a server's schema is changed on purpose only.
+    if database.is_sqlite:
+        upgrade_database(database)
+    else:
+        check_revision(database)
+    return Services(settings, mapping, database, connect or _connector(settings), now or _utc_now)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _connector(settings: Settings) -> Callable[[], CrmConnector]:
+    def connect() -> CrmConnector:
+        try:
+            return build_connector(settings.crm, connector_options(settings))
+        except ConfigurationError as error:
+            raise ConfigError(error.message) from error
+
+    return connect
+
+
+def connector_options(settings: Settings) -> Mapping[str, Any]:
+    """The settings of the chosen CRM under the connector's own names; only those that were given."""
+    if settings.crm == "files":
+        return {"folder": settings.files_dir}
+    prefix = f"{settings.crm}_"
+    given = {
+        name.removeprefix(prefix): _revealed(getattr(settings, name))
+        for name in type(settings).model_fields
+        if name.startswith(prefix) and not name.endswith("_file")
+    }
+    return {name: value for name, value in given.items() if value not in (None, "", ())}
+
+
+def _revealed(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

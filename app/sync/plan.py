@@ -1,0 +1,183 @@
+"""What the CRM shows against what it should show: the updates of a run, judged as a whole before any is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.domain.money import major_units
+from app.domain.plan import Change, GuardVerdict, PlanStats, clears_value, judge_plan, plan_account, replaces_value
+from app.mapping.file import MappingFile
+from app.mapping.measures import MEASURES
+from app.mapping.translate import Writer
+from app.store import values, writes
+from app.store.connection import Connection
+from app.store.mirror import REPLAN_ALL, load_flag
+from app.store.values import ValueRow
+from app.store.writes import Intent
+from app.sync.explanations import Explainer
+from app.sync.report import PlannedUpdate, Progress
+
+SHOWN_UPDATES = 200
+"""How many updates a report names; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """What planning needs. `places`: decimal places of the reporting currency."""
+
+    mapping: MappingFile
+    writer: Writer
+    writable: tuple[str, ...]
+    as_of: date
+    now: datetime
+    places: int
+    currency: str
+    explainer: Explainer | None
+    progress: Progress
+
+
+@dataclass(slots=True)
+class Plan:
+    """The outcome of planning. `digest` is the same for the same updates, whatever run made them."""
+
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("unchanged", "update", "clear", "invalid", "drifted", "skipped"), 0)
+    )
+    verdict: GuardVerdict = field(default_factory=lambda: GuardVerdict(allowed=True))
+    updates: tuple[PlannedUpdate, ...] = ()
+    digest: str = ""
+    sent: int = 0
+    """Accounts that have something to send."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    plan: Plan = field(default_factory=Plan)
+    changed: int = 0
+    cleared: int = 0
+    decrease: Decimal = Decimal(0)
+    top: list[tuple[int, str, PlannedUpdate]] = field(default_factory=list)
+    sha: Any = field(default_factory=hashlib.sha256)
+
+
+def plan_updates(connection: Connection, planner: Planner, *, run_id: int, store: bool) -> Plan:
+    """Compare every account that may differ. `store`: keep the intents, and settle the accounts that are right."""
+    tally = _Tally()
+    everything = load_flag(connection, REPLAN_ALL) is not None
+    looked = 0
+    for page in values.stream_planned(connection, only_dirty=not everything):
+        intents, settled = _plan_page(connection, planner, page, tally)
+        if store:
+            writes.save_intents(connection, run_id, intents)
+            writes.settle_unchanged(connection, settled)
+        looked += len(page)
+        planner.progress("plan", looked, None)
+    return _judge(connection, planner, tally)
+
+
+def _plan_page(
+    connection: Connection, planner: Planner, page: list[ValueRow], tally: _Tally
+) -> tuple[list[Intent], list[str]]:
+    explanations = planner.explainer.explain_page(connection, page) if planner.explainer else {}
+    policies = {measure: one.policy for measure, one in planner.mapping.write_back.fields.items()}
+    intents: list[Intent] = []
+    settled: list[str] = []
+    for row in page:
+        shown = json.loads(row.shown)
+        written = json.loads(row.written) if row.written is not None else None
+        desired = _desired(planner, row, shown, explanations.get(row.account_id))
+        changes = plan_account(shown, desired, written, policies)
+        if written is not None and any(shown.get(m) != written[m] for m in written if m in desired):
+            tally.plan.counts["drifted"] += 1
+        if any(change.is_sent and not MEASURES[change.measure].companion for change in changes):
+            intents.append(_intent(row, changes, tally, planner))
+        else:
+            settled.append(row.account_id)
+            tally.plan.counts["skipped" if changes else "unchanged"] += 1
+    return intents, settled
+
+
+def _desired(
+    planner: Planner, row: ValueRow, shown: Mapping[str, str | None], explanation: str | None
+) -> dict[str, str | None]:
+    """Canonical text per writable measure; nothing for an account that is worth nothing and shows nothing."""
+    if not any(row.money.values()) and not row.issues and not any(shown.values()):
+        return {}
+    facts: dict[str, object] = {
+        **row.money,
+        "rank": row.rank,
+        "issues": row.issues or None,
+        "currency": planner.currency,
+        "as_of": planner.as_of,
+        "synced_at": planner.now,
+        "total_multiple": row.money["total"] / Decimal(row.money["direct"]) if row.money["direct"] > 0 else None,
+        "referred_share": row.money["referred"] / Decimal(row.money["total"]) if row.money["total"] > 0 else None,
+        "is_referrer": row.money["referred"] > 0,
+        "policy_version": row.policy_version,
+        "explanation": explanation,
+    }
+    return planner.writer.desired(facts)
+
+
+def _intent(row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: Planner) -> Intent:
+    sent = tuple(change for change in changes if change.is_sent)
+    before = {change.measure: change.before for change in sent}
+    after = {change.measure: change.after for change in sent}
+    moved = _number(after.get("total")) - _number(before.get("total")) if "total" in after else Decimal(0)
+    movement = int(abs(moved).scaleb(planner.places))
+    tally.plan.counts["clear" if clears_value(sent) else "update"] += 1
+    tally.plan.sent += 1
+    tally.changed += replaces_value(sent)
+    tally.cleared += clears_value(sent)
+    if before.get("total") is not None:
+        tally.decrease -= moved
+    tally.sha.update(f"{row.account_id}\n{writes.shown_text(before)}\n{writes.shown_text(after)}\n".encode())
+    update = PlannedUpdate(row.account_id, row.name, changes, major_units(movement, planner.places))
+    keep = heapq.heappushpop if len(tally.top) >= SHOWN_UPDATES else _push
+    keep(tally.top, (movement, _Reversed(row.account_id), update))  # type: ignore[arg-type]
+    return Intent(row.account_id, before, after, movement)
+
+
+def _push(heap: list[Any], item: Any) -> None:
+    heapq.heappush(heap, item)
+
+
+class _Reversed(str):
+    """Text that sorts backwards, so that of equal movements the smaller id stays."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+
+def _number(text: str | None) -> Decimal:
+    return Decimal(text) if text is not None else Decimal(0)
+
+
+def _judge(connection: Connection, planner: Planner, tally: _Tally) -> Plan:
+    plan = tally.plan
+    ordered = sorted(tally.top, key=lambda item: (-item[0], str(item[1])))
+    plan.updates = tuple(update for _, _, update in ordered)
+    plan.digest = tally.sha.hexdigest() if plan.sent else ""
+    if not plan.sent:
+        return plan
+    total = planner.mapping.write_back.fields.get("total")
+    shown = Decimal(writes.sum_shown(connection, "total")).scaleb(-total.scale) if total else Decimal(0)
+    scale = 10**planner.places
+    stats = PlanStats(
+        showing=writes.count_showing(connection),
+        changed=tally.changed,
+        cleared=tally.cleared,
+        shown_total=int(shown * scale),
+        planned_total=int((shown - tally.decrease) * scale),
+    )
+    plan.verdict = judge_plan(stats, planner.mapping.write_back.limits)
+    return plan

@@ -1,0 +1,218 @@
+"""From the CRM into the mirror: page by page, each page in one transaction with its position.
+
+Rates come first, because amounts are converted when they enter. A full pull of an object also finds what has vanished
+from the CRM; too much of that is more likely a lost permission than a purge, so it stops at a brake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from app.domain.model import Policy
+from app.domain.money import RateBook
+from app.domain.rows import Batch, Entity
+from app.mapping.check import EntityPlan, ReadPlan
+from app.mapping.file import MappingFile
+from app.mapping.translate import compile_reader
+from app.store import mirror
+from app.store.connection import Connection
+from app.store.database import Database
+from app.sync.report import Progress
+from connectors.contract import CrmConnector, Page, PullRequest, RawRow
+from connectors.errors import ResumeError
+
+ORDER = (Entity.CURRENCY_RATE, Entity.ACCOUNT, Entity.CONTACT_ROLE, Entity.ADJUSTMENT, Entity.OPPORTUNITY)
+_LARGE = (Entity.ACCOUNT, Entity.OPPORTUNITY)
+VANISHED_PERCENT = 10
+VANISHED_MINIMUM = 50
+ACCEPT_VANISHED = "accept_vanished"
+"""State: a person has looked at a held run and says that what vanished is really gone."""
+
+Reader = Callable[[Sequence[RawRow]], Batch]
+
+
+@dataclass(frozen=True, slots=True)
+class Puller:
+    """What every step of a pull needs."""
+
+    database: Database
+    connector: CrmConnector
+    mapping: MappingFile
+    plan: ReadPlan
+    run_id: int
+    look_back: timedelta
+    progress: Progress
+
+    @property
+    def policy(self) -> Policy:
+        return self.mapping.policy
+
+
+@dataclass(slots=True)
+class PullReport:
+    """How many records came, per entity, and what stopped the brake."""
+
+    pulled: dict[str, int] = field(default_factory=dict)
+    full: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    problems: int = 0
+
+
+def pull_changes(puller: Puller, *, full: bool) -> PullReport:
+    """Bring the mirror up to date. `full`: read everything, whatever was read before."""
+    report = PullReport()
+    positions = _open_positions(puller, full=full)
+    try:
+        _pull_pages(puller, positions, report)
+    except ResumeError:
+        # The job this was to go on with is gone. Starting it afresh costs calls, never rows.
+        positions = {plan: replace(position, resume=None) for plan, position in positions.items()}
+        _pull_pages(puller, positions, report)
+    with puller.database.begin() as connection:
+        mirror.ensure_indexes(connection)
+    return report
+
+
+def reread(puller: Puller, account_ids: Sequence[str]) -> int:
+    """Read some accounts again, whatever the watermark: to see what the CRM shows now."""
+    plan = next(one for one in puller.plan.entities if one.entity is Entity.ACCOUNT)
+    reader = _compile(puller, plan)
+    count = 0
+    for page in puller.connector.pull([PullRequest(plan.object, plan.fields, ids=tuple(account_ids))]):
+        with puller.database.begin() as connection:
+            batch = reader(page.rows)
+            mirror.save_batch(connection, batch, run_id=puller.run_id, first_load=False)
+        count += len(page.rows)
+    return count
+
+
+def _source(plan: EntityPlan) -> str:
+    return f"{plan.entity}:{plan.object}"
+
+
+def _open_positions(puller: Puller, *, full: bool) -> dict[EntityPlan, mirror.Position]:
+    """Where each source stands, and the flags a first load needs, in one transaction."""
+    ordered = sorted(puller.plan.entities, key=lambda plan: ORDER.index(plan.entity))
+    with puller.database.begin() as connection:
+        positions = {plan: _open_position(connection, puller, plan, full=full) for plan in ordered}
+        for plan in ordered:
+            if plan.entity in _LARGE and mirror.is_empty(connection, plan.entity):
+                mirror.suspend_indexes(connection, plan.entity)
+                mirror.save_flag(connection, mirror.REVALUE_ALL, "first load")
+                mirror.save_flag(connection, mirror.REPLAN_ALL, "first load")
+    return positions
+
+
+def _open_position(connection: Connection, puller: Puller, plan: EntityPlan, *, full: bool) -> mirror.Position:
+    position = mirror.load_position(connection, _source(plan))
+    changed = position.fields_digest != plan.fields_digest
+    if full or changed or position.watermark is None or not puller.connector.capabilities.incremental:
+        resuming = position.full_in_run is not None and position.resume is not None and not changed and not full
+        position = replace(
+            position,
+            fields_digest=plan.fields_digest,
+            watermark=None,
+            resume=position.resume if resuming else None,
+            full_in_run=position.full_in_run if resuming else puller.run_id,
+        )
+        mirror.save_position(connection, position)
+    return position
+
+
+def _pull_pages(puller: Puller, positions: Mapping[EntityPlan, mirror.Position], report: PullReport) -> None:
+    by_request = {_request(puller, plan, position): plan for plan, position in positions.items()}
+    readers: dict[EntityPlan, Reader] = {}
+    for page in puller.connector.pull(list(by_request)):
+        plan = by_request[page.request]
+        if plan not in readers:
+            readers[plan] = _compile(puller, plan)
+        positions_now = _save_page(puller, plan, positions[plan], page, readers[plan], report)
+        positions = {**positions, plan: positions_now}
+        if page.complete and plan.entity is Entity.CURRENCY_RATE:
+            convert_again(puller.database, puller.policy)
+
+
+def _request(puller: Puller, plan: EntityPlan, position: mirror.Position) -> PullRequest:
+    since = None if position.watermark is None else position.watermark - puller.look_back
+    return PullRequest(plan.object, plan.fields, since=since, resume=position.resume, where=plan.where)
+
+
+def _compile(puller: Puller, plan: EntityPlan) -> Reader:
+    with puller.database.read() as connection:
+        book = RateBook(mirror.load_rates(connection), puller.policy.reporting_currency)
+    return compile_reader(puller.mapping, plan, normalise_id=puller.connector.normalise_id, rates=book)
+
+
+def _save_page(
+    puller: Puller,
+    plan: EntityPlan,
+    position: mirror.Position,
+    page: Page,
+    reader: Reader,
+    report: PullReport,
+) -> mirror.Position:
+    batch = reader(page.rows)
+    seen_in = puller.run_id if position.full_in_run is None else position.full_in_run
+    with puller.database.begin() as connection:
+        first_load = mirror.load_flag(connection, mirror.REVALUE_ALL) == "first load"
+        mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load)
+        position = replace(position, resume=page.resume)
+        if page.complete:
+            position = _complete(connection, plan, position, page.watermark, report)
+        mirror.save_position(connection, position)
+    report.pulled[plan.entity] = report.pulled.get(plan.entity, 0) + len(page.rows)
+    report.problems += len(batch.problems)
+    puller.progress(f"pull {plan.object}", report.pulled[plan.entity], None)
+    return position
+
+
+def _complete(
+    connection: Connection,
+    plan: EntityPlan,
+    position: mirror.Position,
+    watermark: datetime | None,
+    report: PullReport,
+) -> mirror.Position:
+    """Move the watermark; after a full pull, what was not seen is gone."""
+    if position.full_in_run is not None and position.watermark is None:
+        report.full.append(plan.object)
+        _sweep(connection, plan, position.full_in_run, report)
+    return replace(position, watermark=watermark or position.watermark, resume=None, full_in_run=None)
+
+
+def _sweep(connection: Connection, plan: EntityPlan, run_id: int, report: PullReport) -> None:
+    if plan.entity is Entity.CURRENCY_RATE:
+        return
+    unseen, live = mirror.count_unseen(connection, plan.entity, run_id)
+    if not unseen:
+        return
+    accepted = mirror.load_flag(connection, ACCEPT_VANISHED) is not None
+    if unseen >= VANISHED_MINIMUM and unseen * 100 > live * VANISHED_PERCENT and not accepted:
+        report.vanished.append(
+            f"{unseen:,} of {live:,} {plan.object} records are no longer visible: "
+            "that looks like a lost permission rather than a purge, so nothing was treated as deleted"
+        )
+        return
+    mirror.delete_unseen(connection, plan.entity, run_id)
+
+
+def convert_again(database: Database, policy: Policy) -> None:
+    """Convert the stored amounts whose rate changed, and all of them when the reporting currency did."""
+    with database.begin() as connection:
+        everything = mirror.load_flag(connection, mirror.CONVERTED_TO) not in (None, policy.reporting_currency)
+        mirror.save_flag(connection, mirror.CONVERTED_TO, policy.reporting_currency)
+        currencies = None if everything else mirror.take_dirty_currencies(connection, policy.reporting_currency)
+        if currencies is not None and not currencies:
+            return
+        book = RateBook(mirror.load_rates(connection), policy.reporting_currency)
+        for rows in _conversions(connection, book, currencies):
+            mirror.save_amounts(connection, rows)
+
+
+def _conversions(
+    connection: Connection, book: RateBook, currencies: Sequence[str] | None
+) -> Iterator[list[tuple[str | int | None, ...]]]:
+    for page in mirror.pages_of_amounts(connection, currencies):
+        yield [(id_, *book.convert(amount, currency, close_on)) for id_, amount, currency, close_on in page]

@@ -1,0 +1,208 @@
+"""Credit and value: from the mirror and the advocacy events to stored lines and sums.
+
+A full valuation and an incremental one take the same steps over more or fewer opportunities. Both compare what they
+computed with what is stored and replace only what differs, so a full one over an unchanged world changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from app.domain.chain import credit_chain, edges_of
+from app.domain.credit import credit_opportunity
+from app.domain.domains import FREE_MAIL
+from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
+from app.domain.money import WHOLE, RateBook, net_steps
+from app.store import ledger, staging, values
+from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_scope, touch_accounts
+from app.store.connection import Connection
+from app.store.ledger import Case, Corrected, Stamp
+from app.store.mirror import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, load_rates, save_flag
+
+STAGED = "s_line"
+STORED = "credit_line"
+
+
+@dataclass(frozen=True, slots=True)
+class Revaluation:
+    """What a valuation did. `moved`: accounts whose value changed."""
+
+    scope: str
+    """`all`, `changed` or `nothing`."""
+    moved: int
+    restated: bool = False
+    """A changed policy restates values that had been reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The rules and the day of one valuation."""
+
+    policy: Policy
+    policy_version: str
+    as_of: date
+    run_id: int
+
+    @property
+    def iso(self) -> str:
+        return self.as_of.isoformat()
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self.run_id, self.policy_version)
+
+
+def revalue(connection: Connection, day: Day) -> Revaluation:
+    """Bring the ledger and the sums up to date with everything that changed, in the caller's transaction."""
+    valued_by, valued_as_of = load_flag(connection, VALUED_BY), load_flag(connection, VALUED_AS_OF)
+    restated = valued_by is not None and valued_by != day.policy_version
+    everything = load_flag(connection, REVALUE_ALL) is not None or valued_by != day.policy_version
+    backwards = valued_as_of is not None and valued_as_of > day.iso
+    if not everything and not backwards:
+        if valued_as_of is not None and valued_as_of < day.iso:
+            mark_due(connection, valued_as_of, day.iso)
+        if not is_anything_dirty(connection):
+            save_flag(connection, VALUED_AS_OF, day.iso)
+            return Revaluation("nothing", 0)
+        everything = day.policy.chain.mode is ChainMode.CARVE_OUT
+    moved = _revalue_all(connection, day) if everything or backwards else _revalue_scope(connection, day)
+    clear_dirty(connection)
+    save_flag(connection, REVALUE_ALL, None)
+    save_flag(connection, VALUED_BY, day.policy_version)
+    save_flag(connection, VALUED_AS_OF, day.iso)
+    if restated:
+        save_flag(connection, REPLAN_ALL, "policy")
+    return Revaluation("all" if everything or backwards else "changed", moved, restated)
+
+
+def _revalue_all(connection: Connection, day: Day) -> int:
+    first = not ledger.has_current_lines(connection)
+    # Nothing is stored yet: the lines go straight where they belong.
+    table = STORED if first else STAGED
+    _stage_everything(connection, day, table, scoped=False)
+    if not first:
+        ledger.merge_lines(connection, day.run_id, scoped=False)
+    ledger.merge_issues(connection, scoped=False)
+    values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
+    values.stage_account_issues(connection, "opportunity_issue")
+    moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
+    values.update_ranks(connection)
+    return moved
+
+
+def _revalue_scope(connection: Connection, day: Day) -> int:
+    issues = staging.stage_structure(connection)
+    stage_scope(connection, day.policy)
+    _stage_everything(connection, day, STAGED, scoped=True, structure=issues)
+    ledger.merge_lines(connection, day.run_id, scoped=True)
+    ledger.merge_issues(connection, scoped=True)
+    touch_accounts(connection, day.run_id)
+    values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=True)
+    values.stage_account_issues(connection, "opportunity_issue")
+    moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
+    values.update_ranks(connection)
+    return moved
+
+
+def value_as_of(connection: Connection, day: Day) -> None:
+    """Stage lines (`s_line`) and values (`s_value`) for another day or policy; nothing stored is touched."""
+    _stage_everything(connection, day, STAGED, scoped=False)
+    values.stage_values(connection, values.LineSource(STAGED), day.policy, day.iso, touched=False)
+    values.stage_account_issues(connection, "s_issue")
+
+
+def _stage_everything(
+    connection: Connection, day: Day, table: str, *, scoped: bool, structure: list[AccountIssue] | None = None
+) -> None:
+    issues = staging.stage_structure(connection) if structure is None else structure
+    staging.stage_lines_table(connection)
+    ledger.create_issue_stage(connection)
+    ledger.stage_issues(connection, issues)
+    _stage_direct(connection, day, table, scoped=scoped)
+    staging.stage_referrals(connection, day.policy, day.iso, sorted(FREE_MAIL))
+    ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
+    staging.stage_attachments(connection, day.policy, day.iso, scoped=scoped)
+    staging.stage_first_sales(connection, day.iso)
+    ledger.stage_cases(connection, day.iso, scoped=scoped)
+    for cases in ledger.stream_cases(connection, day.iso):
+        lines, found = _credit(cases, day.policy)
+        ledger.stage_lines(connection, table, day.stamp, lines)
+        ledger.stage_issues(connection, found)
+    if day.policy.chain.mode is not ChainMode.NONE:
+        _stage_chains(connection, day, table, scoped=scoped)
+
+
+def _stage_direct(connection: Connection, day: Day, table: str, *, scoped: bool) -> None:
+    ledger.stage_direct_lines(connection, table, day.stamp, day.iso, scoped=scoped)
+    ledger.stage_amount_issues(connection, day.iso, scoped=scoped)
+    corrected = ledger.load_corrected(connection, day.iso, scoped=scoped)
+    book = RateBook(load_rates(connection), day.policy.reporting_currency)
+    nets: dict[str, int] = {}
+    for sale in corrected:
+        lines, issues = _correct(sale, book)
+        ledger.stage_lines(connection, table, day.stamp, lines)
+        ledger.stage_issues(connection, issues)
+        nets[sale.opportunity_id] = sum(line.amount for line in lines)
+    ledger.stage_nets(connection, nets)
+
+
+def _correct(sale: Corrected, book: RateBook) -> tuple[list[CreditLine], list[AccountIssue]]:
+    amount = None if sale.amount is None else Decimal(sale.amount)
+    steps = net_steps(book, amount, sale.currency, sale.close_on, sale.corrections)
+    held = [step.correction_id for step in steps if step.amount is None]
+    missing = [] if None in held else held
+    lines = [
+        CreditLine(
+            Measure.DIRECT,
+            sale.buyer_id,
+            sale.opportunity_id,
+            sale.buyer_id,
+            step.amount,
+            step.correction_id,
+            0,
+            WHOLE,
+            sale.type if step.correction_id is None else "adjustment",
+        )
+        for step in steps
+        if step.amount is not None
+    ]
+    return lines, [AccountIssue(Issue.RATE_MISSING, sale.buyer_id, sale.opportunity_id, one) for one in missing]
+
+
+def _credit(cases: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], list[AccountIssue]]:
+    lines: list[CreditLine] = []
+    issues: list[AccountIssue] = []
+    for case in cases:
+        found, wrong = credit_opportunity(
+            case.sale, case.net, case.claims, policy, case.advocates, case.reference_share
+        )
+        lines += found
+        issues += wrong
+    return lines, issues
+
+
+def _stage_chains(connection: Connection, day: Day, table: str, *, scoped: bool) -> None:
+    """Second pass: the sales whose direct referrer was itself referred."""
+    ledger.stage_edges(connection, table, day.run_id)
+    if not ledger.stage_chained(connection, table, day.run_id, scoped=scoped):
+        return
+    carve = day.policy.chain.mode is ChainMode.CARVE_OUT
+    if carve:
+        ledger.delete_carved(connection, table, day.run_id)
+    for cases in ledger.stream_cases(connection, day.iso, chained=True):
+        direct = {
+            case.sale.id: edges_of(_credit([case], day.policy)[0], {c.event_id: c.occurred_on for c in case.claims})
+            for case in cases
+        }
+        referrers = {edge.referrer_id for edges in direct.values() for edge in edges}
+        depth = day.policy.chain.depth - 1
+        upstream = ledger.load_upstream(connection, referrers, depth, as_of=day.iso, scoped=scoped)
+        lines = [
+            line
+            for case in cases
+            for line in credit_chain(case.sale, case.net, direct[case.sale.id], upstream, day.policy)
+        ]
+        ledger.stage_lines(connection, table, day.stamp, lines)

@@ -1,0 +1,29 @@
+"""What the shell works with. `app.bootstrap` builds it; everything below receives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from app.config import Settings
+from app.mapping.file import MappingFile
+from app.store.database import Database
+from connectors.contract import CrmConnector
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`connect` builds a connector that has not talked to anyone yet; whoever calls it closes it."""
+
+    settings: Settings
+    mapping: MappingFile
+    database: Database
+    connect: Callable[[], CrmConnector]
+    now: Callable[[], datetime]
+
+    @property
+    def today(self) -> date:
+        """The business date: the policy's time zone decides when a day ends."""
+        return self.now().astimezone(ZoneInfo(self.mapping.policy.time_zone)).date()
