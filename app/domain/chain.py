@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from app.domain.credit import NOTHING, Sale
 from app.domain.model import ChainMode, CreditLine, Measure, Policy
-from app.domain.money import allocate
+from app.domain.money import allocate, storable
 
 
 class Edge(NamedTuple):
@@ -46,7 +46,8 @@ def credit_chain(
 
     `direct`: the edges of the opportunity itself; `upstream`: per account the edges of its first won opportunity, both
     from the lines of `credit_opportunity`. Mode `separate`: network lines, whose `tier` is the distance (2, 3 ...).
-    Mode `carve_out`: the referred lines that replace the direct ones, with tier 0 for everybody further up.
+    Mode `carve_out`: all referred lines, to replace the direct ones, with tier 0 for everybody further up; call it for
+    opportunities with a referrer in `upstream` only, the others keep what they have.
     """
     if policy.chain.mode is ChainMode.NONE or net <= 0:
         return []
@@ -123,4 +124,5 @@ def _amounts(net: int, steps: list[_Step]) -> Iterable[tuple[_Step, int]]:
 
 def _line(measure: Measure, sale: Sale, step: _Step, amount: int, tier: int) -> CreditLine:
     rule = "referral, shared with its chain" if step.distance == 1 else f"chain, step {step.distance}"
-    return CreditLine(measure, step.account_id, sale.id, sale.buyer_id, amount, step.event_id, tier, step.share, rule)
+    share = storable(step.share)
+    return CreditLine(measure, step.account_id, sale.id, sale.buyer_id, amount, step.event_id, tier, share, rule)

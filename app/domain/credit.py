@@ -40,7 +40,7 @@ from app.domain.model import (
     Split,
     Tier,
 )
-from app.domain.money import WHOLE, allocate
+from app.domain.money import WHOLE, allocate, storable
 
 NOTHING = Fraction(0)
 _PPM = 1_000_000
@@ -222,7 +222,7 @@ def _referred(
         return []
     amounts = allocate(net, shares, sum(shares, NOTHING) * kept)
     return [
-        _referred_line(sale, claim, amount, share * kept, rule)
+        _referred_line(sale, claim, amount, storable(share * kept), rule)
         for claim, amount, share, rule in zip(claims, amounts, shares, rules, strict=True)
         if share * kept
     ]

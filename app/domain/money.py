@@ -26,6 +26,7 @@ _PLACES = {
 }
 # Amounts have at most 15 digits before the point (the mapping refuses more); no rounding may happen before ours.
 _DIGITS = 60
+_WIDEST = 10**18
 
 
 Converted = tuple[int | None, str | None, str | None]
@@ -133,7 +134,7 @@ def net_steps(
     """
     currency = currency or book.currency
     exact = Fraction(amount or 0)
-    shown = book.convert(exact, currency, close_on)[0] if exact else 0
+    shown = 0 if amount is None else book.convert(exact, currency, close_on)[0]
     steps = [NetStep(None, shown)]
     for correction in sorted(corrections, key=lambda one: (one.dated_on, one.id)):
         if (correction.currency or book.currency) == currency:
@@ -166,6 +167,11 @@ def allocate(total: int, weights: Sequence[int | Fraction], share: Fraction = WH
     winners = sorted(range(len(parts)), key=lambda at: -remainders[at])[: pool - sum(floors)]
     sign = -1 if total < 0 else 1
     return [sign * (floor + (at in winners)) for at, floor in enumerate(floors)]
+
+
+def storable(share: Fraction) -> Fraction:
+    """A share that fits into two 64-bit columns: exact almost always, otherwise right to 18 digits."""
+    return share if share.denominator <= _WIDEST else share.limit_denominator(_WIDEST)
 
 
 def round_half_up(numerator: int, denominator: int) -> int:

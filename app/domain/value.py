@@ -206,10 +206,11 @@ def _reference_share(day: _Day, sale: Sale) -> Fraction | None:
 def _with_chain(
     day: _Day, sale: Sale, net: int, lines: list[CreditLine], edges: list[Edge], upstream: Mapping[str, list[Edge]]
 ) -> list[CreditLine]:
-    chain = credit_chain(sale, net, edges, upstream, day.policy)
+    if not any(upstream.get(edge.referrer_id) for edge in edges):
+        return lines
     if day.policy.chain.mode is ChainMode.CARVE_OUT:
         lines = [line for line in lines if line.measure is not Measure.REFERRED]
-    return lines + chain
+    return lines + credit_chain(sale, net, edges, upstream, day.policy)
 
 
 def _domain_issues(day: _Day) -> list[AccountIssue]:

@@ -349,7 +349,7 @@ def net_value(case, deal):
     ]
     same = sum((one.amount for one in corrections if one.currency == deal.currency), deal.amount or Fraction(0))
     has_same = any(one.currency == deal.currency for one in corrections)
-    own = in_cents(case, same, deal.currency, deal.close_on) if deal.amount or has_same else 0
+    own = in_cents(case, same, deal.currency, deal.close_on) if deal.amount is not None or has_same else 0
     if own is None:
         return 0
     return own + sum(

@@ -20,6 +20,7 @@ from app.domain.money import (
     minor_places,
     minor_units,
     net_steps,
+    storable,
 )
 
 EUR = (
@@ -162,8 +163,17 @@ def test_without_a_rate_for_a_correction_only_that_is_held_back():
     assert steps == [(None, 10000), ("a", None)]
 
 
-def test_a_deal_without_an_amount_counts_as_nothing_and_needs_no_rate():
+def test_a_deal_without_an_amount_counts_as_nothing_and_needs_no_rate_but_one_of_zero_does():
     assert net_steps(BOOK, None, "XXX", "2025-02-01", []) == [(None, 0)]
+    assert net_steps(BOOK, Decimal(0), "XXX", "2025-02-01", []) == [(None, None)]
+
+
+def test_a_share_that_does_not_fit_into_two_columns_is_stored_as_exactly_as_they_allow():
+    long = Fraction(1, 3) ** 40
+
+    assert storable(Fraction(1, 3)) == Fraction(1, 3)
+    assert storable(1 - long).denominator <= 10**18
+    assert abs(storable(long) - long) < Fraction(1, 10**17)
 
 
 @pytest.mark.parametrize(
