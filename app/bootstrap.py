@@ -18,7 +18,7 @@ from app.errors import ConfigError
 from app.mapping.file import apply_policy_overrides, load_mapping, policy_version
 from app.store.database import check_revision, open_database, upgrade_database
 from app.sync.services import Services
-from connectors.catalogue import build_connector
+from connectors.catalogue import build_connector, id_reader
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
 
@@ -48,7 +48,8 @@ def build_services(
         upgrade_database(database)
     else:
         check_revision(database)
-    return Services(settings, mapping, database, connect or _connector(settings), now or _utc_now)
+    normalise_id = id_reader(settings.crm)
+    return Services(settings, mapping, database, connect or _connector(settings), now or _utc_now, normalise_id)
 
 
 def _utc_now() -> datetime:

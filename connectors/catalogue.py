@@ -32,3 +32,15 @@ def build_connector(name: str, options: Mapping[str, Any]) -> CrmConnector:
     if factory is None:
         raise ConfigurationError(f"There is no connector {name!r}; choose one of {', '.join(connector_names())}.")
     return factory(options)
+
+
+def id_reader(name: str) -> Callable[[str], str]:
+    """How record ids of this CRM get their one form, for ids that come in while nobody is connected.
+
+    The function raises ValueError with a reason for what cannot be an id.
+    """
+    if name == "salesforce":
+        from connectors.salesforce.ids import normalise_id
+
+        return normalise_id
+    return str

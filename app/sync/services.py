@@ -22,6 +22,8 @@ class Services:
     database: Database
     connect: Callable[[], CrmConnector]
     now: Callable[[], datetime]
+    normalise_id: Callable[[str], str] = str
+    """The one form of a record id of this CRM, without connecting; raises ValueError with a reason."""
 
     @property
     def today(self) -> date:
