@@ -322,3 +322,15 @@ def count_unkeyed(connection: sa.Connection) -> dict[str, int]:
         "select entity, count(distinct record_id) from row_problem where code = 'bad_id' group by entity"
     )
     return {entity: int(count) for entity, count in rows}
+
+
+def load_shown(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Account id -> (name, canonical JSON of what the CRM shows), for live accounts."""
+    found: dict[str, tuple[str, str]] = {}
+    query = sa.text("select id, name, shown from account where is_deleted = 0 and id in :ids").bindparams(
+        sa.bindparam("ids", expanding=True)
+    )
+    for start in range(0, len(account_ids), 500):
+        rows = connection.execute(query, {"ids": list(account_ids[start : start + 500])})
+        found |= {row.id: (row.name, row.shown) for row in rows}
+    return found

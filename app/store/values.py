@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -237,11 +237,12 @@ class ValueRow:
 
 
 _SELECT = (
-    "select a.id, a.name, a.shown, a.written, {rank}, coalesce(v.issues, ''), {policy}, "
-    + ", ".join(f"coalesce(v.{m}, 0)" for m in MEASURES)
+    "select a.id as id, a.name as name, a.shown, a.written, {rank} as place, coalesce(v.issues, '') as issues, {policy}, "
+    + ", ".join(f"coalesce(v.{m}, 0) as {m}" for m in MEASURES)
     + " from account a {join} join {table} v on v.account_id = a.id"
 )
 _LIVE = " a.is_deleted = 0 and a.merged_into_id is null"
+_PLACE = "row_number() over (order by coalesce(v.total, 0) desc, a.id)"
 
 
 def _value_row(row: Sequence[Any]) -> ValueRow:
@@ -249,45 +250,67 @@ def _value_row(row: Sequence[Any]) -> ValueRow:
     return ValueRow(account, name, shown, written, rank, issues, policy, dict(zip(MEASURES, money, strict=True)))
 
 
-def _query(*, staged: bool, everybody: bool) -> str:
+def _query(*, staged: bool, everybody: bool, rank: str | None = None) -> str:
+    table, kept, policy = "account_value", "v.rank", "coalesce(v.policy_version, '')"
     if staged:
-        table, rank, policy = "s_value", "null", "''"
-    else:
-        table, rank, policy = "account_value", "v.rank", "coalesce(v.policy_version, '')"
-    return _SELECT.format(table=table, rank=rank, policy=policy, join="left" if everybody else "")
+        table, kept, policy = "s_value", "null", "''"
+    return _SELECT.format(table=table, rank=rank or kept, policy=policy, join="left" if everybody else "")
+
+
+SORTS = ("name", *MEASURES)
 
 
 def load_values(
     connection: sa.Connection, *, sort: str, top: int | None, everybody: bool, staged: bool = False
 ) -> list[ValueRow]:
-    """Accounts by a measure, highest first, ties by id; `everybody`: also those that are worth nothing."""
+    """Accounts by a measure, highest first, ties by id, each with its place by total. `sort`: one of SORTS.
+
+    `everybody`: also those that are worth nothing.
+    """
     worth = "" if everybody else " and (" + " or ".join(f"v.{m} <> 0" for m in MEASURES) + ")"
+    order = "name, id" if sort == "name" else f"{sort} desc, id"
+    inner = _query(staged=staged, everybody=everybody, rank=_PLACE) + f" where{_LIVE}{worth}"
     limit = "" if top is None else f" limit {int(top)}"
-    if sort not in MEASURES:
-        raise ValueError(f"unknown measure {sort}")
-    query = _query(staged=staged, everybody=everybody)
-    rows = connection.exec_driver_sql(f"{query} where{_LIVE}{worth} order by coalesce(v.{sort}, 0) desc, a.id{limit}")
-    return [_value_row(row) for row in rows]
+    return [_value_row(row) for row in connection.exec_driver_sql(f"select * from ({inner}) x order by {order}{limit}")]
 
 
 def load_value(connection: sa.Connection, account_id: str, *, staged: bool = False) -> ValueRow | None:
-    query = _query(staged=staged, everybody=True)
-    row = connection.execute(sa.text(f"{query} where a.id = :id"), {"id": account_id}).first()
-    return _value_row(row) if row else None
+    """One account, whatever its state, with its place by total among the live ones."""
+    row = connection.execute(
+        sa.text(_query(staged=staged, everybody=True) + " where a.id = :id"), {"id": account_id}
+    ).first()
+    if row is None:
+        return None
+    found = _value_row(row)
+    return replace(found, rank=_place(connection, found, staged=staged))
 
 
-def rank_of(connection: sa.Connection, total: int, account_id: str, *, staged: bool = False) -> int:
-    """The place by total among live accounts, 1 is the highest; ties by id."""
-    table = "s_value" if staged else "account_value"
-    return 1 + int(
-        connection.execute(
-            sa.text(
-                f"select count(*) from {table} v join account a on a.id = v.account_id where{_LIVE}"
-                " and (v.total > :total or (v.total = :total and v.account_id < :id))"
-            ),
-            {"total": total, "id": account_id},
-        ).scalar_one()
+def _place(connection: sa.Connection, row: ValueRow, *, staged: bool) -> int:
+    ahead = sa.text(
+        f"select count(*) from {'s_value' if staged else 'account_value'} v join account a on a.id = v.account_id"
+        f" where{_LIVE} and (v.total > :total or (v.total = :total and v.account_id < :id))"
     )
+    given = {"total": row.money["total"], "id": row.account_id}
+    return 1 + int(connection.execute(ahead, given).scalar_one())
+
+
+def find_accounts(connection: sa.Connection, text: str, limit: int) -> list[tuple[str, str]]:
+    """(id, name) of the live accounts whose name is `text`, or failing that, contains it; case does not matter."""
+    for pattern in (_escaped(text), f"%{_escaped(text)}%"):
+        rows = connection.execute(
+            sa.text(
+                "select a.id, a.name from account a where lower(a.name) like lower(:pattern) escape '!'"
+                f" and{_LIVE} order by a.name, a.id limit :limit"
+            ),
+            {"pattern": pattern, "limit": limit},
+        ).fetchall()
+        if rows:
+            return [(row[0], row[1]) for row in rows]
+    return []
+
+
+def _escaped(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 def stream_planned(connection: sa.Connection, *, only_dirty: bool) -> Iterator[list[ValueRow]]:

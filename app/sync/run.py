@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -94,16 +94,61 @@ def run_sync(
     advocacy event touched; the CRM is not searched for other changes then. `slot`: the scheduled time this run
     stands for. Raises AppError; refused records and a held plan are in the report.
     """
+    mode = ("sync" if send else "plan") + (" full" if full else "")
+    with _opened(services, mode, send=send, trigger=trigger, slot=slot, progress=progress) as run:
+        return _tell(run, full=full, only=only)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something other than a valuation that is written under the same lease, fence and bookkeeping.
+
+    `accounts` are read again first; `plan` then gives the intents, the updates to show, and how many were skipped.
+    """
+
+    name: str
+    accounts: Sequence[str]
+    plan: Callable[[Connection], tuple[list[writes.Intent], tuple[PlannedUpdate, ...], int]]
+
+
+def run_errand(services: Services, errand: Errand, *, send: bool, progress: Progress) -> RunReport:
+    """Check, read the accounts again, plan, push. Raises AppError like `run_sync`."""
+    with (
+        _opened(services, errand.name, send=send, trigger=errand.name, slot=None, progress=progress) as run,
+        _connected(run) as connector,
+    ):
+        with run.phase("check"):
+            read_plan, writer = _check(run, connector)
+        with run.phase("pull"):
+            for start in range(0, len(errand.accounts), MAX_REREAD):
+                reread(_puller(run, connector, read_plan), errand.accounts[start : start + MAX_REREAD])
+        with run.phase("plan"), services.database.begin() as connection:
+            intents, run.plan.updates, run.plan.counts["skipped"] = errand.plan(connection)
+            run.plan.counts["update"] = run.plan.sent = len(intents)
+            if send:
+                writes.save_intents(connection, run.run_id, intents)
+        if send and intents:
+            with run.phase("push"):
+                run.pushed = push_intents(_pusher(run, connector, writer), len(intents))
+        return _close(run, connector, settles_plan=False)
+
+
+@contextmanager
+def _opened(
+    services: Services, mode: str, *, send: bool, trigger: str, slot: str | None, progress: Progress
+) -> Iterator[Run]:
+    """A run under the lease; whatever ends it early is recorded as its failure."""
     lease = acquire_lease(services.database, holder=_holder(), seconds=services.settings.lease_seconds)
     try:
         with keep_alive(lease):
-            run = _open_run(services, lease, send=send, full=full, trigger=trigger, slot=slot, progress=progress)
+            run = _open_run(services, lease, mode, send=send, trigger=trigger, slot=slot, progress=progress)
             try:
-                return _tell(run, full=full, only=only)
+                yield run
             except ConnectorError as error:
                 raise _fail(run, as_app_error(error)) from error
             except AppError as error:
-                raise _fail(run, error) from error.__cause__
+                _fail(run, error)
+                raise
             except BaseException as error:
                 _fail(run, AppError(f"{type(error).__name__}: {error}"))
                 raise
@@ -111,16 +156,26 @@ def run_sync(
         lease.release()
 
 
+@contextmanager
+def _connected(run: Run) -> Iterator[CrmConnector]:
+    connector = run.services.connect()
+    try:
+        yield connector
+    finally:
+        run.calls = connector.usage.api_calls
+        connector.close()
+
+
 def _holder() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _open_run(
-    services: Services, lease: Lease, *, send: bool, full: bool, trigger: str, slot: str | None, progress: Progress
+    services: Services, lease: Lease, mode: str, *, send: bool, trigger: str, slot: str | None, progress: Progress
 ) -> Run:
     new = runs.NewRun(
         trigger=trigger,
-        mode=("sync" if send else "plan") + (" full" if full else ""),
+        mode=mode,
         as_of=services.today.isoformat(),
         epoch=lease.epoch,
         policy_version=services.mapping.policy_version,
@@ -136,8 +191,7 @@ def _open_run(
 
 
 def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
-    connector = run.services.connect()
-    try:
+    with _connected(run) as connector:
         with run.phase("check"):
             read_plan, writer = _check(run, connector)
         puller = _puller(run, connector, read_plan)
@@ -146,7 +200,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
                 run.pulled = pull_changes(puller, full=full)
             _reread_unsettled(run, puller)
         with run.phase("value"):
-            run.valued = _value(run)
+            run.valued = _value(run, everything=full)
         if only is not None:
             with run.phase("pull"):
                 _reread_planned(run, puller)
@@ -160,9 +214,6 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
             with run.phase("prove"):
                 prove(run, puller)
         return _close(run, connector)
-    finally:
-        run.calls = connector.usage.api_calls
-        connector.close()
 
 
 def _check(run: Run, connector: CrmConnector) -> tuple[ReadPlan, Writer]:
@@ -217,11 +268,14 @@ def _reread_planned(run: Run, puller: Puller) -> None:
         reread(puller, planned)
 
 
-def _value(run: Run) -> Revaluation:
+def _value(run: Run, *, everything: bool) -> Revaluation:
     convert_again(run.services.database, run.services.mapping.policy)
     mapping = run.services.mapping
     day = Day(mapping.policy, mapping.policy_version, run.services.today, run.run_id)
     with run.services.database.begin() as connection:
+        if everything:
+            mirror.save_flag(connection, mirror.REVALUE_ALL, "asked for")
+            mirror.save_flag(connection, mirror.REPLAN_ALL, "asked for")
         return revalue(connection, day)
 
 
@@ -277,7 +331,7 @@ def _status(run: Run) -> str:
     return "partial" if refused or run.flaws or run.pushed.notes else "ok"
 
 
-def _close(run: Run, connector: CrmConnector) -> RunReport:
+def _close(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -> RunReport:
     status = _status(run)
     with run.services.database.begin() as connection:
         report = RunReport(
@@ -298,7 +352,7 @@ def _close(run: Run, connector: CrmConnector) -> RunReport:
             plan_digest=run.plan.digest,
             phases=run.phases,
         )
-        if run.send and status != "held":
+        if run.send and settles_plan and status != "held":
             mirror.save_flag(connection, mirror.REPLAN_ALL, None)
         runs.finish_run(
             connection,

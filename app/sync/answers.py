@@ -1,0 +1,292 @@
+"""Questions about what is stored: values, explanations, runs. Nothing here talks to the CRM or writes a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.domain.model import Measure
+from app.domain.money import major_units, minor_places
+from app.errors import ConfigError
+from app.store import mirror, runs, values, writes
+from app.store.connection import Connection
+from app.store.ledger import LineRow, load_lines
+from app.sync.explanations import Explainer
+from app.sync.pull import ACCEPT_VANISHED
+from app.sync.report import RunReport, read_report
+from app.sync.revalue import Day, value_as_of
+from app.sync.services import Services
+from app.sync.undo import undo_run
+
+__all__ = [
+    "AccountView", "ExplainedLine", "Explanation", "Portfolio", "RunView", "approve_run", "explain_account",
+    "find_account", "list_accounts", "list_runs", "portfolio", "retry_run", "show_run", "undo_run",
+]  # fmt: skip
+
+CANDIDATES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One account's measures. Money in major units of the reporting currency."""
+
+    id: str
+    name: str
+    rank: int | None
+    currency: str
+    money: Mapping[str, Decimal]
+    issues: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object: money as decimal text."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "rank": self.rank,
+            "currency": self.currency,
+            **{measure: str(amount) for measure, amount in self.money.items()},
+            "issues": list(self.issues),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedLine:
+    """One credit line, with everything a person needs to check it. `share`: a fraction as text; rates as text."""
+
+    measure: str
+    amount: Decimal
+    opportunity: str
+    opportunity_name: str
+    opportunity_url: str
+    event: str | None
+    event_title: str | None
+    occurred_on: str | None
+    tier: int
+    share: str
+    currency: str | None
+    own_amount: str | None
+    rate: str | None
+    rate_on: str | None
+    rule: str
+    policy_version: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field, the amount as decimal text."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"amount": str(self.amount)}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    account: AccountView
+    lines: tuple[ExplainedLine, ...]
+    sentence: str
+    """Several sentences, one a line, as they stand in the CRM."""
+    policy_version: str
+    computed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The whole company. Only `conserved` may be compared with revenue; totals of accounts are never summed."""
+
+    currency: str
+    direct: Decimal
+    referred: Decimal
+    overlap: Decimal
+    """How much a sum of totals would count twice."""
+    conserved: Decimal
+    unassigned: Decimal
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    run_id: int
+    status: str
+    trigger: str
+    mode: str
+    slot: str | None
+    as_of: str
+    started_at: datetime
+    finished_at: datetime | None
+    counts: Mapping[str, int]
+    error: str | None
+
+
+def list_accounts(
+    services: Services,
+    *,
+    top: int | None = None,
+    sort: str = "total",
+    as_of: date | None = None,
+    include_all: bool = False,
+) -> list[AccountView]:
+    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today."""
+    if sort not in values.SORTS:
+        raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
+    with _valued(services, as_of) as (connection, staged):
+        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged)
+    return [_view(services, row) for row in rows]
+
+
+def find_account(services: Services, text: str) -> AccountView:
+    """The account with this id, this name, or the only one whose name contains it. Raises ConfigError otherwise."""
+    with _valued(services, None) as (connection, staged):
+        row = values.load_value(connection, _canonical_id(services, text), staged=staged)
+        if row is None:
+            candidates = values.find_accounts(connection, text, CANDIDATES + 1)
+            if len(candidates) == 1:
+                row = values.load_value(connection, candidates[0][0], staged=staged)
+    if row is None:
+        raise _unclear(text, candidates)
+    return _view(services, row)
+
+
+def _canonical_id(services: Services, text: str) -> str:
+    connector = services.connect()
+    try:
+        return connector.normalise_id(text)
+    except ValueError:
+        return text
+    finally:
+        connector.close()
+
+
+def _unclear(text: str, candidates: Sequence[tuple[str, str]]) -> ConfigError:
+    if not candidates:
+        return ConfigError(
+            f"no account has the id or the name '{text}'", hint="list them with: advocacy accounts --all"
+        )
+    named = ", ".join(f"{name} ({id_})" for id_, name in candidates[:CANDIDATES])
+    more = " and more" if len(candidates) > CANDIDATES else ""
+    return ConfigError(f"'{text}' can mean several accounts: {named}{more}", hint="use the id")
+
+
+def explain_account(services: Services, account_id: str, *, as_of: date | None = None) -> Explanation:
+    """Why an account is worth what it is worth, line by line."""
+    with _valued(services, as_of) as (connection, staged):
+        row = values.load_value(connection, account_id, staged=staged)
+        if row is None:
+            raise ConfigError(f"no account has the id {account_id}")
+        lines = load_lines(connection, [account_id], table="s_line" if staged else "credit_line")
+    view = _view(services, row)
+    explainer = Explainer(view.currency, minor_places(view.currency))
+    order = list(Measure)
+    lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
+    return Explanation(
+        account=view,
+        lines=tuple(_explained(services, one) for one in lines),
+        sentence="\n".join(explainer.sentences(lines)),
+        policy_version=services.mapping.policy_version if staged else row.policy_version,
+        computed=services.now(),
+    )
+
+
+@contextmanager
+def _valued(services: Services, as_of: date | None) -> Iterator[tuple[Connection, bool]]:
+    """A connection on which values can be read; True: they were staged for another day or another policy."""
+    mapping = services.mapping
+    with services.database.read() as connection:
+        valued_by = mirror.load_flag(connection, mirror.VALUED_BY)
+        staged = as_of is not None or valued_by not in (None, mapping.policy_version)
+        if staged:
+            value_as_of(connection, Day(mapping.policy, mapping.policy_version, as_of or services.today, 0))
+        yield connection, staged
+
+
+def _view(services: Services, row: values.ValueRow) -> AccountView:
+    currency = services.mapping.policy.reporting_currency
+    places = minor_places(currency)
+    money = {measure: major_units(amount, places) for measure, amount in row.money.items()}
+    return AccountView(row.account_id, row.name, row.rank, currency, money, tuple(row.issues.split()))
+
+
+def _explained(services: Services, one: LineRow) -> ExplainedLine:
+    places = minor_places(services.mapping.policy.reporting_currency)
+    line = one.line
+    return ExplainedLine(
+        measure=line.measure,
+        amount=major_units(line.amount, places),
+        opportunity=line.opportunity_id,
+        opportunity_name=one.opportunity_name,
+        opportunity_url="",
+        event=line.event_id,
+        event_title=one.event_title,
+        occurred_on=one.occurred_on,
+        tier=line.tier,
+        share=str(line.share),
+        currency=one.currency,
+        own_amount=one.own_amount,
+        rate=one.rate,
+        rate_on=one.rate_on,
+        rule=line.rule,
+        policy_version=one.policy_version,
+    )
+
+
+def portfolio(services: Services) -> Portfolio:
+    """Sums over all accounts that count nothing twice."""
+    currency = services.mapping.policy.reporting_currency
+    with services.database.read() as connection:
+        row = values.load_portfolio(connection, services.today.isoformat())
+    amounts = (row.direct, row.referred, row.overlap, row.conserved, row.unassigned)
+    return Portfolio(currency, *(major_units(amount, minor_places(currency)) for amount in amounts), row.accounts)
+
+
+def list_runs(services: Services, top: int = 20) -> list[RunView]:
+    """Runs, newest first."""
+    with services.database.read() as connection:
+        found = runs.load_runs(connection, limit=top)
+    return [
+        RunView(
+            one.run_id, one.status, one.trigger, one.mode, one.slot, one.as_of, one.started_at, one.finished_at,
+            one.report.get("counts", {}), one.error,
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+def show_run(services: Services, run_id: int) -> RunReport:
+    """What a run did, or would have done. Raises ConfigError for an unknown one."""
+    with services.database.read() as connection:
+        found = runs.load_run(connection, run_id)
+    if found is None:
+        raise ConfigError(f"there is no run {run_id}", hint="list them with: advocacy runs list")
+    if not found.report:
+        return RunReport(run_id, found.status, found.trigger, date.fromisoformat(found.as_of))
+    return read_report({**found.report, "status": found.status})
+
+
+def approve_run(services: Services, run_id: int, who: str) -> None:
+    """Release a held run: the next sync may write exactly its plan, and delete what had vanished."""
+    report = show_run(services, run_id)
+    with services.database.begin() as connection:
+        if not runs.approve_run(connection, run_id):
+            raise ConfigError(f"run {run_id} is {report.status}, only a held run can be approved")
+        if any("no longer visible" in reason for reason in report.guard.reasons):
+            mirror.save_flag(connection, ACCEPT_VANISHED, str(run_id))
+        runs.save_audit(
+            connection,
+            now=services.now(),
+            who=who,
+            action="approve",
+            subject=f"run {run_id}",
+            detail={"reasons": list(report.guard.reasons), "plan_digest": report.plan_digest},
+        )
+
+
+def retry_run(services: Services, run_id: int) -> int:
+    """Mark what the CRM refused in a run for the next one; returns how many accounts."""
+    show_run(services, run_id)
+    with services.database.begin() as connection:
+        refused = [
+            intent.account_id
+            for outcome in ("rejected", "gone", "retry")
+            for intent in writes.load_intents(connection, run_id, outcome=outcome)
+        ]
+        writes.mark_for_plan(connection, refused)
+    return len(refused)
