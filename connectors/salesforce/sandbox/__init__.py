@@ -12,10 +12,11 @@ from __future__ import annotations
 from connectors.salesforce.sandbox.clock import Clock
 from connectors.salesforce.sandbox.engine import Manners
 from connectors.salesforce.sandbox.faults import Fault, Faults
-from connectors.salesforce.sandbox.handle import Credentials, Sandbox, serve
+from connectors.salesforce.sandbox.handle import Credentials, Sandbox, open_org, serve
 from connectors.salesforce.sandbox.load import Loaded, load_csv
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.schema import Field
+from connectors.salesforce.sandbox.state import load_org, save_org
 
 __all__ = [
     "Clock",
@@ -28,5 +29,8 @@ __all__ = [
     "Org",
     "Sandbox",
     "load_csv",
+    "load_org",
+    "open_org",
+    "save_org",
     "serve",
 ]

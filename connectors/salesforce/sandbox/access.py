@@ -21,7 +21,7 @@ class Access:
     locked_fields: set[tuple[str, str, str]] = field(default_factory=set)
     hidden_objects: set[tuple[str, str]] = field(default_factory=set)
     hidden_records: set[tuple[str, str]] = field(default_factory=set)
-    customisers_only: set[str] = field(default_factory=set)
+    no_customising: set[str] = field(default_factory=set)
     """Users without the right to change the org's set-up."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 REST_SUFFIX = "+0000"
 
@@ -27,6 +28,16 @@ class Clock:
             self._shift += step
         else:
             self._frozen += step
+
+    def saved(self) -> dict[str, Any]:
+        """What `restored` needs to go on from here."""
+        return {"frozen": self._frozen.isoformat() if self._frozen else None, "shift": self._shift.total_seconds()}
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> Clock:
+        made = cls(datetime.fromisoformat(saved["frozen"]) if saved["frozen"] else None)
+        made._shift = timedelta(seconds=saved["shift"])
+        return made
 
     def stamp(self) -> str:
         """Now, as a record's SystemModstamp is written: whole seconds, so ties are common."""

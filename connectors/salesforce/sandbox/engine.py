@@ -123,6 +123,7 @@ class Engine:
     outbound: list[Any] = field(default_factory=list)
     written: Counter[str] = field(default_factory=Counter)
     """Records changed through the API, by object."""
+    save: Callable[[], None] = lambda: None
     _serial: int = 0
 
     def view(self, call: Call) -> View:

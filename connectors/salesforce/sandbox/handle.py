@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from connectors.salesforce.sandbox.faults import Faults
 from connectors.salesforce.sandbox.load import load_csv
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.server import Server
+from connectors.salesforce.sandbox.state import load_org, save_org
 
 CLIENT_ID = "sandbox-client"
 
@@ -31,12 +31,19 @@ class Credentials:
 
 
 class Sandbox:
-    """An org behind an HTTP server on 127.0.0.1. Port 0 takes a free one."""
+    """An org behind an HTTP server on 127.0.0.1. Port 0 takes a free one.
 
-    def __init__(self, org: Org | None = None, port: int = 0, token: str = "", client_secret: str = "") -> None:
+    `state_file`: where `save`, and closing, keep the org; read it back with `open_org`.
+    """
+
+    def __init__(
+        self, org: Org | None = None, port: int = 0, token: str = "", state_file: Path | str | None = None
+    ) -> None:
         self.org = org or Org()
         self.engine = Engine(self.org, fixed_token=token)
-        self.engine.clients[CLIENT_ID] = client_secret or secrets.token_urlsafe(24)
+        self.engine.clients[CLIENT_ID] = self.org.client_secret
+        self.engine.save = self.save
+        self._state_file = state_file
         self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -56,6 +63,12 @@ class Sandbox:
         self._server.drop_connections()
         self._server.server_close()
         self._server = self._thread = None
+        self.save()
+
+    def save(self) -> None:
+        """Write the org to its state file, if it has one."""
+        if self._state_file is not None:
+            save_org(self.org, self._state_file)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -88,7 +101,7 @@ class Sandbox:
     @property
     def credentials(self) -> Credentials:
         username = self.org.record("User", self.org.user_id)["Username"]
-        return Credentials(CLIENT_ID, self.engine.clients[CLIENT_ID], username, self.engine.fixed_token)
+        return Credentials(CLIENT_ID, self.org.client_secret, username, self.engine.fixed_token)
 
     def login(self, user: str = "") -> str:
         """A fresh token for a user (by id), without the token endpoint."""
@@ -110,18 +123,30 @@ class Sandbox:
         self.engine.refresh_tokens[refresh_token] = user or self.org.user_id
 
 
+def open_org(state_file: Path | str | None = None, data_dir: Path | str | None = None) -> Org:
+    """The org of a state file; when there is none yet, a new one with the CSV files of a folder."""
+    if state_file is not None and Path(state_file).is_file():
+        return load_org(state_file)
+    org = Org()
+    if data_dir is not None:
+        load_csv(org, data_dir)
+    return org
+
+
 def serve(
     port: int = 0,
     token: str = "",
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
+    state_file: Path | str | None = None,
     *,
     ready: Callable[[Sandbox], None] = lambda _: None,
     wait: Callable[[], object] | None = None,
 ) -> None:
-    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens."""
-    org = Org()
-    if data_dir is not None:
-        load_csv(org, data_dir)
-    with Sandbox(org, port, token) as sandbox:
+    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens.
+
+    The state file, if given, is written at once, so that its path is known to be good, and again at the end.
+    """
+    with Sandbox(open_org(state_file, data_dir), port, token, state_file) as sandbox:
+        sandbox.save()
         ready(sandbox)
         (wait or threading.Event().wait)()

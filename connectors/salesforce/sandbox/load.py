@@ -37,7 +37,7 @@ def load_csv(org: Org, folder: Path | str) -> Loaded:
     not fit its field.
     """
     loaded = Loaded()
-    with org.lock, _without_collector():
+    with org.lock, without_collector():
         for name, table in org.tables.items():
             path = Path(folder) / f"{name}.csv"
             if path.is_file():
@@ -46,7 +46,8 @@ def load_csv(org: Org, folder: Path | str) -> Loaded:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
+    """Load many rows without pausing for garbage."""
     # A million new lists make the cyclic collector scan them again and again, and none is ever garbage.
     was_enabled = gc.isenabled()
     gc.disable()

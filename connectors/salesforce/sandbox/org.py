@@ -6,6 +6,7 @@ everything, ids and stamps included, and is held to types but not to rules.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,9 @@ class Org:
         self.stages = dict(STAGES)
         self.deletions: dict[str, Deletion] = {}
         self.refusals: dict[str, Refusal] = {}
+        self.components: set[tuple[str, str]] = set()
+        """Deployed metadata without a meaning here: (type, name)."""
+        self.client_secret = secrets.token_urlsafe(24)
         self.open_commits: list[LateCommit] = []
         self.watchers: list[Callable[[str, str], None]] = []
         self.schema_changed = self.clock.now()
@@ -89,8 +93,10 @@ class Org:
         self.open_transaction: Transaction | None = None
         self._grants: dict[str, Grants] = {}
         types = standard_types(multi_currency=multi_currency, person_accounts=person_accounts, write_back=write_back)
-        self.tables = {of.name: Table(of) for of in types}
-        self._folded = {of.name.lower(): of for of in types}
+        self.tables: dict[str, Table] = {}
+        self._folded: dict[str, ObjectType] = {}
+        for of in types:
+            self.add_type(of)
         self._found(name, username)
 
     def _found(self, name: str, username: str) -> None:
@@ -242,6 +248,11 @@ class Org:
         return number
 
     # Set-up
+
+    def add_type(self, of: ObjectType) -> None:
+        self.tables[of.name] = Table(of)
+        self._folded[of.name.lower()] = of
+        self.schema_changed = self.clock.now()
 
     def add_field(self, object_name: str, field: Field) -> None:
         """A new field, visible to everyone unless `field.open` is False."""
