@@ -20,6 +20,8 @@ class Access:
     hidden_fields: set[tuple[str, str, str]] = field(default_factory=set)
     locked_fields: set[tuple[str, str, str]] = field(default_factory=set)
     hidden_objects: set[tuple[str, str]] = field(default_factory=set)
+    closed_objects: set[str] = field(default_factory=set)
+    """Custom objects that only a permission set opens."""
     hidden_records: set[tuple[str, str]] = field(default_factory=set)
     no_customising: set[str] = field(default_factory=set)
     """Users without the right to change the org's set-up."""
@@ -37,6 +39,8 @@ class View:
         found = self.org.find_type(name)
         if found is None or self.user is None:
             return found
+        if found.name in self.org.access.closed_objects and found.name not in self.org.granted(self.user).objects:
+            return None
         hidden = self.org.access.hidden_objects
         return None if {(self.user, found.name), (EVERYONE, found.name)} & hidden else found
 
@@ -74,10 +78,11 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a user's permission sets add: (object, field) pairs."""
+    """What a user's permission sets add: (object, field) pairs, and objects."""
 
     readable: frozenset[tuple[str, str]]
     editable: frozenset[tuple[str, str]]
+    objects: frozenset[str]
 
 
 def load_grants(org: Org, user: str) -> Grants:
@@ -88,7 +93,13 @@ def load_grants(org: Org, user: str) -> Grants:
     grants = [record for record in org.records("FieldPermissions") if record["ParentId"] in assigned]
     pairs = {record["Id"]: _pair(record["Field"]) for record in grants}
     editable = frozenset(pairs[record["Id"]] for record in grants if record["PermissionsEdit"])
-    return Grants(editable | {pairs[record["Id"]] for record in grants if record["PermissionsRead"]}, editable)
+    readable = editable | {pairs[record["Id"]] for record in grants if record["PermissionsRead"]}
+    objects = {
+        record["SobjectType"]
+        for record in org.records("ObjectPermissions")
+        if record["ParentId"] in assigned and record["PermissionsRead"]
+    }
+    return Grants(readable, editable, frozenset(objects))
 
 
 def _pair(qualified: str) -> tuple[str, str]:

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from connectors.salesforce.sandbox.auth import issue_token
 from connectors.salesforce.sandbox.engine import Engine, Manners
 from connectors.salesforce.sandbox.faults import Faults
 from connectors.salesforce.sandbox.load import load_csv
 from connectors.salesforce.sandbox.org import Org
+from connectors.salesforce.sandbox.outbound import OutboundMessage, add_outbound, deliver
 from connectors.salesforce.sandbox.server import Server
 from connectors.salesforce.sandbox.state import load_org, save_org
 
@@ -102,6 +103,14 @@ class Sandbox:
     def credentials(self) -> Credentials:
         username = self.org.record("User", self.org.user_id)["Username"]
         return Credentials(CLIENT_ID, self.org.client_secret, username, self.engine.fixed_token)
+
+    def add_outbound(self, url: str, object_name: str, *fields: str, **options: Any) -> OutboundMessage:
+        """Tell a listener on loopback of every change of an object's records; see `OutboundMessage` for options."""
+        return add_outbound(self.engine, url, object_name, fields, **options)
+
+    def deliver(self) -> int:
+        """Send the outbound messages that are due by the org's clock; how many were acknowledged."""
+        return deliver(self.engine)
 
     def login(self, user: str = "") -> str:
         """A fresh token for a user (by id), without the token endpoint."""

@@ -29,7 +29,7 @@ from connectors.salesforce.sandbox.tables import Table
 from connectors.salesforce.sandbox.transaction import Transaction
 from connectors.salesforce.sandbox.write import prepare_insert, prepare_update
 
-_PERMISSION_OBJECTS = frozenset({"PermissionSet", "PermissionSetAssignment", "FieldPermissions"})
+_PERMISSION_OBJECTS = frozenset({"PermissionSet", "PermissionSetAssignment", "FieldPermissions", "ObjectPermissions"})
 
 
 @dataclass(slots=True)

@@ -10,7 +10,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import unquote
 
-from connectors.salesforce.sandbox import auth, bulk_ingest, bulk_query, composite, many, records, rest
+from connectors.salesforce.sandbox import (
+    auth,
+    bulk_ingest,
+    bulk_query,
+    composite,
+    control,
+    many,
+    records,
+    rest,
+    soap,
+    tooling,
+)
 from connectors.salesforce.sandbox.engine import NEWEST_VERSION, RETIRED_VERSIONS, Call, Engine, Reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.faults import Fault
@@ -78,6 +89,13 @@ def routes() -> tuple[Route, ...]:
         _route("collections", "PATCH", "/composite/sobjects/{}/{}", many.upsert_many),
         _route("collections.retrieve", "GET", "/composite/sobjects/{}", many.retrieve_many),
         _route("collections.retrieve", "POST", "/composite/sobjects/{}", many.retrieve_many),
+        _route("tooling.create", "POST", "/tooling/sobjects/{}", tooling.create_component),
+        _route("tooling.query", "GET", "/tooling/query", tooling.query),
+        _route("deploy.start", "POST", "/metadata/deployRequest", tooling.deploy_start),
+        _route("deploy.poll", "GET", "/metadata/deployRequest/{}", tooling.deploy_status),
+        _route("soap", "POST", "//services/Soap/m/{}", soap.answer, is_open=True),
+        _route("soap", "POST", "//services/Soap/m/{}/deployRequest", soap.answer, is_open=True),
+        _route("soap", "POST", "//services/Soap/m/{}/deployRequest/{}", soap.answer, is_open=True),
         _route("bulk_query.create", "POST", "/jobs/query", bulk_query.create),
         _route("bulk_query.list", "GET", "/jobs/query", bulk_query.list_all),
         _route("bulk_query.poll", "GET", "/jobs/query/{}", bulk_query.poll),
@@ -134,6 +152,8 @@ def _check_version(version: str) -> None:
 
 def answer(engine: Engine, call: Call) -> Reply:
     """One request from outside, with everything that surrounds it."""
+    if call.path.startswith(control.ROOT):
+        return control.answer(engine, call)
     try:
         found = match(call)
     except ApiError as error:

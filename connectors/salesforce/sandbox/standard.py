@@ -285,8 +285,22 @@ def _permission_types() -> list[ObjectType]:
         Field("PermissionsEdit", "boolean", default=False),
         _read_only("SystemModstamp", "datetime"),
     ]
+    object_grant = [
+        _id(),
+        _reference("ParentId", "PermissionSet", required=True, writable=False),
+        Field("SobjectType", "picklist", length=80, required=True, writable=False),
+        *(Field(f"Permissions{verb}", "boolean", default=False) for verb in ("Read", "Create", "Edit", "Delete")),
+        _read_only("SystemModstamp", "datetime"),
+    ]
     return [
+        build_type("ObjectPermissions", "110", object_grant, bulk=False),
         build_type("PermissionSet", "0PS", permission_set, bulk=False),
         build_type("PermissionSetAssignment", "0Pa", assignment, updateable=False, bulk=False),
         build_type("FieldPermissions", "01k", grant, bulk=False),
     ]
+
+
+def custom_type(name: str, prefix: str, label: str) -> ObjectType:
+    """A new custom object with the fields every one has."""
+    fields = [_id(), Field("Name", length=80), _reference("OwnerId", "User"), *_system()]
+    return build_type(name, prefix, fields, label=label)

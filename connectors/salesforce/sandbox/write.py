@@ -15,6 +15,11 @@ from connectors.salesforce.sandbox.values import check_value, read_value
 if TYPE_CHECKING:
     from connectors.salesforce.sandbox.org import Org
 
+_PERMISSION_KEYS: dict[str, tuple[str, ...]] = {
+    "FieldPermissions": ("ParentId", "Field"),
+    "ObjectPermissions": ("ParentId", "SobjectType"),
+    "PermissionSetAssignment": ("AssigneeId", "PermissionSetId"),
+}
 _AUDIT = ("CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp")
 
 
@@ -178,7 +183,7 @@ def _check_row(org: Org, table: Table, row: Row, user: str | None, touched: Mapp
     for field in of.fields.values():
         if field.unique and (touched is None or field.name in touched) and row[field.slot] is not None:
             _check_unique(table, field, row)
-    if touched is None and of.name in {"PermissionSetAssignment", "FieldPermissions"}:
+    if touched is None and of.name in _PERMISSION_KEYS:
         _check_permission(org, table, row)
 
 
@@ -195,10 +200,8 @@ def _check_unique(table: Table, field: Field, row: Row) -> None:
 def _check_permission(org: Org, table: Table, row: Row) -> None:
     of = table.type
     if of.name == "FieldPermissions":
-        _check_grant(org, row[of.slot("SobjectType")], row[of.slot("Field")])
-        key = ("ParentId", "SobjectType", "Field")
-    else:
-        key = ("AssigneeId", "PermissionSetId", "AssigneeId")
+        _check_grant(org, row)
+    key = _PERMISSION_KEYS[of.name]
     for other in table.rows.values():
         if all(other[of.slot(name)] == row[of.slot(name)] for name in key):
             raise ApiError(
@@ -206,13 +209,18 @@ def _check_permission(org: Org, table: Table, row: Row) -> None:
             )
 
 
-def _check_grant(org: Org, object_name: str, qualified: str) -> None:
-    of = org.find_type(object_name or "")
+def _check_grant(org: Org, row: Row) -> None:
+    of = org.tables["FieldPermissions"].type
+    object_name, qualified = row[of.slot("SobjectType")], row[of.slot("Field")]
+    target = org.find_type(object_name or "")
     prefix, _, name = (qualified or "").partition(".")
-    field = of.fields.get(name) if of is not None and prefix == of.name else None
+    field = target.fields.get(name) if target is not None and prefix == target.name else None
     if field is None or field.required or not (field.writable or field.formula):
         message = f"Field Name: bad value for restricted picklist field: {qualified}"
         raise ApiError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, fields=("Field",))
+    if row[of.slot("PermissionsEdit")] and not row[of.slot("PermissionsRead")]:
+        message = "Field permissions: read access is needed for edit access"
+        raise ApiError("FIELD_INTEGRITY_EXCEPTION", message, fields=("PermissionsEdit",))
 
 
 def record_id(text: str) -> str:
