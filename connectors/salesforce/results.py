@@ -11,11 +11,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
-from typing import cast
+from typing import BinaryIO, cast
 
 import httpx
 
-from connectors.contract import RawValue
+from connectors.contract import RawRow
 from connectors.errors import ProtocolError, TransientError
 from connectors.http import unreachable
 from connectors.salesforce.transport import Transport
@@ -23,69 +23,64 @@ from connectors.salesforce.transport import Transport
 _LONGEST_VALUE = 1 << 24
 """Characters. The csv module refuses values over 131,072, which is just what one long text field can hold."""
 
-_BUFFER = 1 << 18
-
 CUT_SHORT = "CUT_SHORT"
 
 
-class ByteStream(io.RawIOBase):
-    """Chunks of bytes as a file, without U+0000."""
+class ChunkReader(io.BufferedIOBase):
+    """Chunks of bytes as a file, without U+0000. A read gives the next chunk whole, whatever size was asked for."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target: bytearray) -> int:  # type: ignore[override]
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk.replace(b"\0", b"")
-        size = min(len(target), len(self._rest))
-        target[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+    def read1(self, _size: int = -1) -> bytes:
+        for chunk in self._chunks:
+            if kept := chunk.replace(b"\0", b""):
+                return kept
+        return b""
 
 
 def read_lists(chunks: Iterable[bytes]) -> Iterator[list[str]]:
     """The lines of a CSV file with its header. Malformed CSV raises csv.Error, malformed UTF-8 UnicodeDecodeError."""
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_VALUE))
-    buffered = io.BufferedReader(cast("io.FileIO", ByteStream(chunks)), _BUFFER)
-    lines = io.TextIOWrapper(buffered, encoding="utf-8-sig", newline="\n")
+    lines = io.TextIOWrapper(cast("BinaryIO", ChunkReader(chunks)), encoding="utf-8-sig", newline="\n")
     return csv.reader(lines, strict=True)
 
 
-def read_chunks(
-    chunks: Iterable[bytes], columns: Sequence[str], size: int, skip: int = 0
-) -> Iterator[list[list[RawValue]]]:
+def read_chunks(chunks: Iterable[bytes], columns: Sequence[str], size: int, skip: int = 0) -> Iterator[list[RawRow]]:
     """Groups of `size` rows in the order of `columns` after the first `skip`; the last is shorter, perhaps empty."""
     reader = read_lists(chunks)
     order = _order(next(reader, None), columns)
     if sum(1 for _ in islice(reader, skip)) < skip:
         raise TransientError("A bulk result is shorter than it was.", code=CUT_SHORT)
-    full = True
-    while full:
-        lists = list(islice(reader, size))
-        full = len(lists) == size
-        yield _rows(_of_width(lists, len(columns)), order)
+    rows: list[RawRow] = [()] * size
+    while len(rows) == size:
+        rows = _tuples(islice(reader, size))
+        yield _placed(_of_width(rows, len(columns)), order)
 
 
-def _of_width(lists: list[list[str]], width: int) -> list[list[str]]:
-    if set(map(len, lists)) <= {width}:
-        return lists
-    lists = [row for row in lists if row]
-    if set(map(len, lists)) - {width}:
+def _tuples(lists: Iterable[list[str]]) -> list[RawRow]:
+    """Rows with None for every empty value.
+
+    Tuples, because the garbage collector soon stops following a tuple of strings and never a list; and most rows have
+    no empty value, so that they need not be looked through one by one.
+    """
+    return [tuple(row) if "" not in row else tuple([value or None for value in row]) for row in lists]
+
+
+def _of_width(rows: list[RawRow], width: int) -> list[RawRow]:
+    if set(map(len, rows)) <= {width}:
+        return rows
+    rows = [row for row in rows if row]
+    if set(map(len, rows)) - {width}:
         raise TransientError("A bulk result has a row of the wrong width.", code=CUT_SHORT)
-    return lists
+    return rows
 
 
-def _rows(lists: list[list[str]], order: Sequence[int] | None) -> list[list[RawValue]]:
-    if order is None:
-        return [[value or None for value in row] for row in lists]
-    return [[row[i] or None for i in order] for row in lists]
+def _placed(rows: list[RawRow], order: Sequence[int] | None) -> list[RawRow]:
+    return rows if order is None else [tuple([row[i] for i in order]) for row in rows]
 
 
 def _order(header: Sequence[str] | None, columns: Sequence[str]) -> Sequence[int] | None:
@@ -117,9 +112,9 @@ class ResultPage:
         self.finished = False
         self._announced: int | None = None
         self._stack = ExitStack()
-        self._groups: Iterator[list[list[RawValue]]] | None = None
+        self._groups: Iterator[list[RawRow]] | None = None
 
-    def next_rows(self) -> list[list[RawValue]]:
+    def next_rows(self) -> list[RawRow]:
         """At most `size` rows; sets `finished` with the last of them."""
         try:
             rows = next(self._groups or self._open())
@@ -141,7 +136,7 @@ class ResultPage:
         self._stack.close()
         self._groups = None
 
-    def _accept(self, rows: list[list[RawValue]]) -> list[list[RawValue]]:
+    def _accept(self, rows: list[RawRow]) -> list[RawRow]:
         total = self.handed_out + len(rows)
         if len(rows) < self._size:
             self.close()
@@ -151,7 +146,7 @@ class ResultPage:
         self.handed_out = total
         return rows
 
-    def _open(self) -> Iterator[list[list[RawValue]]]:
+    def _open(self) -> Iterator[list[RawRow]]:
         answer = self._stack.enter_context(self._transport.stream(self._path, "bulk_results"))
         locator = answer.headers.get("sforce-locator", "null")
         self.locator = "" if locator == "null" else locator
