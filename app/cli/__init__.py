@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -71,7 +71,21 @@ def explain_connector_error(error: crm.ConnectorError) -> AppError:
 
 def build_app() -> typer.Typer:
     """All commands, each from its own module."""
-    from app.cli import database, keys, setup, webhooks
+    from app.cli import (
+        accounts,
+        database,
+        demo,
+        doctor,
+        events,
+        keys,
+        mapping,
+        runs,
+        sandbox,
+        serve,
+        setup,
+        sync,
+        webhooks,
+    )
 
     app = typer.Typer(
         name="advocacy",
@@ -83,7 +97,21 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_read_global_options)
-    for module in (webhooks, database, keys, setup):
+    for module in (
+        demo,
+        doctor,
+        sync,
+        accounts,
+        mapping,
+        events,
+        runs,
+        webhooks,
+        serve,
+        sandbox,
+        database,
+        keys,
+        setup,
+    ):
         module.register(app)
     return app
 
@@ -94,7 +122,14 @@ def _read_global_options(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, this time only. Repeatable.")
     ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Work on the data of `advocacy demo`, whatever is set up.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")] = False,
 ) -> None:
-    overrides = read_assignments(assignments or [])
-    ctx.obj = Invocation({**overrides, "config_file": config}, verbose)
+    overrides: dict[str, Any] = {"config_file": config}
+    if demo:
+        from app.demo.profile import list_demo_settings
+
+        overrides |= list_demo_settings()
+    ctx.obj = Invocation(overrides | read_assignments(assignments or []), verbose)

@@ -28,9 +28,7 @@ SHOWN_REJECTIONS = 20
 
 
 def register(app: typer.Typer) -> None:
-    events = typer.Typer(
-        help="Advocacy events: referrals, references and what else customers did.", no_args_is_help=True
-    )
+    events = typer.Typer(help="Advocacy events: what customers did for us.", no_args_is_help=True)
     events.command("add")(add_event)
     events.command("import")(import_file)
     events.command("list")(list_stored)

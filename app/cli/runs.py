@@ -9,7 +9,7 @@ import typer
 
 from app.cli.invocation import AsJson, open_services
 from app.cli.output import count, plain, say, say_json, say_table, show_progress
-from app.cli.sync import EXIT_BY_STATUS, describe_report, say_plan, say_report
+from app.cli.sync import EXIT_BY_STATUS, say_plan, say_report
 
 RunId = Annotated[int, typer.Argument(metavar="RUN", help="The number of a run.")]
 
@@ -48,7 +48,7 @@ def show_past(ctx: typer.Context, run: RunId, as_json: AsJson = False) -> None:
     with open_services(ctx) as services:
         report = show_run(services, run)
     if as_json:
-        say_json(describe_report(report))
+        say_json(report.as_json())
         return
     say_report(report)
     if report.status == "held":
@@ -77,23 +77,19 @@ def undo(
     """Restore what a run overwrote, wherever the CRM still shows our value."""
     from app.sync.answers import undo_run
 
-    with open_services(ctx, crm=True) as services, show_progress():
-        report = undo_run(services, run, send=not dry_run)
+    with open_services(ctx, crm=True) as services, show_progress() as progress:
+        report = undo_run(services, run, send=not dry_run, progress=progress)
     if as_json:
-        say_json(describe_report(report))
+        say_json(report.as_json())
     else:
         say_plan(report) if dry_run else say_report(report)
     raise typer.Exit(EXIT_BY_STATUS[report.status])
 
 
 def retry(ctx: typer.Context, run: RunId, as_json: AsJson = False) -> None:
-    """Send again what the CRM refused in a run."""
+    """Mark what the CRM refused in a run, so that the next sync sends it again."""
     from app.sync.answers import retry_run
 
-    with open_services(ctx, crm=True) as services, show_progress():
-        report: Any = retry_run(services, run)
-    if isinstance(report, int):
-        say_json({"marked": report}) if as_json else say(f"{count(report, 'account')} marked for the next sync")
-        return
-    say_json(describe_report(report)) if as_json else say_report(report)
-    raise typer.Exit(EXIT_BY_STATUS[report.status])
+    with open_services(ctx) as services:
+        marked = retry_run(services, run)
+    say_json({"marked": marked}) if as_json else say(f"{count(marked, 'account')} marked for the next sync")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.invocation import AsJson, PolicyOption, open_services
-from app.cli.output import count, money, one_line, plain, say, say_json, say_table, show_progress, tell
+from app.cli.output import count, money, one_line, say, say_json, say_table, show_progress, tell
 from app.errors import AppError, ConfigError
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def sync(
     policy: PolicyOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read the CRM, value every customer, and write what changed back."""
+    """Read, value, and write back what changed."""
     from app.sync.run import run_sync
 
     with open_services(ctx, policy=policy, crm=True) as services, show_progress() as progress:
         report = run_sync(services, full=full, send=not dry_run, trigger="cli", progress=progress)
-    say_json(describe_report(report)) if as_json else say_report(report)
+    say_json(report.as_json()) if as_json else say_report(report)
     raise typer.Exit(EXIT_BY_STATUS[report.status])
 
 
@@ -59,9 +59,9 @@ def plan_updates(
     with open_services(ctx, policy=policy, crm=True) as services, show_progress() as progress:
         report = run_sync(services, send=False, trigger="cli", progress=progress)
     if out is not None:
-        out.write_text(json.dumps(plain(describe_report(report)), ensure_ascii=False, indent=2) + "\n", "utf-8")
+        out.write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8")
         tell(f"plan written to {out}; send it with: advocacy apply {out}")
-    say_json(describe_report(report)) if as_json else say_plan(report)
+    say_json(report.as_json()) if as_json else say_plan(report)
     if exit_code and count_changes(report):
         raise typer.Exit(EXIT_CHANGES)
     raise typer.Exit(EXIT_BY_STATUS[report.status] if report.status == "failed" else 0)
@@ -73,18 +73,21 @@ def apply_plan(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a plan: the one in the file if it still holds, or a new one after showing it."""
+    """Write a plan.
+
+    The one in the file if it still holds, otherwise a new one after showing it.
+    """
     from app.sync.run import run_sync
 
     kept = _read_plan(file) if file else None
     with open_services(ctx, crm=True) as services, show_progress() as progress:
         plan = run_sync(services, send=False, trigger="cli", progress=progress)
         if kept is not None:
-            _check_same(kept, plain(describe_report(plan)))
+            _check_same(kept, plan.as_json())
         elif not yes:
             _ask(plan)
         report = run_sync(services, send=True, trigger="cli", progress=progress)
-    say_json(describe_report(report)) if as_json else say_report(report)
+    say_json(report.as_json()) if as_json else say_report(report)
     raise typer.Exit(EXIT_BY_STATUS[report.status])
 
 
@@ -95,10 +98,10 @@ def _read_plan(file: Path) -> Any:
         raise ConfigError(f"{file} is not a plan", hint="make one with: advocacy plan --out FILE") from None
 
 
-def _check_same(kept: Any, now: Any) -> None:
+def _check_same(kept: Any, now: dict[str, Any]) -> None:
     """Raise unless the kept plan is what would be written now."""
-    same = ("counts", "updates", "plan_digest", "policy_version", "mapping_digest")
-    if not isinstance(kept, dict) or any(kept.get(name) != now.get(name) for name in same):
+    same = ("counts", "plan_digest", "updates")
+    if not isinstance(kept, dict) or any(kept.get(name) != json.loads(json.dumps(now[name])) for name in same):
         raise AppError(
             "the plan no longer holds: data, mapping or policy changed since it was made",
             hint="look at a new one: advocacy plan --out FILE",
@@ -119,13 +122,6 @@ def _ask(plan: RunReport) -> None:
 def count_changes(report: RunReport) -> int:
     """Accounts that the plan would write."""
     return report.counts.get("update", 0) + report.counts.get("clear", 0)
-
-
-def describe_report(report: RunReport) -> dict[str, Any]:
-    """The report under its documented JSON keys."""
-    from dataclasses import fields
-
-    return {field.name: getattr(report, field.name) for field in fields(report)}
 
 
 def say_plan(report: RunReport) -> None:
@@ -188,5 +184,5 @@ def say_report(report: RunReport) -> None:
     _say_rest(report, ("rejected", "gone", "unknown", "invalid", "drifted", "skipped"))
     for code, number in sorted(report.issues.items()):
         say(f"  issue {code}: {number:,} (advocacy errors {code})")
-    for line in report.proof:
+    for line in (*report.proof, *report.notes):
         say(f"  {one_line(line)}")

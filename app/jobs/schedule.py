@@ -6,19 +6,23 @@ a second process nor the hour that a clock change repeats runs it twice, and a s
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
+from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from app.bootstrap import Services
 from app.config import Schedule, read_schedule
-from app.errors import AppError, ConfigError
+from app.errors import AppError, ConfigError, LeaseHeldError
 from app.logs import open_log
 from app.sync.answers import list_runs
 from app.sync.run import run_sync
 
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+LEASE_WAIT_SECONDS = 10.0
+LEASE_TRIES = 360
 _WINDOWS = (timedelta(hours=2), timedelta(days=2), timedelta(days=35), timedelta(days=400))
 
 
@@ -53,7 +57,7 @@ def find_last_due(schedule: Schedule, now: datetime) -> datetime | None:
     trigger = build_trigger(schedule)
     for window in _WINDOWS:
         moment = trigger.get_next_fire_time(None, now - window)
-        last = None
+        last: datetime | None = None
         while moment is not None and moment <= now:
             last = moment
             moment = trigger.get_next_fire_time(moment, moment + timedelta(microseconds=1))
@@ -67,22 +71,40 @@ def write_slot(moment: datetime, schedule: Schedule) -> str:
     return f"{moment.astimezone(schedule.zone).strftime('%Y-%m-%dT%H:%M')} {schedule.zone.key}"
 
 
-def run_due(services: Services, schedule: Schedule) -> bool:
-    """Run the slot that is due now unless it has been run; never raises. True when a run was made."""
+def run_due(services: Services, schedule: Schedule, wait: Callable[[float], object] = time.sleep) -> bool:
+    """Run the slot that is due now unless it was run; never raises. True when a run was made.
+
+    While another run is inside, this one waits for it: a night must not be lost to a webhook.
+    """
     due = find_last_due(schedule, services.now())
-    if due is None:
+    if due is None or _is_done(services, write_slot(due, schedule)):
         return False
-    slot = write_slot(due, schedule)
-    if any(run.slot == slot and run.status != "running" for run in list_runs(services, 50)):
-        return False
+    for _ in range(LEASE_TRIES):
+        try:
+            _run_slot(services, write_slot(due, schedule))
+        except LeaseHeldError:
+            wait(LEASE_WAIT_SECONDS)
+        else:
+            return True
+    open_log().error("scheduled run given up: another run did not end", slot=write_slot(due, schedule))
+    return False
+
+
+def _is_done(services: Services, slot: str) -> bool:
+    """A failed run does not count: it may be tried again. One that runs still holds the lease, or was killed."""
+    return any(run.slot == slot and run.status not in {"failed", "running"} for run in list_runs(services, 50))
+
+
+def _run_slot(services: Services, slot: str) -> None:
     try:
         report = run_sync(services, trigger="schedule", slot=slot)
         open_log().info("scheduled run finished", run_id=report.run_id, status=report.status, slot=slot)
+    except LeaseHeldError:
+        raise
     except AppError as error:
         open_log().error("scheduled run failed", slot=slot, reason=error.message)
     except Exception as error:  # noqa: BLE001 - the top of the job
         open_log().error("scheduled run failed", slot=slot, exc_info=error)
-    return True
 
 
 def catch_up(services: Services, schedule: Schedule) -> None:

@@ -147,13 +147,10 @@ def find_account(services: Services, text: str) -> AccountView:
 
 
 def _canonical_id(services: Services, text: str) -> str:
-    connector = services.connect()
     try:
-        return connector.normalise_id(text)
+        return services.normalise_id(text)
     except ValueError:
         return text
-    finally:
-        connector.close()
 
 
 def _unclear(text: str, candidates: Sequence[tuple[str, str]]) -> ConfigError:

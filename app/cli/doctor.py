@@ -1,0 +1,161 @@
+"""`doctor` and `init`: is everything in place, and putting it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.invocation import AsJson, open_services, open_settings
+from app.cli.output import say, say_json, say_table
+from app.errors import AppError, ConfigError, MappingError, UnreachableCrmError
+from connectors.contract import Finding
+
+if TYPE_CHECKING:
+    from app.bootstrap import Services
+    from app.config import Settings
+    from connectors.contract import CrmConnector
+
+TEMPLATE = """\
+# Settings of advocacy-sync. Environment variables ADVOCACY_... and a .env file override what stands here;
+# `advocacy config show --origin` says what is in force and why. Secrets are best given as files (..._file).
+
+crm = "{crm}"
+database_url = "sqlite:///advocacy.db"      # or postgresql://user@host/advocacy
+schedule = "0 2 * * * UTC"                  # cron and time zone, or "off"
+
+[salesforce]
+# login_url = "https://yourcompany.my.salesforce.com"
+# client_id = ""
+# username = ""
+# private_key_file = "salesforce.pem"
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("init")(init)
+    app.command("doctor")(examine)
+
+
+def init(
+    crm: Annotated[str, typer.Option(help="Which CRM.")] = "salesforce",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Write a settings file and a mapping to start from."""
+    from app.config import default_mapping_path
+
+    shipped = default_mapping_path(crm)
+    if not shipped.is_file():
+        raise ConfigError(f"no mapping is shipped for {crm!r}")
+    mapping = Path("mappings") / f"{crm}.yaml"
+    texts = {Path("advocacy.toml"): TEMPLATE.format(crm=crm), mapping: shipped.read_text("utf-8")}
+    for path, text in texts.items():
+        if path.exists() and not force:
+            say(f"{path} is there already; left alone")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        say(f"{path} written")
+    say("Next: fill in the login, then run: advocacy doctor --live")
+
+
+def examine(
+    ctx: typer.Context,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also log in to the CRM and compare the mapping with it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what would keep a run from working."""
+    settings = open_settings(ctx, level="error")
+    findings = list(_examine_settings(settings))
+    code = 0
+    try:
+        with open_services(ctx, crm=live, level="error") as services:
+            findings += _examine_services(services)
+            if live:
+                findings += _examine_crm(services)
+    except AppError as error:
+        findings += _as_findings(error)
+        code = error.exit_code
+    if not code and any(finding.level == "error" for finding in findings):
+        code = ConfigError.exit_code
+    _say_findings(findings, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _as_findings(error: AppError) -> list[Finding]:
+    if isinstance(error, MappingError):
+        from app.mapping.render import render_problem
+
+        return [Finding("error", "mapping", render_problem(problem)) for problem in error.problems]
+    subject = "crm" if isinstance(error, UnreachableCrmError) else "settings"
+    return [Finding("error", subject, error.message, error.hint)]
+
+
+def _examine_settings(settings: Settings) -> Iterator[Finding]:
+    yield Finding("ok", "settings", f"{len(settings.origins)} given, all of them usable")
+    if not settings.webhook_secrets:
+        yield Finding("warning", "webhooks", "no signing secret: every delivery is refused", "advocacy webhooks secret")
+    for name in ("salesforce_private_key_file", "salesforce_client_secret_file", "webhook_secrets_file"):
+        path = getattr(settings, name)
+        if path is not None and path.stat().st_mode & 0o077:
+            yield Finding("warning", "secrets", f"{path} can be read by others on this machine", f"chmod 600 {path}")
+
+
+def _examine_services(services: Services) -> Iterator[Finding]:
+    from app.store.database import check_revision, newest_revision
+
+    check_revision(services.database)
+    kind = "SQLite" if services.database.is_sqlite else "PostgreSQL"
+    yield Finding("ok", "database", f"{kind}, schema {newest_revision()}")
+    mapping = services.mapping
+    yield Finding("ok", "mapping", f"{mapping.path}, policy {mapping.policy_version}")
+
+
+def _examine_crm(services: Services) -> Iterator[Finding]:
+    """Log in, compare the mapping with what the user sees, count the calls that are left."""
+    from app.sync.failures import as_app_error
+    from connectors.errors import ConnectorError
+
+    try:
+        connector = services.connect()
+        try:
+            yield from _examine_identity(connector)
+            yield from _examine_mapping(services, connector)
+            yield from _examine_allowance(connector)
+            yield from connector.check_health()
+        finally:
+            connector.close()
+    except ConnectorError as error:
+        raise as_app_error(error) from error
+
+
+def _examine_identity(connector: CrmConnector) -> Iterator[Finding]:
+    who = connector.identify()
+    kind = {True: "production", False: "a sandbox or trial", None: "of unknown kind"}[who.is_production]
+    yield Finding("ok", "login", f"{who.username} at {who.organisation_name} ({who.organisation_id}), {kind}")
+
+
+def _examine_mapping(services: Services, connector: CrmConnector) -> Iterator[Finding]:
+    from app.cli.mapping import compare_with_crm
+
+    plan = compare_with_crm(services, services.mapping, connector)
+    yield Finding(
+        "ok", "mapping", f"fits the CRM: {len(plan.entities)} entities to read, {len(plan.writes)} fields to write"
+    )
+
+
+def _examine_allowance(connector: CrmConnector) -> Iterator[Finding]:
+    left = connector.allowance()
+    if left.left is not None:
+        yield Finding("ok" if left.left else "error", "api calls", f"{left.left:,} of {left.limit:,} left today")
+
+
+def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
+    if as_json:
+        say_json(findings)
+        return
+    say_table(("", "about", "finding", "what to do"), [(f.level, f.subject, f.message, f.action) for f in findings])
