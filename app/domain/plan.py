@@ -59,12 +59,15 @@ class Limits:
     max_decrease_percent: int = 60
     """Of the sum of the shown totals."""
     ignore_below: int = 20
-    """With fewer accounts than this showing a value, percentages say nothing and nothing is held."""
+    """A plan that changes fewer accounts than this is never held."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStats:
-    """A whole plan in numbers. `showing`: accounts that show a value now; the totals are sums over exactly those."""
+    """A whole plan in numbers. `showing`: accounts that show a value now; the totals are sums over exactly those.
+
+    `changed`: those that see a value replaced or cleared (`replaces_value`); `cleared`: those of them that lose one.
+    """
 
     showing: int = 0
     changed: int = 0
@@ -112,7 +115,7 @@ def clears_value(changes: Iterable[Change]) -> bool:
 
 def judge_plan(stats: PlanStats, limits: Limits) -> GuardVerdict:
     """Whether the plan may be sent without a person looking at it. A limit is exceeded, never just reached."""
-    if stats.showing < limits.ignore_below:
+    if stats.changed < limits.ignore_below:
         return GuardVerdict(allowed=True)
     decrease = stats.shown_total - stats.planned_total
     checks = (

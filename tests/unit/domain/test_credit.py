@@ -42,9 +42,15 @@ def test_the_only_referrer_gets_all_of_it():
 def test_nobody_is_credited_for_a_deal_that_is_worth_nothing(net):
     advocates = [Advocate("E", "C", "2025-04-01")]
 
-    lines, _ = credit_opportunity(SALE, net, [claim(), claim("B")], Policy(), advocates, Fraction(1))
+    alone, _ = credit_opportunity(SALE, net, [claim()], Policy())
+    together, _ = credit_opportunity(SALE, net, [claim(), claim("B")], Policy(), advocates, Fraction(1))
 
-    assert lines == []
+    assert alone + together == []
+
+
+def test_even_a_single_cent_is_credited():
+    assert credit(claim("A"), claim("B"), net=1)[0] == {"A": 1, "B": 0}
+    assert money(Measure.TOUCHED, net=1, advocates=ADVOCATES[1:2]) == {"D": 1}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,14 @@ def test_a_few_days_of_grace_still_count_as_before():
 
     assert credit(late, policy=Policy(grace_days=5))[0] == {"A": 100}
     assert credit(late, policy=Policy(grace_days=4))[0] == {}
+
+
+def test_the_day_of_the_close_is_not_after_it():
+    later_deal = SALE._replace(is_first_won=False)
+
+    lines, _ = credit_opportunity(later_deal, 100, [claim(occurred_on="2025-06-01")], Policy())
+
+    assert [(line.measure, line.tier) for line in lines] == [(Measure.TOUCHED, 0)]
 
 
 def test_referring_an_old_customer_is_not_reported_for_everything_it_ever_bought():
@@ -186,6 +200,12 @@ def test_a_claim_is_worth_nothing_until_somebody_verifies_it(status, recorded_on
     assert [code for code, _ in issues] == ([issue] if issue else [])
 
 
+def test_a_claim_dated_on_the_day_the_deal_was_created_and_recorded_later_is_backdated():
+    late = claim(occurred_on="2025-03-01", status="claimed", recorded_on="2025-03-02")
+
+    assert credit(late)[1] == [(Issue.BACKDATED_CLAIM, "R-A")]
+
+
 @pytest.mark.parametrize(
     ("split", "days", "amounts"),
     [
@@ -243,7 +263,7 @@ def test_overallocation_is_reported_for_the_buyer():
 
 @pytest.mark.parametrize(
     ("days", "half_life", "ppm"),
-    [(0, 30, 1_000_000), (30, 30, 500_000), (15, 30, 707_107), (10_000, 1, 1), (-3, 30, 10**6)],
+    [(0, 30, 1_000_000), (1, 30, 977_160), (30, 30, 500_000), (15, 30, 707_107), (10_000, 1, 1), (-3, 30, 10**6)],
 )
 def test_decay_halves_with_every_half_life_and_never_reaches_zero(days, half_life, ppm):
     assert decay_ppm(days, half_life) == ppm
