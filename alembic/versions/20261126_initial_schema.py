@@ -130,9 +130,9 @@ def upgrade() -> None:
         sa.Column("referred_contact_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("referred_domain", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("status", sa.Text(), server_default="verified", nullable=False),
-        sa.Column("share_millionths", sa.Integer(), nullable=True),
+        sa.Column("share_percent", sa.Text(), nullable=True),
         sa.Column("weight", sa.Integer(), nullable=True),
-        sa.Column("reference_share_millionths", sa.Integer(), nullable=True),
+        sa.Column("reference_share", sa.Text(), nullable=True),
         sa.Column("amount", sa.Text(), nullable=True),
         sa.Column("currency", sa.String(length=3), nullable=True),
         sa.Column(
@@ -150,7 +150,6 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("attributes", sa.Text(), server_default="{}", nullable=False),
         sa.CheckConstraint("length(occurred_on) = 10", name=op.f("ck_advocacy_event_occurred_on")),
-        sa.CheckConstraint("share_millionths between 0 and 1000000", name=op.f("ck_advocacy_event_share")),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_advocacy_event")),
         sa.UniqueConstraint(
             "source_system", "source_event_id", name=op.f("uq_advocacy_event_source_system_source_event_id")

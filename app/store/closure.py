@@ -87,12 +87,13 @@ def _count(connection: sa.Connection, table: str) -> int:
 
 
 def _add_opportunities_of(connection: sa.Connection, accounts: str) -> None:
-    _add(connection, "s_scope", f"select o.id from opportunity o join {accounts} k on k.id = o.account_id")
-    _add(
-        connection,
-        "s_scope",
-        f"select l.opportunity_id as id from credit_line l join {accounts} k on k.id = l.account_id where l.valid_to_run is null",
-    )
+    """What the accounts bought, what they were credited for, and where they were an issue."""
+    for query in (
+        "select o.id from opportunity o join {kin} k on k.id = o.account_id",
+        "select l.opportunity_id as id from credit_line l join {kin} k on k.id = l.account_id where l.valid_to_run is null",
+        "select i.opportunity_id as id from opportunity_issue i join {kin} k on k.id = i.account_id",
+    ):
+        _add(connection, "s_scope", query.format(kin=accounts))
 
 
 def _add_reached_by_events(connection: sa.Connection) -> None:
@@ -128,6 +129,7 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
         f"select cr.opportunity_id as id {event} join contact_role cr on cr.contact_id = e.referred_contact_id",
         "select o.id from opportunity o join s_reached r on r.id = o.account_id where o.is_won = 1",
         OLD_REACH,
+        "select i.opportunity_id as id from opportunity_issue i join s_event s on s.id = i.event_id",
     ):
         _add(connection, "s_scope", query)
     _add(connection, "s_touched", f"select e.account_id as id {event}")

@@ -22,7 +22,6 @@ from app.store.database import Database
 from app.store.tables import advocacy_event
 
 CHUNK = 5_000
-MILLION = 1_000_000
 _INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in ("recorded_at", "recorded_on"))
 
 
@@ -161,8 +160,9 @@ def stream_events(database: Database) -> Iterator[StoredEvent]:
             yield from (_from_row(row) for row in page)
 
 
-def _millionths(value: Decimal | None, whole: int) -> int | None:
-    return None if value is None else int((value * MILLION / whole).to_integral_value())
+def _exact(value: Decimal | None) -> str | None:
+    """The one plain text of a number, so that 5 and 5.0 are the same content."""
+    return None if value is None else format(value.normalize(), "f")
 
 
 def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
@@ -180,10 +180,10 @@ def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
         "referred_contact_id": event.referred_contact,
         "referred_domain": event.referred_domain and read_domain(event.referred_domain),
         "status": event.status.value,
-        "share_millionths": _millionths(event.share_percent, 100),
+        "share_percent": _exact(event.share_percent),
         "weight": event.weight,
-        "reference_share_millionths": _millionths(event.reference_share, 1),
-        "amount": None if event.amount is None else format(event.amount.normalize(), "f"),
+        "reference_share": _exact(event.reference_share),
+        "amount": _exact(event.amount),
         "currency": event.currency,
         "valid_from": event.valid_from and event.valid_from.isoformat(),
         "valid_to": event.valid_to and event.valid_to.isoformat(),
@@ -198,8 +198,8 @@ def _from_row(row: sa.RowMapping) -> StoredEvent:
     def day(name: str) -> date | None:
         return None if row[name] is None else date.fromisoformat(row[name])
 
-    def share(name: str, whole: int) -> Decimal | None:
-        return None if row[name] is None else Decimal(row[name]) * whole / MILLION
+    def exact(name: str) -> Decimal | None:
+        return None if row[name] is None else Decimal(row[name])
 
     event = AdvocacyEvent(
         source_system=row["source_system"],
@@ -214,10 +214,10 @@ def _from_row(row: sa.RowMapping) -> StoredEvent:
         referred_contact=row["referred_contact_id"],
         referred_domain=row["referred_domain"],
         status=ReferralStatus(row["status"]),
-        share_percent=share("share_millionths", 100),
+        share_percent=exact("share_percent"),
         weight=row["weight"],
-        reference_share=share("reference_share_millionths", 1),
-        amount=None if row["amount"] is None else Decimal(row["amount"]),
+        reference_share=exact("reference_share"),
+        amount=exact("amount"),
         currency=row["currency"],
         valid_from=day("valid_from"),
         valid_to=day("valid_to"),

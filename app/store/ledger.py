@@ -22,7 +22,6 @@ from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, differs, insert_rows
 from app.store.staging import LINE_COLUMNS, PRICED, SOLD, create_temp, stage_ids, text_type
 
-MILLION = 1_000_000
 CASES = 2_000
 """Opportunities credited at a time: enough to amortise a query, few enough to stay flat in memory."""
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
@@ -124,8 +123,8 @@ def stage_nets(connection: sa.Connection, nets: Mapping[str, int]) -> None:
     analyze(connection, "s_net")
 
 
-def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool) -> None:
-    """Fill `s_case` with every sale that a referral or another advocacy event reaches."""
+def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool, held: Collection[str]) -> None:
+    """Fill `s_case` with every sale that a referral or another advocacy event reaches, but for the held ones."""
     text = text_type(connection)
     create_temp(connection, "s_advocate", f"opportunity_id {text}, event_id {text}")
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
@@ -142,6 +141,9 @@ def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool) -> None:
     connection.exec_driver_sql(
         "insert into s_case select opportunity_id from s_attachment union select opportunity_id from s_advocate"
     )
+    if held:
+        stage_ids(connection, "s_held", held)
+        connection.exec_driver_sql("delete from s_case where opportunity_id in (select id from s_held)")
     connection.exec_driver_sql("create index ix_s_advocate_opportunity_id on s_advocate (opportunity_id)")
     analyze(connection, "s_case")
 
@@ -186,13 +188,13 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
     for row in connection.execute(
         sa.text(
             "select a.opportunity_id, r.event_id, r.referrer_id, coalesce(g.group_id, r.referrer_id), r.occurred_on,"
-            " r.recorded_on, a.tier, r.status, r.share_millionths, r.is_referrer_deleted"
+            " r.recorded_on, a.tier, r.status, r.share_percent, r.is_referrer_deleted"
             " from s_attachment a join s_referral r on r.event_id = a.event_id"
             " left join s_group g on g.account_id = r.referrer_id"
             " join s_page on s_page.id = a.opportunity_id"
         )
     ):
-        share = None if row[8] is None else Fraction(row[8], MILLION)
+        share = None if row[8] is None else Fraction(row[8]) / 100
         claims.setdefault(row[0], []).append(Claim._make((*row[1:8], share, row[9])))
     advocates = _load_advocates(connection)
     surveys = _load_surveys(connection, as_of)
@@ -239,14 +241,14 @@ def _load_surveys(connection: sa.Connection, as_of: str) -> dict[str, Fraction]:
     """The latest answer for each sale; of two on one day the one with the larger id."""
     rows = connection.execute(
         sa.text(
-            "select e.opportunity_id, e.reference_share_millionths from s_page"
+            "select e.opportunity_id, e.reference_share from s_page"
             " join advocacy_event e on e.opportunity_id = s_page.id and e.type = 'won_survey'"
-            " where e.status = 'verified' and e.occurred_on <= :as_of and e.reference_share_millionths is not null"
+            " where e.status = 'verified' and e.occurred_on <= :as_of and e.reference_share is not null"
             " order by e.occurred_on, e.event_id"
         ),
         {"as_of": as_of},
     )
-    return {row[0]: Fraction(row[1], MILLION) for row in rows}
+    return {row[0]: Fraction(row[1]) for row in rows}
 
 
 def stage_lines(connection: sa.Connection, table: str, stamp: Stamp, lines: Sequence[CreditLine]) -> None:

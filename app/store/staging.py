@@ -5,7 +5,7 @@ quadratic at ten thousand accounts. Names start with `s_`; all live in one trans
 
 `s_scope`         the opportunities to value again; without it (`scoped=False`) all of them are
 `s_canonical`     merged account -> surviving account, only where they differ
-`s_ancestor`      account -> itself and everything above it, only for accounts that have a parent
+`s_ancestor`      account -> itself and everything above it, only for accounts with somebody above or below
 `s_group`         account -> ultimate parent, only for accounts that have a parent
 `s_referral`      the referrals that count on the day, ends resolved through merges
 `s_attachment`    referral x opportunity x tier
@@ -99,7 +99,9 @@ def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
         " select account_id, parent_id from s_parent union"
         " select up.account_id, p.parent_id from up join s_parent p on p.account_id = up.ancestor_id"
         ") select account_id, ancestor_id from up where account_id <> ancestor_id "
-        "union all select account_id, account_id from s_parent"
+        "union all select account_id, account_id from s_parent "
+        "union all select distinct p.parent_id, p.parent_id from s_parent p "
+        "where p.parent_id not in (select account_id from s_parent)"
     )
     for column in ("account_id", "ancestor_id"):
         connection.exec_driver_sql(f"create index ix_s_ancestor_{column} on s_ancestor ({column})")
@@ -146,14 +148,14 @@ def stage_referrals(connection: sa.Connection, policy: Policy, as_of: str, free_
         "s_referral",
         f"event_id {text} primary key, referrer_id {text}, is_referrer_deleted smallint, account_id {text}, "
         f"opportunity_id {text}, contact_id {text}, domain {text}, occurred_on {text}, recorded_on {text}, "
-        f"status {text}, share_millionths bigint, window_until {text}",
+        f"status {text}, share_percent text, window_until {text}",
     )
     connection.execute(
         sa.text(
             "insert into s_referral select e.event_id, coalesce(f.canonical_id, e.account_id),"
             " case when doer.is_deleted = 1 and doer.merged_into_id is null then 1 else 0 end,"
             " coalesce(t.canonical_id, e.referred_account_id), e.opportunity_id, e.referred_contact_id,"
-            f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_millionths, {until}"
+            f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_percent, {until}"
             " from advocacy_event e left join s_canonical f on f.account_id = e.account_id"
             " left join s_canonical t on t.account_id = e.referred_account_id"
             " left join account doer on doer.id = coalesce(f.canonical_id, e.account_id)"

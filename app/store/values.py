@@ -87,7 +87,7 @@ def _stage_own_sums(connection: sa.Connection, lines: LineSource, *, touched: bo
         source = f"s_touched t join {lines.table} l on l.{account} = t.id" if touched else f"{lines.table} l"
         connection.exec_driver_sql(
             f"insert into s_part select l.{account}, {measure}, sum(l.amount) from {source}"
-            f" where {lines.current('l')} and {where} group by l.{account}, {measure}"
+            f" where {lines.current('l')} and {where} group by 1, 2"
         )
 
 

@@ -121,12 +121,12 @@ def _stage_everything(
     staging.stage_lines_table(connection)
     ledger.create_issue_stage(connection)
     ledger.stage_issues(connection, issues)
-    _stage_direct(connection, day, table, scoped=scoped)
+    held = _stage_direct(connection, day, table, scoped=scoped)
     staging.stage_referrals(connection, day.policy, day.iso, sorted(FREE_MAIL))
     ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
     staging.stage_attachments(connection, day.policy, day.iso, scoped=scoped)
     staging.stage_first_sales(connection, day.iso)
-    ledger.stage_cases(connection, day.iso, scoped=scoped)
+    ledger.stage_cases(connection, day.iso, scoped=scoped, held=held)
     for cases in ledger.stream_cases(connection, day.iso):
         lines, found = _credit(cases, day.policy)
         ledger.stage_lines(connection, table, day.stamp, lines)
@@ -135,7 +135,8 @@ def _stage_everything(
         _stage_chains(connection, day, table, scoped=scoped)
 
 
-def _stage_direct(connection: Connection, day: Day, table: str, *, scoped: bool) -> None:
+def _stage_direct(connection: Connection, day: Day, table: str, *, scoped: bool) -> list[str]:
+    """The hard ledger; returns the sales that are held back because the rate of a correction is missing."""
     ledger.stage_direct_lines(connection, table, day.stamp, day.iso, scoped=scoped)
     ledger.stage_amount_issues(connection, day.iso, scoped=scoped)
     corrected = ledger.load_corrected(connection, day.iso, scoped=scoped)
@@ -145,15 +146,17 @@ def _stage_direct(connection: Connection, day: Day, table: str, *, scoped: bool)
         lines, issues = _correct(sale, book)
         ledger.stage_lines(connection, table, day.stamp, lines)
         ledger.stage_issues(connection, issues)
-        nets[sale.opportunity_id] = sum(line.amount for line in lines)
+        if lines:
+            nets[sale.opportunity_id] = sum(line.amount for line in lines)
     ledger.stage_nets(connection, nets)
+    return [sale.opportunity_id for sale in corrected if sale.opportunity_id not in nets]
 
 
 def _correct(sale: Corrected, book: RateBook) -> tuple[list[CreditLine], list[AccountIssue]]:
     amount = None if sale.amount is None else Decimal(sale.amount)
     steps = net_steps(book, amount, sale.currency, sale.close_on, sale.corrections)
     held = [step.correction_id for step in steps if step.amount is None]
-    missing = [] if None in held else held
+    missing = [None] if None in held else held
     lines = [
         CreditLine(
             Measure.DIRECT,

@@ -1,0 +1,143 @@
+"""The database engine against the reference model, over worlds that are full of trouble, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+from stored_worlds import (
+    line_key,
+    model_issues,
+    model_values,
+    save_world,
+    stored_issues,
+    stored_lines,
+    stored_values,
+)
+from worlds import build_case
+
+from app.domain.value import value_world
+from app.store.database import open_database
+from app.store.tables import metadata
+from app.sync.revalue import Day, revalue, value_as_of
+
+WORLDS = {"sqlite": 150, "postgresql": 25}
+
+
+@pytest.fixture
+def database(migrated_database_url):
+    opened = open_database(migrated_database_url)
+    yield opened
+    opened.close()
+
+
+def empty(connection):
+    for table in metadata.tables:
+        connection.exec_driver_sql(f"delete from {table}")
+
+
+def day_of(case, run_id=1):
+    return Day(case.policy, "p1", case.as_of, run_id)
+
+
+def test_a_full_valuation_gives_the_lines_values_and_issues_of_the_reference_model(database):
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+
+            assert stored_lines(connection) == sorted(case.valuation.lines, key=line_key), seed
+            assert stored_values(connection) == model_values(case.valuation), seed
+            assert stored_issues(connection) == model_issues(case.valuation), seed
+
+
+def test_valuing_again_without_a_change_changes_nothing(database):
+    for seed in range(0, WORLDS[database.engine.dialect.name], 5):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+            before = [tuple(row) for row in connection.exec_driver_sql("select * from credit_line order by line_id")]
+            connection.exec_driver_sql("insert into state (key, value) values ('revalue_all', 'asked for')")
+            connection.exec_driver_sql("delete from dirty")
+
+            again = revalue(connection, day_of(case, run_id=2))
+
+            after = [tuple(row) for row in connection.exec_driver_sql("select * from credit_line order by line_id")]
+            assert (again.moved, after) == (0, before), seed
+            assert connection.exec_driver_sql("select count(*) from dirty").scalar_one() == 0
+
+
+def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(database):
+    """One world changes into another of the same ids: everything in it moves, arrives or disappears."""
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case = build_case(seed, 3 + seed % 7)
+        other = changed(case, seed)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+            save_world(connection, other, case.policy, run_id=2, first_load=False)
+
+            done = revalue(connection, day_of(case, run_id=2))
+
+            expected = value_world(other, case.policy, case.as_of)
+            assert done.scope != "all" or case.policy.chain.mode == "carve_out"
+            assert stored_lines(connection) == sorted(expected.lines, key=line_key), seed
+            assert stored_values(connection) == model_values(expected), seed
+            assert stored_issues(connection) == model_issues(expected), seed
+
+
+def test_the_passing_of_days_alone_gives_what_a_full_valuation_of_the_later_day_gives(database):
+    for seed in range(0, WORLDS[database.engine.dialect.name], 2):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            earlier = case.as_of - timedelta(days=200)
+            revalue(connection, replace(day_of(case), as_of=earlier))
+
+            revalue(connection, day_of(case, run_id=2))
+
+            assert stored_lines(connection) == sorted(case.valuation.lines, key=line_key), seed
+            assert stored_values(connection) == model_values(case.valuation), seed
+
+
+def test_valuing_another_day_stages_it_and_stores_nothing(database):
+    for seed in range(0, WORLDS[database.engine.dialect.name], 5):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+
+            value_as_of(connection, day_of(case))
+
+            assert stored_lines(connection, "s_line") == sorted(case.valuation.lines, key=line_key), seed
+            assert stored_lines(connection) == []
+
+
+def changed(case, seed):
+    """The same company some time later: about a third of everything is different."""
+    draw = Random(f"change {seed}")
+    source = build_case(seed + 100_000, len(case.world.accounts)).world
+    world = case.world
+
+    def mixed(old, new):
+        by_id = {one.id: one for one in new}
+        return tuple(by_id.get(one.id, one) if draw.random() < 0.35 else one for one in old)
+
+    # Events are never changed, only added; rows never leave the mirror, they are marked as deleted.
+    return replace(
+        world,
+        accounts=mixed(world.accounts, source.accounts),
+        opportunities=mixed(world.opportunities, source.opportunities),
+        referrals=world.referrals
+        + tuple(replace(one, id=f"new-{one.id}") for one in source.referrals if draw.random() < 0.3),
+        influence=world.influence
+        + tuple(replace(one, id=f"new-{one.id}") for one in source.influence if draw.random() < 0.3),
+    )
