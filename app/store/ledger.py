@@ -427,6 +427,8 @@ def load_lines(connection: sa.Connection, account_ids: Collection[str], *, table
     return [_line_row(row) for row in rows]
 
 
-def _line_row(row: sa.Row[Any]) -> LineRow:
-    line = CreditLine(Measure(row[0]), row[1], row[2], row[3], row[4], row[5], row[6], Fraction(row[7], row[8]), row[9])
-    return LineRow(line, row[10], row[11] or "", *row[12:])
+def _line_row(row: Sequence[Any]) -> LineRow:
+    measure, account, opportunity, buyer, amount, event, tier, numerator, denominator, rule, policy, name, *rest = row
+    share = Fraction(numerator, denominator)
+    line = CreditLine(Measure(measure), account, opportunity, buyer, amount, event, tier, share, rule)
+    return LineRow(line, policy, name or "", *rest)

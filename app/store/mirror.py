@@ -15,6 +15,7 @@ from fractions import Fraction
 import sqlalchemy as sa
 
 from app.domain.model import Rate
+from app.domain.money import minor_places
 from app.domain.rows import COLUMNS, Batch, Entity, Row, RowProblem
 from app.store.bulk import create_stage, differs, drop_stage, insert_rows, is_sqlite, upsert_clause, upsert_rows
 from app.store.tables import metadata, row_problem, state, watermark
@@ -41,7 +42,7 @@ VALUED_AS_OF = "valued_as_of"
 VALUED_BY = "valued_by"
 """State: the version of the policy that the stored values follow."""
 CONVERTED_TO = "converted_to"
-"""State: the reporting currency that the stored amounts were converted to."""
+"""State: the reporting currency, and its decimal places, that the stored amounts were converted to."""
 ORGANISATION = "organisation"
 """State: the CRM organisation this database belongs to; another one behind the same address is refused."""
 
@@ -242,6 +243,18 @@ def load_rates(connection: sa.Connection) -> list[Rate]:
     """Every stored rate; deleted ones do not exist, a rate only ever changes."""
     rows = connection.exec_driver_sql("select currency, start_on, rate, decimal_places from currency_rate")
     return [Rate(row[0], Fraction(row[2]), date.fromisoformat(row[1]) if row[1] else None, row[3]) for row in rows]
+
+
+def load_places(connection: sa.Connection, currency: str) -> int:
+    """Decimal places of a currency: as the CRM keeps it, otherwise after ISO 4217."""
+    told = connection.execute(
+        sa.text(
+            "select decimal_places from currency_rate where currency = :currency and decimal_places is not null"
+            " order by start_on limit 1"
+        ),
+        {"currency": currency},
+    ).scalar()
+    return minor_places(currency) if told is None else int(told)
 
 
 def take_dirty_currencies(connection: sa.Connection, reporting_currency: str) -> list[str] | None:

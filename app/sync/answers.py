@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.model import Measure
-from app.domain.money import major_units, minor_places
+from app.domain.money import major_units
 from app.errors import ConfigError
 from app.store import mirror, runs, values, writes
 from app.store.connection import Connection
@@ -130,7 +130,8 @@ def list_accounts(
         raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
     with _valued(services, as_of) as (connection, staged):
         rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged)
-    return [_view(services, row) for row in rows]
+        places = _places(services, connection)
+    return [_view(services, row, places) for row in rows]
 
 
 def find_account(services: Services, text: str) -> AccountView:
@@ -141,9 +142,10 @@ def find_account(services: Services, text: str) -> AccountView:
             candidates = values.find_accounts(connection, text, CANDIDATES + 1)
             if len(candidates) == 1:
                 row = values.load_value(connection, candidates[0][0], staged=staged)
+        places = _places(services, connection)
     if row is None:
         raise _unclear(text, candidates)
-    return _view(services, row)
+    return _view(services, row, places)
 
 
 def _canonical_id(services: Services, text: str) -> str:
@@ -170,13 +172,14 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         if row is None:
             raise ConfigError(f"no account has the id {account_id}")
         lines = load_lines(connection, [account_id], table="s_line" if staged else "credit_line")
-    view = _view(services, row)
-    explainer = Explainer(view.currency, minor_places(view.currency))
+        places = _places(services, connection)
+    view = _view(services, row, places)
+    explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
     return Explanation(
         account=view,
-        lines=tuple(_explained(services, one) for one in lines),
+        lines=tuple(_explained(one, places) for one in lines),
         sentence="\n".join(explainer.sentences(lines)),
         policy_version=services.mapping.policy_version if staged else row.policy_version,
         computed=services.now(),
@@ -195,15 +198,17 @@ def _valued(services: Services, as_of: date | None) -> Iterator[tuple[Connection
         yield connection, staged
 
 
-def _view(services: Services, row: values.ValueRow) -> AccountView:
+def _places(services: Services, connection: Connection) -> int:
+    return mirror.load_places(connection, services.mapping.policy.reporting_currency)
+
+
+def _view(services: Services, row: values.ValueRow, places: int) -> AccountView:
     currency = services.mapping.policy.reporting_currency
-    places = minor_places(currency)
     money = {measure: major_units(amount, places) for measure, amount in row.money.items()}
     return AccountView(row.account_id, row.name, row.rank, currency, money, tuple(row.issues.split()))
 
 
-def _explained(services: Services, one: LineRow) -> ExplainedLine:
-    places = minor_places(services.mapping.policy.reporting_currency)
+def _explained(one: LineRow, places: int) -> ExplainedLine:
     line = one.line
     return ExplainedLine(
         measure=line.measure,
@@ -230,8 +235,10 @@ def portfolio(services: Services) -> Portfolio:
     currency = services.mapping.policy.reporting_currency
     with services.database.read() as connection:
         row = values.load_portfolio(connection, services.today.isoformat())
+        places = _places(services, connection)
     amounts = (row.direct, row.referred, row.overlap, row.conserved, row.unassigned)
-    return Portfolio(currency, *(major_units(amount, minor_places(currency)) for amount in amounts), row.accounts)
+    direct, referred, overlap, conserved, unassigned = (major_units(amount, places) for amount in amounts)
+    return Portfolio(currency, direct, referred, overlap, conserved, unassigned, row.accounts)
 
 
 def list_runs(services: Services, top: int = 20) -> list[RunView]:

@@ -12,10 +12,18 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.money import major_units
-from app.domain.plan import Change, GuardVerdict, PlanStats, clears_value, judge_plan, plan_account, replaces_value
+from app.domain.plan import (
+    Change,
+    GuardVerdict,
+    Limits,
+    PlanStats,
+    clears_value,
+    judge_plan,
+    plan_account,
+    replaces_value,
+)
 from app.mapping.file import MappingFile
-from app.mapping.measures import MEASURES
-from app.mapping.translate import Writer
+from app.mapping.writer import Writer
 from app.store import values, writes
 from app.store.connection import Connection
 from app.store.mirror import REPLAN_ALL, load_flag
@@ -34,7 +42,6 @@ class Planner:
 
     mapping: MappingFile
     writer: Writer
-    writable: tuple[str, ...]
     as_of: date
     now: datetime
     places: int
@@ -87,6 +94,7 @@ def _plan_page(
 ) -> tuple[list[Intent], list[str]]:
     explanations = planner.explainer.explain_page(connection, page) if planner.explainer else {}
     policies = {measure: one.policy for measure, one in planner.mapping.write_back.fields.items()}
+    companions = planner.writer.companions
     intents: list[Intent] = []
     settled: list[str] = []
     for row in page:
@@ -96,7 +104,7 @@ def _plan_page(
         changes = plan_account(shown, desired, written, policies)
         if written is not None and any(shown.get(m) != written[m] for m in written if m in desired):
             tally.plan.counts["drifted"] += 1
-        if any(change.is_sent and not MEASURES[change.measure].companion for change in changes):
+        if any(change.is_sent and change.measure not in companions for change in changes):
             intents.append(_intent(row, changes, tally, planner))
         else:
             settled.append(row.account_id)
@@ -108,7 +116,7 @@ def _desired(
     planner: Planner, row: ValueRow, shown: Mapping[str, str | None], explanation: str | None
 ) -> dict[str, str | None]:
     """Canonical text per writable measure; nothing for an account that is worth nothing and shows nothing."""
-    if not any(row.money.values()) and not row.issues and not any(shown.values()):
+    if not any(row.money.values()) and not row.issues and not shows_anything(shown):
         return {}
     facts: dict[str, object] = {
         **row.money,
@@ -117,13 +125,15 @@ def _desired(
         "currency": planner.currency,
         "as_of": planner.as_of,
         "synced_at": planner.now,
-        "total_multiple": row.money["total"] / Decimal(row.money["direct"]) if row.money["direct"] > 0 else None,
-        "referred_share": row.money["referred"] / Decimal(row.money["total"]) if row.money["total"] > 0 else None,
-        "is_referrer": row.money["referred"] > 0,
         "policy_version": row.policy_version,
         "explanation": explanation,
     }
     return planner.writer.desired(facts)
+
+
+def shows_anything(shown: Mapping[str, str | None]) -> bool:
+    """Whether the CRM shows any value of ours; an unticked box is what every account shows from the start."""
+    return any(text not in (None, "false") for text in shown.values())
 
 
 def _intent(row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: Planner) -> Intent:
@@ -141,7 +151,7 @@ def _intent(row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: 
     tally.sha.update(f"{row.account_id}\n{writes.shown_text(before)}\n{writes.shown_text(after)}\n".encode())
     update = PlannedUpdate(row.account_id, row.name, changes, major_units(movement, planner.places))
     keep = heapq.heappushpop if len(tally.top) >= SHOWN_UPDATES else _push
-    keep(tally.top, (movement, _Reversed(row.account_id), update))  # type: ignore[arg-type]
+    keep(tally.top, (movement, _Reversed(row.account_id), update))
     return Intent(row.account_id, before, after, movement)
 
 
@@ -169,8 +179,8 @@ def _judge(connection: Connection, planner: Planner, tally: _Tally) -> Plan:
     plan.digest = tally.sha.hexdigest() if plan.sent else ""
     if not plan.sent:
         return plan
-    total = planner.mapping.write_back.fields.get("total")
-    shown = Decimal(writes.sum_shown(connection, "total")).scaleb(-total.scale) if total else Decimal(0)
+    total = planner.writer.fields.get("total")
+    shown = Decimal(writes.sum_shown(connection, "total")).scaleb(-(total.scale or 0)) if total else Decimal(0)
     scale = 10**planner.places
     stats = PlanStats(
         showing=writes.count_showing(connection),
@@ -179,5 +189,6 @@ def _judge(connection: Connection, planner: Planner, tally: _Tally) -> Plan:
         shown_total=int(shown * scale),
         planned_total=int((shown - tally.decrease) * scale),
     )
-    plan.verdict = judge_plan(stats, planner.mapping.write_back.limits)
+    limits = planner.mapping.write_back.limits
+    plan.verdict = judge_plan(stats, Limits(*(getattr(limits, name) for name in Limits.__slots__)))
     return plan

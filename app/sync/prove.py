@@ -7,13 +7,14 @@ one read that object in full.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
 from app.domain.rows import Entity
 from app.mapping.check import EntityPlan
 from app.store import mirror
-from app.sync.pull import Puller, pull_changes
+from app.sync.pull import Puller, pull_changes, source_name
 
 COUNTED = (Entity.ACCOUNT, Entity.OPPORTUNITY)
 
@@ -23,7 +24,7 @@ class Proven(Protocol):
 
     proof: list[str]
     notes: list[str]
-    flaws: dict[str, int]
+    flaws: Counter[str]
 
 
 def prove(run: Proven, puller: Puller) -> None:
@@ -40,13 +41,13 @@ def prove(run: Proven, puller: Puller) -> None:
             continue
         run.proof.append(f"{name}: the CRM holds {theirs:,} live records, we hold {ours:,}")
         run.notes.append(f"{name} will be read in full by the next run, because the counts differ")
-        run.flaws["count_mismatch"] = run.flaws.get("count_mismatch", 0) + 1
+        run.flaws["count_mismatch"] += 1
         with puller.database.begin() as connection:
-            mirror.forget_position(connection, f"{plan.entity}:{plan.object}")
+            mirror.forget_position(connection, source_name(plan))
 
 
 def _counted(puller: Puller) -> list[EntityPlan]:
-    return [plan for plan in puller.plan.entities if plan.entity in COUNTED]
+    return [plan for entity, plan in puller.plan.entities.items() if entity in COUNTED]
 
 
 def _compare(puller: Puller) -> Mapping[str, tuple[int, int]]:

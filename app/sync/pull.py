@@ -6,7 +6,7 @@ from the CRM; too much of that is more likely a lost permission than a purge, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -23,7 +23,6 @@ from app.sync.report import Progress
 from connectors.contract import CrmConnector, Page, PullRequest, RawRow
 from connectors.errors import ResumeError
 
-ORDER = (Entity.CURRENCY_RATE, Entity.ACCOUNT, Entity.CONTACT_ROLE, Entity.ADJUSTMENT, Entity.OPPORTUNITY)
 _LARGE = (Entity.ACCOUNT, Entity.OPPORTUNITY)
 VANISHED_PERCENT = 10
 VANISHED_MINIMUM = 50
@@ -63,13 +62,14 @@ class PullReport:
 def pull_changes(puller: Puller, *, full: bool) -> PullReport:
     """Bring the mirror up to date. `full`: read everything, whatever was read before."""
     report = PullReport()
-    positions = _open_positions(puller, full=full)
+    sources = _open_sources(puller, full=full)
     try:
-        _pull_pages(puller, positions, report)
+        _pull_pages(puller, sources, report)
     except ResumeError:
         # The job this was to go on with is gone. Starting it afresh costs calls, never rows.
-        positions = {plan: replace(position, resume=None) for plan, position in positions.items()}
-        _pull_pages(puller, positions, report)
+        for source in sources:
+            source.position = replace(source.position, resume=None)
+        _pull_pages(puller, sources, report)
     with puller.database.begin() as connection:
         mirror.ensure_indexes(connection)
     return report
@@ -77,7 +77,7 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
 
 def reread(puller: Puller, account_ids: Sequence[str]) -> int:
     """Read some accounts again, whatever the watermark: to see what the CRM shows now."""
-    plan = next(one for one in puller.plan.entities if one.entity is Entity.ACCOUNT)
+    plan = puller.plan.entities[Entity.ACCOUNT]
     reader = _compile(puller, plan)
     count = 0
     for page in puller.connector.pull([PullRequest(plan.object, plan.fields, ids=tuple(account_ids))]):
@@ -88,25 +88,38 @@ def reread(puller: Puller, account_ids: Sequence[str]) -> int:
     return count
 
 
-def _source(plan: EntityPlan) -> str:
-    return f"{plan.entity}:{plan.object}"
+@dataclass(slots=True)
+class _Source:
+    """One object being pulled: what to ask for, how far it got, and how its pages are read."""
+
+    plan: EntityPlan
+    position: mirror.Position
+    reader: Reader | None = None
+
+    def request(self, look_back: timedelta) -> PullRequest:
+        since = None if self.position.watermark is None else self.position.watermark - look_back
+        plan = self.plan
+        return PullRequest(plan.object, plan.fields, since=since, resume=self.position.resume, where=plan.where)
 
 
-def _open_positions(puller: Puller, *, full: bool) -> dict[EntityPlan, mirror.Position]:
+def source_name(plan: EntityPlan) -> str:
+    """The name of a source's position."""
+    return f"{plan.section}:{plan.object}"
+
+
+def _open_sources(puller: Puller, *, full: bool) -> list[_Source]:
     """Where each source stands, and the flags a first load needs, in one transaction."""
-    ordered = sorted(puller.plan.entities, key=lambda plan: ORDER.index(plan.entity))
     with puller.database.begin() as connection:
-        positions = {plan: _open_position(connection, puller, plan, full=full) for plan in ordered}
-        for plan in ordered:
+        for plan in puller.plan.sources():
             if plan.entity in _LARGE and mirror.is_empty(connection, plan.entity):
                 mirror.suspend_indexes(connection, plan.entity)
                 mirror.save_flag(connection, mirror.REVALUE_ALL, "first load")
                 mirror.save_flag(connection, mirror.REPLAN_ALL, "first load")
-    return positions
+        return [_Source(plan, _open_position(connection, puller, plan, full=full)) for plan in puller.plan.sources()]
 
 
 def _open_position(connection: Connection, puller: Puller, plan: EntityPlan, *, full: bool) -> mirror.Position:
-    position = mirror.load_position(connection, _source(plan))
+    position = mirror.load_position(connection, source_name(plan))
     changed = position.fields_digest != plan.fields_digest
     if full or changed or position.watermark is None or not puller.connector.capabilities.incremental:
         resuming = position.full_in_run is not None and position.resume is not None and not changed and not full
@@ -121,22 +134,15 @@ def _open_position(connection: Connection, puller: Puller, plan: EntityPlan, *, 
     return position
 
 
-def _pull_pages(puller: Puller, positions: Mapping[EntityPlan, mirror.Position], report: PullReport) -> None:
-    by_request = {_request(puller, plan, position): plan for plan, position in positions.items()}
-    readers: dict[EntityPlan, Reader] = {}
-    for page in puller.connector.pull(list(by_request)):
-        plan = by_request[page.request]
-        if plan not in readers:
-            readers[plan] = _compile(puller, plan)
-        positions_now = _save_page(puller, plan, positions[plan], page, readers[plan], report)
-        positions = {**positions, plan: positions_now}
-        if page.complete and plan.entity is Entity.CURRENCY_RATE:
+def _pull_pages(puller: Puller, sources: Sequence[_Source], report: PullReport) -> None:
+    by_request = [(source.request(puller.look_back), source) for source in sources]
+    for page in puller.connector.pull([request for request, _ in by_request]):
+        source = next(source for request, source in by_request if request == page.request)
+        if source.reader is None:
+            source.reader = _compile(puller, source.plan)
+        _save_page(puller, source, page, source.reader, report)
+        if page.complete and source.plan.entity is Entity.CURRENCY_RATE:
             convert_again(puller.database, puller.policy)
-
-
-def _request(puller: Puller, plan: EntityPlan, position: mirror.Position) -> PullRequest:
-    since = None if position.watermark is None else position.watermark - puller.look_back
-    return PullRequest(plan.object, plan.fields, since=since, resume=position.resume, where=plan.where)
 
 
 def _compile(puller: Puller, plan: EntityPlan) -> Reader:
@@ -145,14 +151,8 @@ def _compile(puller: Puller, plan: EntityPlan) -> Reader:
     return compile_reader(puller.mapping, plan, normalise_id=puller.connector.normalise_id, rates=book)
 
 
-def _save_page(
-    puller: Puller,
-    plan: EntityPlan,
-    position: mirror.Position,
-    page: Page,
-    reader: Reader,
-    report: PullReport,
-) -> mirror.Position:
+def _save_page(puller: Puller, source: _Source, page: Page, reader: Reader, report: PullReport) -> None:
+    plan, position = source.plan, source.position
     batch = reader(page.rows)
     seen_in = puller.run_id if position.full_in_run is None else position.full_in_run
     with puller.database.begin() as connection:
@@ -162,10 +162,10 @@ def _save_page(
         if page.complete:
             position = _complete(connection, plan, position, page.watermark, report)
         mirror.save_position(connection, position)
+    source.position = position
     report.pulled[plan.entity] = report.pulled.get(plan.entity, 0) + len(page.rows)
     report.problems += len(batch.problems)
     puller.progress(f"pull {plan.object}", report.pulled[plan.entity], None)
-    return position
 
 
 def _complete(
@@ -201,8 +201,9 @@ def _sweep(connection: Connection, plan: EntityPlan, run_id: int, report: PullRe
 def convert_again(database: Database, policy: Policy) -> None:
     """Convert the stored amounts whose rate changed, and all of them when the reporting currency did."""
     with database.begin() as connection:
-        everything = mirror.load_flag(connection, mirror.CONVERTED_TO) not in (None, policy.reporting_currency)
-        mirror.save_flag(connection, mirror.CONVERTED_TO, policy.reporting_currency)
+        unit = f"{policy.reporting_currency}/{mirror.load_places(connection, policy.reporting_currency)}"
+        everything = mirror.load_flag(connection, mirror.CONVERTED_TO) not in (None, unit)
+        mirror.save_flag(connection, mirror.CONVERTED_TO, unit)
         currencies = None if everything else mirror.take_dirty_currencies(connection, policy.reporting_currency)
         if currencies is not None and not currencies:
             return

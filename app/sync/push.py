@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from app.mapping.translate import Writer
+from app.mapping.writer import Writer
 from app.store import writes
 from app.store.database import Database
 from app.sync.report import Progress, Rejected

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from app.domain.money import major_units, minor_places
+from app.domain.money import major_units
 from app.domain.plan import GuardVerdict
 from app.errors import AppError, ConfigError
-from app.mapping.check import ReadPlan, check_mapping
-from app.mapping.translate import Writer, compile_writer
+from app.mapping.check import ReadPlan, check_mapping, objects_of
+from app.mapping.translate import compile_writer
+from app.mapping.writer import Writer
 from app.store import mirror, runs, writes
 from app.store.connection import Connection
 from app.store.lease import Lease, acquire_lease
@@ -64,6 +65,8 @@ class Run:
     flaws: Counter[str] = field(default_factory=Counter)
     """What makes the run `partial` beside refused records: counts by issue code."""
     calls: int = 0
+    places: int = 2
+    """Decimal places of the reporting currency."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -229,11 +232,13 @@ def _check(run: Run, connector: CrmConnector) -> tuple[ReadPlan, Writer]:
             hint="use another ADVOCACY_DATABASE_URL for another organisation",
         )
     mapping = run.services.mapping
-    objects = {entity.object for entity in mapping.entities.values()} | {mapping.write_back.object}
-    schemas = connector.describe(sorted(objects))
+    schemas = connector.describe(objects_of(mapping))
     username = run.services.settings.salesforce_username or "the connected user"
     read_plan = check_mapping(mapping, schemas, username)
-    return read_plan, compile_writer(mapping, read_plan)
+    run.notes += [f"left out, because this CRM does not have it: {name}" for name in read_plan.dropped]
+    with run.services.database.read() as connection:
+        run.places = mirror.load_places(connection, mapping.policy.reporting_currency)
+    return read_plan, compile_writer(mapping, read_plan, run.places)
 
 
 def _puller(run: Run, connector: CrmConnector, read_plan: ReadPlan) -> Puller:
@@ -280,17 +285,16 @@ def _value(run: Run, *, everything: bool) -> Revaluation:
 
 
 def _plan(run: Run, read_plan: ReadPlan, writer: Writer) -> Plan:
-    policy = run.services.mapping.policy
-    places = minor_places(policy.reporting_currency)
+    currency = run.services.mapping.policy.reporting_currency
     explains = "explanation" in read_plan.writable
     planner = Planner(
         mapping=run.services.mapping,
         writer=writer,
         as_of=run.services.today,
         now=run.services.now(),
-        places=places,
-        currency=policy.reporting_currency,
-        explainer=Explainer(policy.reporting_currency, places) if explains else None,
+        places=run.places,
+        currency=currency,
+        explainer=Explainer(currency, run.places) if explains else None,
         progress=run.progress,
     )
     with run.services.database.begin() as connection:
@@ -379,7 +383,6 @@ def _counts(run: Run) -> dict[str, int]:
 def _money(run: Run, connection: Connection) -> dict[str, str]:
     policy = run.services.mapping.policy
     row = load_portfolio(connection, run.services.today.isoformat())
-    places = minor_places(policy.reporting_currency)
     amounts = {
         "direct": row.direct,
         "referred": row.referred,
@@ -387,11 +390,10 @@ def _money(run: Run, connection: Connection) -> dict[str, str]:
         "conserved": row.conserved,
         "unassigned": row.unassigned,
     }
-    return {"currency": policy.reporting_currency, **{name: _major(value, places) for name, value in amounts.items()}}
-
-
-def _major(minor: int, places: int) -> str:
-    return str(major_units(minor, places))
+    return {
+        "currency": policy.reporting_currency,
+        **{name: str(major_units(value, run.places)) for name, value in amounts.items()},
+    }
 
 
 def _fail(run: Run, error: AppError) -> AppError:
