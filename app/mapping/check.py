@@ -1,0 +1,302 @@
+"""The mapping against what the CRM says it has: `check_mapping` gives a `ReadPlan`, or every problem at once.
+
+A field hidden from the connecting user looks exactly like one that does not exist; messages say both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from app.domain.rows import Entity
+from app.errors import MappingError, Problem
+from app.mapping.attributes import SECTIONS
+from app.mapping.conditions import fit_filter
+from app.mapping.file import (
+    AttributeMapping,
+    EntityMapping,
+    MappingFile,
+    WriteField,
+    filter_content,
+    section_content,
+)
+from app.mapping.policy import digest
+from app.mapping.render import suggest
+from app.mapping.source import Route
+from app.mapping.targets import settle_write
+from app.mapping.transforms import CoalesceArgument
+from connectors.contract import FieldSchema, FieldType, Filter, ObjectSchema
+
+TRANSLATION_VERSION = 1
+"""Raised when the translation of the same raw values changes, so that stored rows are read again."""
+
+Schemas = Mapping[str, ObjectSchema | None]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityPlan:
+    """What to ask the CRM for, for one section of the mapping."""
+
+    section: str
+    entity: Entity
+    object: str
+    fields: tuple[str, ...]
+    """Distinct CRM fields, in the order in which `compile_reader` expects the values."""
+    where: Filter
+    fields_digest: str
+    """Changes when the same record would be translated differently: then everything has to be read again."""
+    attributes: Mapping[str, AttributeMapping]
+    shown: tuple[WriteField, ...] = ()
+    """Accounts only: the write-back fields, read to see what the CRM shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    entities: Mapping[Entity, EntityPlan]
+    dated_rates: EntityPlan | None = None
+    writes: Mapping[str, WriteField] = field(default_factory=dict)
+    """Measure -> field, with type, scale and length settled."""
+    dropped: tuple[str, ...] = ()
+    """Optional sections and fields that the CRM does not have, for people to read."""
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def writable(self) -> tuple[str, ...]:
+        """The measures that will be written."""
+        return tuple(self.writes)
+
+    def sources(self) -> tuple[EntityPlan, ...]:
+        """Everything to pull, rates first: amounts are converted as they come in."""
+        order = [Entity.CURRENCY_RATE, None, Entity.ACCOUNT, Entity.OPPORTUNITY, Entity.CONTACT_ROLE, Entity.ADJUSTMENT]
+        plans = [self.entities.get(entity) if entity else self.dated_rates for entity in order]
+        return tuple(plan for plan in plans if plan)
+
+
+def objects_of(mapping: MappingFile) -> tuple[str, ...]:
+    """The CRM objects to describe before `check_mapping`."""
+    return tuple(dict.fromkeys(section.object for section in mapping.sections()))
+
+
+def check_mapping(mapping: MappingFile, schemas: Schemas, username: str) -> ReadPlan:
+    """Compare with the CRM; MappingError carries every problem. Optional parts that are missing are left out."""
+    check = _Check(mapping, schemas, username)
+    plans = {section.section: plan for section in mapping.sections() if (plan := check.section(section))}
+    writes = check.writes()
+    if check.problems:
+        raise MappingError(check.problems)
+    accounts = plans["accounts"]
+    plans["accounts"] = _with_shown(mapping, accounts, tuple(writes.values()))
+    return ReadPlan(
+        entities={plan.entity: plan for name, plan in plans.items() if name != "dated_rates"},
+        dated_rates=plans.get("dated_rates"),
+        writes=writes,
+        dropped=tuple(check.dropped),
+        warnings=tuple(check.warnings),
+    )
+
+
+def _with_shown(mapping: MappingFile, plan: EntityPlan, shown: tuple[WriteField, ...]) -> EntityPlan:
+    fields = tuple(dict.fromkeys((*plan.fields, *(write.field for write in shown))))
+    fresh = replace(plan, fields=fields, shown=shown)
+    return replace(fresh, fields_digest=_fields_digest(mapping, fresh))
+
+
+def _fields_digest(mapping: MappingFile, plan: EntityPlan) -> str:
+    section = EntityMapping(plan.section, plan.entity, plan.object, plan.where, plan.attributes)
+    shown = [[one.measure, one.field, one.type, one.scale, one.max_length] for one in plan.shown]
+    zone, currency = mapping.policy.time_zone, mapping.policy.reporting_currency
+    content = [TRANSLATION_VERSION, section_content(section), filter_content(plan.where), shown]
+    # Only opportunities hold values that depend on these two.
+    return digest([*content, zone, currency] if plan.entity is Entity.OPPORTUNITY else content)[:16]
+
+
+class _Check:
+    """Collects while it walks over one mapping. One use."""
+
+    def __init__(self, mapping: MappingFile, schemas: Schemas, username: str) -> None:
+        self.mapping = mapping
+        self.schemas = schemas
+        self.username = username
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.dropped: list[str] = []
+
+    def section(self, section: EntityMapping) -> EntityPlan | None:
+        schema = self.schemas.get(section.object)
+        if schema is None:
+            self._note_no_object(section)
+            return None
+        before = len(self.problems)
+        attributes = {
+            name: kept
+            for name, one in section.attributes.items()
+            if (kept := self._attribute(section, schema, name, one)) is not None
+        }
+        where = self._where(section, schema)
+        if len(self.problems) > before:
+            self._forgive_optional(section, before)
+            return None
+        fields = tuple(dict.fromkeys(name for one in attributes.values() for name in one.crm_fields()))
+        plan = EntityPlan(section.section, section.entity, section.object, fields, where, "", attributes)
+        return replace(plan, fields_digest=_fields_digest(self.mapping, plan))
+
+    def _note_no_object(self, section: EntityMapping) -> None:
+        if section.optional:
+            self.dropped.append(f"{section.section}: no object {section.object}")
+            return
+        known = [name for name, schema in self.schemas.items() if schema is not None]
+        hint = suggest(section.object, known, listed=False) or "check the API name, or mark the section optional: true"
+        self._note(
+            "ADV-MAP-050",
+            f"object {section.object} does not exist or is hidden from {self._user()}",
+            (section.section, "object"),
+            hint,
+        )
+
+    def _forgive_optional(self, section: EntityMapping, before: int) -> None:
+        """An optional section with a missing field is left out whole; any other keeps its problems."""
+        found = self.problems[before:]
+        if section.optional and all(one.code == "ADV-MAP-051" for one in found):
+            del self.problems[before:]
+            self.dropped.append(f"{section.section}: {'; '.join(one.message for one in found)}")
+
+    def _attribute(
+        self, section: EntityMapping, schema: ObjectSchema, name: str, attribute: AttributeMapping
+    ) -> AttributeMapping | None:
+        missing = [one for one in attribute.crm_fields() if not self._known(schema, one)]
+        if missing and attribute.optional and not SECTIONS[section.section].attributes[name].required:
+            self.dropped.extend(f"{section.section}.{name}: no field {schema.name}.{one}" for one in missing)
+            return _without(attribute, missing)
+        at = self._field_route((section.section, "attributes", name))
+        for one in attribute.crm_fields():
+            self._field(schema, one, at)
+        return attribute
+
+    def _field_route(self, route: Route) -> Route:
+        full: Route = (*route, "field")
+        return full if full in self.mapping.source.values else route
+
+    def _field(self, schema: ObjectSchema, name: str, at: Route) -> FieldSchema | None:
+        """The field's schema; notes the problem when it is not there or has no single value."""
+        found = self._lookup(schema, name)
+        if found is None and not self._is_path(schema, name):
+            self._note_missing(schema, name, at)
+        if found is not None and found.type is FieldType.COMPOUND:
+            parts = ", ".join(found.compound_parts)
+            self._note(
+                "ADV-MAP-053", f"{schema.name}.{name} is a compound field", at, f"its parts: {parts}" if parts else ""
+            )
+        return found
+
+    def _known(self, schema: ObjectSchema, name: str) -> bool:
+        return self._lookup(schema, name) is not None or self._is_path(schema, name)
+
+    def _lookup(self, schema: ObjectSchema, name: str) -> FieldSchema | None:
+        """The field itself, or the last one of a path such as `RecordType.DeveloperName` where its object is known."""
+        if name in schema.fields:
+            return schema.fields[name]
+        first, dot, rest = name.partition(".")
+        reference = _reference(schema, first) if dot else None
+        targets = [self.schemas.get(target) for target in reference.reference_to] if reference else []
+        found = [self._lookup(target, rest) for target in targets if target is not None]
+        return next((one for one in found if one is not None), None)
+
+    def _is_path(self, schema: ObjectSchema, name: str) -> bool:
+        """A path to an object that was not described: the CRM will say whether it is right."""
+        first, dot, _ = name.partition(".")
+        reference = _reference(schema, first) if dot else None
+        return reference is not None and not any(self.schemas.get(target) for target in reference.reference_to)
+
+    def _note_missing(self, schema: ObjectSchema, name: str, at: Route) -> None:
+        by_folded = {one.lower(): one for one in schema.fields}
+        if name.lower() in by_folded:
+            message = f"field {name} is spelled {by_folded[name.lower()]} on {schema.name}"
+            self._note("ADV-MAP-052", message, at, f"did you mean {by_folded[name.lower()]!r}?")
+            return
+        message = f"field {name} does not exist on {schema.name} or is hidden from {self._user()}"
+        self._note("ADV-MAP-051", message, at, _closest_field(name, schema))
+
+    def _where(self, section: EntityMapping, schema: ObjectSchema) -> Filter:
+        def look(name: str, at: Route) -> FieldSchema | None:
+            return self._field(schema, name, at)
+
+        def note(message: str, at: Route, hint: str) -> None:
+            self._note("ADV-MAP-061", message, at, hint)
+
+        return fit_filter(section.where, (section.section, "where"), look, note)
+
+    def writes(self) -> dict[str, WriteField]:
+        write_back = self.mapping.write_back
+        schema = self.schemas.get(write_back.object)
+        if schema is None or not write_back.fields:
+            return {}
+        if not schema.updateable:
+            message = f"{self._user()} may not change records of {schema.name}"
+            self._note("ADV-MAP-060", message, ("write_back",), "give edit access to the object")
+        settled = {measure: self._write(schema, write) for measure, write in write_back.fields.items()}
+        self.warnings.extend(self._currency_warnings(schema, write_back.fields))
+        return {measure: write for measure, write in settled.items() if write is not None}
+
+    def _write(self, schema: ObjectSchema, write: WriteField) -> WriteField | None:
+        base: Route = ("write_back", "fields", write.measure)
+        if write.optional and self._lookup(schema, write.field) is None:
+            self.dropped.append(f"write_back.{write.measure}: no field {schema.name}.{write.field}")
+            return None
+        found = self._field(schema, write.field, self._field_route(base))
+        if found is None:
+            return None
+        settled, faults = settle_write(write, found, self.mapping.policy.reporting_currency)
+        for one in faults:
+            at = (*base, one.option) if (*base, one.option) in self.mapping.source.values else self._field_route(base)
+            self._note(one.code, f"{schema.name}.{write.field} {one.message}", at, one.hint)
+        return settled
+
+    def _currency_warnings(self, schema: ObjectSchema, writes: Mapping[str, WriteField]) -> Iterator[Problem]:
+        currency = self.mapping.entities[Entity.ACCOUNT].attributes.get("currency")
+        if currency is None or self._lookup(schema, currency.field) is None:
+            return
+        for measure, write in writes.items():
+            found = schema.fields.get(write.field)
+            if found is not None and found.type is FieldType.CURRENCY:
+                message = f"{write.field} is shown in each account's own currency, but {measure} is in "
+                message += self.mapping.policy.reporting_currency
+                hint = "use a number field, beside one for the currency"
+                yield self.mapping.problem("ADV-MAP-062", message, ("write_back", "fields", measure), hint)
+
+    def _note(self, code: str, message: str, at: Route, hint: str = "") -> None:
+        self.problems.append(self.mapping.problem(code, message, at, hint))
+
+    def _user(self) -> str:
+        return f"user {self.username}" if self.username else "the connecting user"
+
+
+def _without(attribute: AttributeMapping, missing: list[str]) -> AttributeMapping | None:
+    """The attribute without some of its fields; None when nothing is left to read."""
+    kept = [name for name in attribute.crm_fields() if name not in missing]
+    if not kept:
+        return None
+    steps = tuple(
+        replace(step, argument=replace(step.argument, fields=tuple(n for n in step.argument.fields if n in kept)))
+        if isinstance(step.argument, CoalesceArgument)
+        else step
+        for step in attribute.transform
+    )
+    return AttributeMapping(attribute.field if attribute.field in kept else "", attribute.optional, steps)
+
+
+def _reference(schema: ObjectSchema, relationship: str) -> FieldSchema | None:
+    """The reference field behind a relationship name: `Account` -> AccountId, `Partner__r` -> Partner__c."""
+    custom = relationship.removesuffix("__r") + "__c" if relationship.endswith("__r") else ""
+    for name in (f"{relationship}Id", custom, relationship):
+        found = schema.fields.get(name)
+        if found is not None and found.type is FieldType.REFERENCE:
+            return found
+    return None
+
+
+def _closest_field(name: str, schema: ObjectSchema) -> str:
+    """A near name, or the same name with a package's namespace before it."""
+    spaced = [one for one in schema.fields if one.lower().endswith(f"__{name.lower()}")]
+    if spaced:
+        return f"did you mean {spaced[0]!r}?"
+    return suggest(name, schema.fields, listed=False) or "check the API name and the field-level security"

@@ -1,0 +1,313 @@
+"""One column at a time: from the CRM's texts to typed values, per kind of attribute.
+
+Clean pages take the fast way (a look at the whole column at once); only values that fail are looked at one by one.
+Nothing raises: a bad value is noted and left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain.model import OpportunityType
+from app.domain.rows import RowIssue
+from app.mapping.memo import Memo, Notes, quoted, read_all
+from app.mapping.transforms import BadValueError, domain, plain, read_number
+from connectors.contract import RawValue
+
+Texts = Sequence[RawValue]
+Column = Callable[[Texts, Notes], list[Any]]
+
+AMOUNT_LIMIT = Decimal(10) ** 15
+AMOUNT_DECIMALS = 18
+NO_CURRENCY = "XXX"
+"""ISO 4217 for no currency: an unreadable code becomes this, so that its amount never passes for reporting currency."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_TIDY_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
+_CODE = re.compile(r"[A-Z]{3}", re.ASCII)
+_TIME = re.compile(r":[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
+_FLAGS = {"true": 1, "1": 1, "yes": 1, "y": 1, "t": 1, "false": 0, "0": 0, "no": 0, "n": 0, "f": 0}
+_TYPES = frozenset(one.value for one in OpportunityType)
+
+
+def clean(text: str) -> str:
+    """Without what no database stores: NUL and lone surrogates."""
+    return _UNSTORABLE.sub("", text)
+
+
+def text_column(attribute: str) -> Column:
+    """Free text; None for the empty text."""
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        whole = "".join(filter(None, texts))
+        if (whole.isascii() and "\0" not in whole) or not _UNSTORABLE.search(whole):
+            return [text or None for text in texts]
+        return [_cleaned(text, row, notes, attribute) or None for row, text in enumerate(texts)]
+
+    return read
+
+
+def _cleaned(text: RawValue, row: int, notes: Notes, attribute: str) -> RawValue:
+    if text is None or not _UNSTORABLE.search(text):
+        return text
+    notes.add(row, RowIssue.TEXT_CLEANED, attribute, "a NUL or a broken character was removed")
+    return clean(text)
+
+
+def memo_column(attribute: str, read: Callable[[RawValue], Any]) -> Column:
+    memo = Memo(read)
+    return lambda texts, notes: read_all(memo, texts, notes, attribute)
+
+
+def key_column(attribute: str, normalise_id: Callable[[str], str]) -> Column:
+    """Ids of the records themselves: all different, so nothing is remembered. None: the row cannot be keyed."""
+
+    def read_one(text: RawValue, row: int, notes: Notes) -> str | None:
+        try:
+            if text:
+                return normalise_id(text)
+            reason = "the id is empty"
+        except ValueError as bad:
+            reason = str(bad)
+        notes.add(row, RowIssue.BAD_ID, attribute, reason)
+        return None
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        if None not in texts:
+            try:
+                return list(map(normalise_id, texts))  # type: ignore[arg-type]
+            except ValueError:
+                pass
+        return [read_one(text, row, notes) for row, text in enumerate(texts)]
+
+    return read
+
+
+def reference(normalise_id: Callable[[str], str]) -> Callable[[RawValue], RawValue]:
+    def read(text: RawValue) -> RawValue:
+        if not text or text.isspace():
+            return None
+        try:
+            return normalise_id(text)
+        except ValueError as bad:
+            raise BadValueError(RowIssue.BAD_REFERENCE, str(bad)) from None
+
+    return read
+
+
+def keys_column(attribute: str, normalise_id: Callable[[str], str], separator: str) -> Column:
+    """Several ids in one text; each row gives a tuple of the good ones, in order, each once."""
+    memo = Memo(reference(normalise_id))
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        rows: list[tuple[str, ...]] = []
+        for row, text in enumerate(texts):
+            parts = [part.strip() for part in text.split(separator)] if text else []
+            one = Notes()
+            ids = read_all(memo, parts, one, attribute)
+            for _, issue, _, message in one:
+                notes.add(row, issue, attribute, message)
+            rows.append(tuple(dict.fromkeys(found for found in ids if found)))
+        return rows
+
+    return read
+
+
+def read_flag(text: RawValue) -> int:
+    """An empty flag is no flag."""
+    if not text or text.isspace():
+        return 0
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        raise BadValueError(RowIssue.BAD_FLAG, "neither true nor false") from None
+
+
+def flag_column(attribute: str) -> Column:
+    memo = Memo(read_flag)
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        return [value or 0 for value in read_all(memo, texts, notes, attribute)]
+
+    return read
+
+
+def read_currency(text: RawValue) -> str | None:
+    code = text.strip().upper() if text else ""
+    if not code:
+        return None
+    if not _CODE.fullmatch(code):
+        raise BadValueError(RowIssue.BAD_CURRENCY, "not a currency code")
+    return code
+
+
+def currency_column(attribute: str) -> Column:
+    """ISO codes; None where the record has none, NO_CURRENCY where it cannot be read."""
+    memo = Memo(read_currency)
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        before = len(notes.found)
+        codes = read_all(memo, texts, notes, attribute)
+        for row, *_ in notes.found[before:]:
+            codes[row] = NO_CURRENCY
+        return codes
+
+    return read
+
+
+def read_day(text: RawValue) -> str | None:
+    """A business date as it is written; a time of day behind it is cut off, never converted."""
+    word = text.strip() if text else ""
+    if not word:
+        return None
+    if len(word) > 10 and word[10] not in "T ":
+        raise BadValueError(RowIssue.BAD_DATE, "not a date")
+    return _iso_day(word[:10])
+
+
+def _iso_day(word: str) -> str:
+    try:
+        if len(word) == 10 and word[4] == word[7] == "-" and word.isascii():
+            return date.fromisoformat(word).isoformat()
+    except ValueError:
+        pass
+    raise BadValueError(RowIssue.BAD_DATE, "not a date")
+
+
+def instant_column(attribute: str, time_zone: str) -> Column:
+    """Moments, as dates of `time_zone`.
+
+    Seen by the hour: all minutes of an hour usually fall on one date, so hours are remembered, and the rest of the
+    text is only checked. An hour in which the date changes is worked out minute by minute.
+    """
+    zone = ZoneInfo(time_zone)
+    whole = Memo(lambda text: _instant_day(text, zone))
+    hours = Memo(lambda hour: _hour_day(hour, zone))
+    tails = Memo(_is_utc_tail)
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        if None in texts:
+            return read_all(whole, texts, notes, attribute)
+        # A date here is only right if the tail says UTC; everything else (and every failure) goes the long way.
+        days = [tails[text[13:]] and hours[text[:13]] for text in texts]  # type: ignore[index]
+        if all(days):
+            return days
+        rest = [row for row, day in enumerate(days) if not day]
+        for row in rest:
+            one = Notes()
+            days[row] = read_all(whole, [texts[row]], one, attribute)[0]
+            for _, issue, _, message in one:
+                notes.add(row, issue, attribute, message)
+        return days
+
+    return read
+
+
+def _is_utc_tail(tail: RawValue) -> bool:
+    match = _TIME.fullmatch(tail or "")
+    return bool(match) and match["zone"] in (None, "Z", "+0000", "+00:00")  # type: ignore[index]
+
+
+def _hour_day(hour: RawValue, zone: ZoneInfo) -> str | None:
+    """The date of every minute of a UTC hour such as `2025-03-31T22`; None where they differ or it is no hour."""
+    try:
+        start, end = (datetime.fromisoformat(f"{hour}:{minute}:00+00:00") for minute in ("00", "59"))
+        first, last = _local_day(start, zone), _local_day(end, zone)
+    except (ValueError, OverflowError, BadValueError):
+        return None
+    return first if first == last else None
+
+
+def _instant_day(text: RawValue, zone: ZoneInfo) -> str | None:
+    word = text.strip() if text else ""
+    if len(word) <= 10:
+        return read_day(word)
+    match = _TIME.fullmatch(word[13:])
+    if not match or word[10] not in "T ":
+        raise BadValueError(RowIssue.BAD_DATE, "not a moment")
+    _iso_day(word[:10])
+    try:
+        moment = datetime.fromisoformat(word[: 13 + match.start("zone")] if match["zone"] else word)
+        if match["zone"]:
+            moment = datetime.fromisoformat(word)
+        return _local_day(moment if moment.tzinfo else moment.replace(tzinfo=UTC), zone)
+    except (ValueError, OverflowError):
+        raise BadValueError(RowIssue.BAD_DATE, "not a moment") from None
+
+
+def _local_day(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).date().isoformat()
+
+
+def read_type(text: RawValue) -> str:
+    return text if text in _TYPES else OpportunityType.UNKNOWN.value  # type: ignore[return-value]
+
+
+def read_probability(text: RawValue) -> int | None:
+    """Percent (0 to 100) in millionths."""
+    if not text or text.isspace():
+        return None
+    number = read_number(text)
+    if not 0 <= number <= 100:
+        raise BadValueError(RowIssue.BAD_NUMBER, "a probability is from 0 to 100")
+    return int((number * 10_000).to_integral_value())
+
+
+def read_rate(text: RawValue) -> str | None:
+    if not text or text.isspace():
+        return None
+    number = read_number(text)
+    if number <= 0:
+        raise BadValueError(RowIssue.BAD_NUMBER, "a rate must be greater than zero")
+    return plain(number)
+
+
+def read_places(text: RawValue) -> int | None:
+    if not text or text.isspace():
+        return None
+    number = read_number(text)
+    if number not in range(7):
+        raise BadValueError(RowIssue.BAD_NUMBER, "decimals of a currency are 0 to 6")
+    return int(number)
+
+
+def read_domain(text: RawValue) -> str | None:
+    return domain(clean(text)) if text else None
+
+
+def amount_column(attribute: str) -> Column:
+    """Pairs of canonical text and Decimal; (None, None) where there is no amount, or a bad one."""
+    return lambda texts, notes: _read_amounts(texts, notes, attribute)
+
+
+def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
+    if None not in texts and _TIDY_AMOUNTS.fullmatch(",".join(texts) + ","):  # type: ignore[arg-type]
+        numbers: list[Any] = list(map(Decimal, texts))  # type: ignore[arg-type]
+        if min(numbers) > -AMOUNT_LIMIT and max(numbers) < AMOUNT_LIMIT:
+            return list(zip(map(_canonical, texts, numbers), numbers, strict=True))
+    return [_read_amount(text, row, notes, attribute) for row, text in enumerate(texts)]
+
+
+def _canonical(text: str, number: Decimal) -> str:
+    """The same amount must give the same text, whichever of its APIs the CRM was asked through."""
+    if "E" in text or text[0] in "-0":
+        return plain(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tuple[str | None, Decimal | None]:
+    if not text or text.isspace():
+        return None, None
+    try:
+        number = read_number(text)
+        if abs(number) >= AMOUNT_LIMIT or -number.normalize().as_tuple().exponent > AMOUNT_DECIMALS:  # type: ignore[operator]
+            raise BadValueError(RowIssue.BAD_AMOUNT, "too large, or too many decimals")
+    except BadValueError as bad:
+        notes.add(row, RowIssue.BAD_AMOUNT, attribute, f"{quoted(text)}: {bad.message}")
+        return None, None
+    return plain(number), number
