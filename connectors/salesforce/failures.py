@@ -99,6 +99,7 @@ CODES: Mapping[str, Meaning] = {
     "INVALIDBATCH": _SCHEMA,
     "INVALIDJOB": _MALFORMED,
     "INVALIDJOBSTATE": _MALFORMED,
+    "INVALID_JOB_STATE": _MALFORMED,
     "JOB_NOT_COMPLETE": _PASSING,
     "API_ERROR": Meaning(ProtocolError),
     "EXCEEDED_ID_LIMIT": Meaning(IncompleteError),

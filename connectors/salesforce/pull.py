@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from connectors.contract import Condition, ObjectSchema, Operator, Page, PullRequest
+from connectors.contract import Condition, ObjectSchema, Operator, Page, PullRequest, RawRow, RawValue
 from connectors.errors import IncompleteError, ProtocolError, QueryTimeoutError, ResumeError, SchemaError
 from connectors.salesforce.bulk import BulkPull, read_earliest
 from connectors.salesforce.composite import (
@@ -141,15 +141,13 @@ class Puller:
     def _rest(self, request: PullRequest, body: Mapping[str, Any], as_of: datetime) -> Iterator[Page]:
         """Follow the pages of a query; when its cursor is lost, ask again from the last stamp and drop known rows."""
         layout, ordered = self._rest_layout(request), request.since is not None
-        seen: set[tuple[Any, Any]] = set()
+        tally = Tally(layout, int(body["totalSize"]))
         since, restarts = request.since, 0
-        total, received = int(body["totalSize"]), 0
         while True:
             rows = read_records(body["records"], layout.columns)
-            received += len(rows)
-            fresh = _unseen(rows, layout, seen)
+            fresh = tally.unseen(rows)
             if ordered and rows:
-                since = read_stamp(rows[-1][_place(layout, STAMP)]) or since
+                since = read_stamp(rows[-1][tally.stamp_at]) or since
             if body["done"]:
                 break
             yield Page(request, layout.arrange(fresh), watermark=min(since, as_of) if since else None)
@@ -160,12 +158,8 @@ class Puller:
                 if restarts > RESTARTS:
                     raise IncompleteError("Salesforce keeps losing the position of a query; try again later.") from None
                 body = self._query(request, since)
-                total, received = int(body["totalSize"]), 0
-        if received != total:
-            raise IncompleteError(
-                f"Salesforce announced {total} records of {request.object} and delivered {received}: "
-                "nothing of this pull is complete."
-            )
+                tally.restart(int(body["totalSize"]))
+        tally.check(request.object)
         yield Page(request, layout.arrange(fresh), watermark=as_of, complete=True)
 
     def _next(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -214,11 +208,34 @@ def _place(layout: Layout, name: str) -> int:
     return [column.lower() for column in layout.columns].index(name.lower())
 
 
-def _unseen(
-    rows: Sequence[Sequence[str | None]], layout: Layout, seen: set[tuple[Any, Any]]
-) -> list[Sequence[str | None]]:
-    """Rows not handed out before: pages are read at call time, so a row that moved meanwhile can come twice."""
-    key, stamp = _place(layout, ID), _place(layout, STAMP)
-    fresh = [row for row in rows if (row[key], row[stamp]) not in seen]
-    seen.update((row[key], row[stamp]) for row in fresh)
-    return fresh
+class Tally:
+    """What a REST stream has handed out, and whether all of what was announced has come.
+
+    Pages are read at call time, so a row that moved meanwhile can come twice and push another out: only records that
+    differ count. Memory: an id and a stamp for each row, of at most `rest_limit` rows.
+    """
+
+    def __init__(self, layout: Layout, total: int) -> None:
+        self.id_at, self.stamp_at = _place(layout, ID), _place(layout, STAMP)
+        self._total = total
+        self._ids: set[RawValue] = set()
+        self._handed_out: set[tuple[RawValue, RawValue]] = set()
+
+    def unseen(self, rows: Sequence[RawRow]) -> list[RawRow]:
+        """The rows that have not been handed out in this state; they are from now on."""
+        fresh = {(row[self.id_at], row[self.stamp_at]): row for row in rows}
+        kept = [row for key, row in fresh.items() if key not in self._handed_out]
+        self._handed_out |= fresh.keys()
+        self._ids.update(row[self.id_at] for row in rows)
+        return kept
+
+    def restart(self, total: int) -> None:
+        self._total = total
+        self._ids.clear()
+
+    def check(self, object_name: str) -> None:
+        if len(self._ids) != self._total:
+            raise IncompleteError(
+                f"Salesforce announced {self._total} records of {object_name} and delivered {len(self._ids)}: "
+                "nothing of this pull is complete."
+            )
