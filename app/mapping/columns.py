@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from app.domain.model import OpportunityType
 from app.domain.rows import RowIssue
-from app.mapping.memo import Memo, Notes, quoted, read_all
+from app.mapping.memo import BAD, Memo, Notes, note_bad, quoted, read_all
 from app.mapping.transforms import BadValueError, domain, plain, read_number
 from connectors.contract import RawValue
 
@@ -28,7 +28,11 @@ NO_CURRENCY = "XXX"
 """ISO 4217 for no currency: an unreadable code becomes this, so that its amount never passes for reporting currency."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_TIDY_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
+_TIDY_AMOUNTS = re.compile(r"(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?,)*", re.ASCII)
+_SAFE_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
+_UTC_MOMENTS = re.compile(
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?(?:Z|\+00:?00),)*", re.ASCII
+)
 _CODE = re.compile(r"[A-Z]{3}", re.ASCII)
 _TIME = re.compile(r":[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
 _FLAGS = {"true": 1, "1": 1, "yes": 1, "y": 1, "t": 1, "false": 0, "0": 0, "no": 0, "n": 0, "f": 0}
@@ -38,6 +42,12 @@ _TYPES = frozenset(one.value for one in OpportunityType)
 def clean(text: str) -> str:
     """Without what no database stores: NUL and lone surrogates."""
     return _UNSTORABLE.sub("", text)
+
+
+def all_match(pattern: re.Pattern[str], texts: Texts) -> bool:
+    """Whether every text of a column matches, at the price of one match: `pattern` is of the form `(?:…,)*`."""
+    whole = ",".join([text or "?" for text in texts]) + ","
+    return pattern.fullmatch(whole) is not None and whole.count(",") == len(texts)
 
 
 def text_column(attribute: str) -> Column:
@@ -182,35 +192,31 @@ def _iso_day(word: str) -> str:
 def instant_column(attribute: str, time_zone: str) -> Column:
     """Moments, as dates of `time_zone`.
 
-    Seen by the hour: all minutes of an hour usually fall on one date, so hours are remembered, and the rest of the
-    text is only checked. An hour in which the date changes is worked out minute by minute.
+    Seen by the hour: all minutes of an hour usually fall on one date, so hours are remembered. An hour in which the
+    date changes, and everything that is not written in UTC, is worked out one by one.
     """
     zone = ZoneInfo(time_zone)
     whole = Memo(lambda text: _instant_day(text, zone))
     hours = Memo(lambda hour: _hour_day(hour, zone))
-    tails = Memo(_is_utc_tail)
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
-        if None in texts:
+        if not all_match(_UTC_MOMENTS, texts):
             return read_all(whole, texts, notes, attribute)
-        # A date here is only right if the tail says UTC; everything else (and every failure) goes the long way.
-        days = [tails[text[13:]] and hours[text[:13]] for text in texts]  # type: ignore[index]
-        if all(days):
-            return days
-        rest = [row for row, day in enumerate(days) if not day]
-        for row in rest:
-            one = Notes()
-            days[row] = read_all(whole, [texts[row]], one, attribute)[0]
-            for _, issue, _, message in one:
-                notes.add(row, issue, attribute, message)
+        days = list(map(hours.__getitem__, [text[:13] for text in texts]))  # type: ignore[index]
+        if None in days:
+            rest = [row for row, day in enumerate(days) if day is None]
+            for row in rest:
+                days[row] = _read_moment(texts[row], row, notes)
         return days
 
+    def _read_moment(text: RawValue, row: int, notes: Notes) -> Any:
+        found = whole[text]
+        if found is BAD:
+            note_bad(whole.read, text, row, notes, attribute)
+            return None
+        return found
+
     return read
-
-
-def _is_utc_tail(tail: RawValue) -> bool:
-    match = _TIME.fullmatch(tail or "")
-    return bool(match) and match["zone"] in (None, "Z", "+0000", "+00:00")  # type: ignore[index]
 
 
 def _hour_day(hour: RawValue, zone: ZoneInfo) -> str | None:
@@ -245,7 +251,7 @@ def _local_day(moment: datetime, zone: ZoneInfo) -> str:
 
 
 def read_type(text: RawValue) -> str:
-    return text if text in _TYPES else OpportunityType.UNKNOWN.value  # type: ignore[return-value]
+    return text if text in _TYPES else OpportunityType.UNKNOWN.value
 
 
 def read_probability(text: RawValue) -> int | None:
@@ -286,10 +292,15 @@ def amount_column(attribute: str) -> Column:
 
 
 def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
-    if None not in texts and _TIDY_AMOUNTS.fullmatch(",".join(texts) + ","):  # type: ignore[arg-type]
+    if all_match(_TIDY_AMOUNTS, texts):
+        return [
+            (text.rstrip("0").rstrip(".") if "." in text else text, Decimal(text))  # type: ignore[operator,union-attr,arg-type]
+            for text in texts
+        ]
+    if all_match(_SAFE_AMOUNTS, texts):
         numbers: list[Any] = list(map(Decimal, texts))  # type: ignore[arg-type]
         if min(numbers) > -AMOUNT_LIMIT and max(numbers) < AMOUNT_LIMIT:
-            return list(zip(map(_canonical, texts, numbers), numbers, strict=True))
+            return [(_canonical(str(text), number), number) for text, number in zip(texts, numbers, strict=True)]
     return [_read_amount(text, row, notes, attribute) for row, text in enumerate(texts)]
 
 

@@ -70,7 +70,7 @@ class Notes:
 
 def read_all(memo: Memo, texts: Sequence[RawValue], notes: Notes, attribute: str) -> list[Any]:
     """A whole column; bad values become None and are noted."""
-    values = [memo[text] for text in texts]
+    values = list(map(memo.__getitem__, texts))
     if BAD in values:
         for row, value in enumerate(values):
             if value is BAD:

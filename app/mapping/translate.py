@@ -7,6 +7,7 @@ From here on no CRM field name exists.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from app.mapping.check import EntityPlan, ReadPlan
 from app.mapping.columns import (
     NO_CURRENCY,
     Column,
+    all_match,
     amount_column,
     clean,
     currency_column,
@@ -48,6 +50,11 @@ NormaliseId = Callable[[str], str]
 
 HOME_LIMIT = 2**63 - 1
 """Home amounts are stored as 64-bit integers."""
+
+_WHOLE_MINOR = tuple(
+    re.compile(rf"(?:-?[0-9]+{part},)*", re.ASCII) for part in ("", r"(?:\.[0-9])?", r"(?:\.[0-9]{1,2})?")
+)
+"""Pages of canonical amounts with at most 0, 1 and 2 decimals."""
 
 _NEEDED: Mapping[Entity, tuple[str, ...]] = {
     Entity.OPPORTUNITY: ("created_on", "close_on"),
@@ -170,19 +177,17 @@ def _settle_amounts(plan: EntityPlan, made: dict[str, list[Any]], rates: RateBoo
     made["amount"] = [pair[0] for pair in pairs]
     if plan.entity is Entity.OPPORTUNITY:
         numbers = [pair[1] for pair in pairs]
-        made["home_amount"], made["rate"], made["rate_on"] = _convert(
-            numbers, made["currency"], made["close_on"], rates
-        )
+        made["home_amount"], made["rate"], made["rate_on"] = _convert(numbers, made, rates)
         _check_home(made, notes)
 
 
 def _convert(
-    numbers: Sequence[Decimal | None], currencies: Sequence[str | None], days: Sequence[str | None], rates: RateBook
+    numbers: Sequence[Decimal | None], made: Mapping[str, list[Any]], rates: RateBook
 ) -> tuple[list[Any], list[Any], list[Any]]:
+    currencies, days = made["currency"], made["close_on"]
     if set(currencies) <= {None, rates.currency}:
         nothing = [None] * len(numbers)
-        minor = rates.minor
-        return [None if number is None else minor(number) for number in numbers], nothing, nothing
+        return _minor(numbers, made["amount"], rates), nothing, list(nothing)
     convert = rates.convert
     none = (None, None, None)
     converted = [
@@ -191,6 +196,15 @@ def _convert(
     ]
     home, rate, rate_on = zip(*converted, strict=True)
     return list(home), list(rate), list(rate_on)
+
+
+def _minor(numbers: Sequence[Decimal | None], texts: Sequence[str | None], rates: RateBook) -> list[int | None]:
+    """Minor units of amounts in the reporting currency; nothing to round where no amount has more than its decimals."""
+    if all_match(_WHOLE_MINOR[min(rates.places, 2)], texts):
+        unit = 10**rates.places
+        return [int(number * unit) for number in numbers]
+    minor = rates.minor
+    return [None if number is None else minor(number) for number in numbers]
 
 
 def _check_home(made: dict[str, list[Any]], notes: Notes) -> None:
@@ -238,7 +252,7 @@ def _batch(
 ) -> Batch:
     rows: list[Row] = list(zip(*(made[name] for name in COLUMNS[plan.entity]), strict=True))
     contacts = list(zip(made["id"], made["contact_ids"], strict=True)) if "contact_ids" in plan.attributes else None
-    heads = [row[:keyed_by] for row in rows]
+    heads: Sequence[Any] = made["id"] if keyed_by == 1 else [row[:keyed_by] for row in rows]
     unusable = plan.entity is Entity.CURRENCY_RATE and None in made["rate"]
     if unusable or None in made[COLUMNS[plan.entity][0]] or len(set(heads)) != len(heads):
         kept = _kept(plan, rows, heads, notes)
@@ -251,9 +265,9 @@ def _batch(
     return Batch(plan.entity, rows, problems, contacts)
 
 
-def _kept(plan: EntityPlan, rows: Sequence[Row], heads: Sequence[Row], notes: Notes) -> list[int]:
+def _kept(plan: EntityPlan, rows: Sequence[Row], heads: Sequence[Any], notes: Notes) -> list[int]:
     """The rows to keep: those with a key, and of several with one key the last."""
-    last: dict[Row, int] = {}
+    last: dict[Any, int] = {}
     for at, (row, head) in enumerate(zip(rows, heads, strict=True)):
         if row[0] in (None, NO_CURRENCY) or (plan.entity is Entity.CURRENCY_RATE and row[2] is None):
             continue
