@@ -26,7 +26,8 @@ def register(app: typer.Typer) -> None:
 def run_demo(as_json: AsJson = False) -> None:
     """Run the whole job on made-up data.
 
-    A made-up CRM, a real run, and the table a salesperson would start the day with. Needs no account and no settings. Keeps its files in the working folder (advocacy-demo*), and may be repeated.
+    A made-up CRM, a real run, and the table a salesperson would start the day with. Needs no account and no settings.
+    Keeps its files in the working folder (advocacy-demo*), and may be repeated.
     """
     from app.config import load_settings
     from app.demo.profile import ORG_FILE, list_demo_settings, save_profile

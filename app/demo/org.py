@@ -62,7 +62,7 @@ def build_org(world: DemoWorld) -> Org:
 
 def _fill(org: Org, name: str, prefix: str, records: Mapping[str, Fields], ids: Mapping[tuple[str, str], str]) -> None:
     for key, fields in records.items():
-        values = {
+        values: Fields = {
             field: ids[_REFERENCES[field], value] if field in _REFERENCES else value for field, value in fields.items()
         }
         if "CreatedDate" in values:

@@ -7,8 +7,8 @@ a second process nor the hour that a clock change repeats runs it twice, and a s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
@@ -53,17 +53,28 @@ def expand_weekdays(field: str) -> str:
 
 
 def find_last_due(schedule: Schedule, now: datetime) -> datetime | None:
-    """The latest moment at or before `now` when a run was due; None when there was none in a year."""
+    """The latest moment (UTC) at or before `now` when a run was due; None when there was none in a year."""
     trigger = build_trigger(schedule)
     for window in _WINDOWS:
-        moment = trigger.get_next_fire_time(None, now - window)
-        last: datetime | None = None
-        while moment is not None and moment <= now:
-            last = moment
-            moment = trigger.get_next_fire_time(moment, moment + timedelta(microseconds=1))
-        if last is not None:
-            return last
+        due = list(_list_due(trigger, now - window, now))
+        if due:
+            return due[-1]
     return None
+
+
+def _list_due(trigger: CronTrigger, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Every due moment of a stretch of time.
+
+    The trigger is asked anew from each moment in UTC: told its last answer, it repeats itself for ever in the hour
+    that a clock change brings twice.
+    """
+    moment = trigger.get_next_fire_time(None, start.astimezone(UTC))
+    while moment is not None and moment.astimezone(UTC) <= end:
+        found = moment.astimezone(UTC)
+        yield found
+        moment = trigger.get_next_fire_time(None, found + timedelta(seconds=1))
+        if moment is not None and moment.astimezone(UTC) <= found:
+            moment = trigger.get_next_fire_time(None, found + timedelta(hours=2))
 
 
 def write_slot(moment: datetime, schedule: Schedule) -> str:

@@ -1,0 +1,177 @@
+"""`POST /webhooks/events`: what is stored, what is refused, and that the answer says which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.store.database import Database
+from app.store.inbox import list_deliveries
+from app.web.signatures import sign
+
+SECRET = "whsec_" + "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+ACCOUNT = "001000000000001AAA"
+EVENT = {
+    "source_system": "hub",
+    "source_event_id": "e-1",
+    "type": "follow",
+    "occurred_on": "2026-01-01",
+    "account": ACCOUNT,
+}
+BODY = json.dumps(EVENT).encode()
+
+
+def post(site: Any, body: bytes = BODY, *, delivery: str = "msg_1", **headers: str) -> Any:
+    signed = sign(SECRET, delivery, datetime.now(UTC), body)
+    return site.client.post("/webhooks/events", content=body, headers={**signed, **headers})
+
+
+def stored(site: Any) -> list[str]:
+    return [delivery.sender_id for delivery in list_deliveries(site.services.database)]
+
+
+def test_a_signed_delivery_is_stored_before_it_is_accepted(site: Any) -> None:
+    answer = post(site)
+
+    assert (answer.status_code, answer.json()) == (202, {"status": "stored"})
+    assert stored(site) == ["msg_1"]
+    assert site.wakes == [1]
+
+
+def test_a_list_of_events_is_one_delivery(site: Any) -> None:
+    answer = post(site, json.dumps({"events": [EVENT, {**EVENT, "source_event_id": "e-2"}]}).encode())
+
+    assert answer.status_code == 202
+    assert stored(site) == ["msg_1"]
+
+
+def test_the_same_delivery_again_is_known(site: Any) -> None:
+    post(site)
+
+    answer = post(site)
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "duplicate"})
+    assert stored(site) == ["msg_1"]
+    assert site.wakes == [1]
+
+
+def test_the_same_id_with_another_body_is_a_conflict(site: Any) -> None:
+    post(site)
+
+    answer = post(site, json.dumps({**EVENT, "title": "other"}).encode())
+
+    assert answer.status_code == 409
+    assert len(stored(site)) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"webhook-id": "msg_1"},
+        {"webhook-id": "a.b", "webhook-timestamp": "1", "webhook-signature": "v1,x"},
+        {"webhook-id": "a", "webhook-timestamp": "NaN", "webhook-signature": "v1,AAAA"},
+        {"webhook-id": "a", "webhook-timestamp": "1", "webhook-signature": "v1"},
+        sign(SECRET, "msg_1", datetime.now(UTC) - timedelta(hours=1), BODY),
+        sign(SECRET, "msg_1", datetime.now(UTC), b"other"),
+        sign("whsec_" + "b" * 44, "msg_1", datetime.now(UTC), BODY),
+    ],
+)
+def test_every_failure_to_verify_looks_the_same(site: Any, headers: dict[str, str]) -> None:
+    answer = site.client.post("/webhooks/events", content=BODY, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "the signature is missing, wrong or too old",
+    }
+    assert stored(site) == []
+
+
+def test_header_bytes_that_are_no_text_are_refused_too(site: Any) -> None:
+    signed = sign(SECRET, "msg_1", datetime.now(UTC), BODY)
+    headers = {**{name: value.encode() for name, value in signed.items()}, "webhook-signature": b"v1,\xff\xfe"}
+
+    assert site.client.post("/webhooks/events", content=BODY, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"1e999",
+        b'{"a": NaN}',
+        b'{"a": "\\ud800"}',
+        b'{"a": 1, "a": 2}',
+        b"[" * 100000,
+        b'{"a": ' + b"9" * 5000 + b"}",
+        json.dumps({**EVENT, "type": "folow"}).encode(),
+        b'{"events": []}',
+        json.dumps({**EVENT, "title": "a\x00b"}).encode(),
+        json.dumps({**EVENT, "extra": 1}).encode(),
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_unprocessable(site: Any, body: bytes) -> None:
+    answer = post(site, body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"]
+    assert stored(site) == []
+
+
+def test_a_bad_body_names_every_problem(site: Any) -> None:
+    answer = post(site, json.dumps({**EVENT, "type": "folow", "occurred_on": "x", "account": "001"}).encode())
+
+    errors = {error["field"]: error["message"] for error in answer.json()["errors"]}
+    assert set(errors) == {"type", "occurred_on", "account"}
+    assert "'follow'" in errors["type"]
+
+
+def test_a_body_has_a_limit(site: Any) -> None:
+    assert post(site, b"x" * 1_048_577).status_code == 413
+    assert post(site, b"x" * 1_048_576).status_code == 422
+
+
+def test_a_body_without_a_declared_length_has_the_same_limit(site: Any) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 65_536
+
+    answer = site.client.post("/webhooks/events", content=chunks(), headers=sign(SECRET, "a", datetime.now(UTC), b""))
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_no_content_encoding_is_taken(site: Any, encoding: str) -> None:
+    assert post(site, **{"content-encoding": encoding}).status_code == 415
+    assert stored(site) == []
+
+
+def test_a_database_that_is_away_asks_the_sender_to_come_again(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlalchemy as sa
+
+    def fail(_self: Database) -> None:
+        raise sa.exc.OperationalError("insert", {}, Exception("database is away"))
+
+    monkeypatch.setattr(Database, "begin", fail)
+
+    answer = post(site)
+
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "insert" not in answer.text
+    assert site.wakes == []
+
+
+def test_only_posts_are_answered(site: Any) -> None:
+    assert site.client.get("/webhooks/events").status_code == 405
