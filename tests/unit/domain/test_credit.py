@@ -255,6 +255,16 @@ def test_explicit_shares_come_first_and_never_exceed_the_deal(shares, amounts, i
     assert [code for code, _ in issues] == ([Issue.OVERALLOCATED] if is_over else [])
 
 
+def test_every_line_names_the_rule_behind_its_share():
+    def rules(*shares):
+        claims = [claim(f"A{index}", share=share) for index, share in enumerate(shares)]
+        lines, _ = credit_opportunity(SALE, 100, claims, Policy())
+        return [line.rule for line in lines]
+
+    assert rules(Fraction(1, 4), None) == ["explicit", "equal"]
+    assert rules(Fraction(1), Fraction(1)) == ["explicit, scaled to 100 %"] * 2
+
+
 def test_overallocation_is_reported_for_the_buyer():
     _, issues = credit_opportunity(SALE, 100, [claim("A", share=Fraction(1)), claim("B", share=Fraction(1))], Policy())
 
@@ -263,7 +273,15 @@ def test_overallocation_is_reported_for_the_buyer():
 
 @pytest.mark.parametrize(
     ("days", "half_life", "ppm"),
-    [(0, 30, 1_000_000), (1, 30, 977_160), (30, 30, 500_000), (15, 30, 707_107), (10_000, 1, 1), (-3, 30, 10**6)],
+    [
+        (0, 30, 1_000_000),
+        (1, 30, 977_160),
+        (1, 1, 500_000),
+        (30, 30, 500_000),
+        (15, 30, 707_107),
+        (10_000, 1, 1),
+        (-3, 30, 10**6),
+    ],
 )
 def test_decay_halves_with_every_half_life_and_never_reaches_zero(days, half_life, ppm):
     assert decay_ppm(days, half_life) == ppm
@@ -289,6 +307,16 @@ def test_influence_is_money_only_as_far_as_the_buyer_said_so():
     assert money(Measure.INFLUENCE, advocates=ADVOCATES) == {}
     assert money(Measure.INFLUENCE, advocates=ADVOCATES, reference_share=Fraction(4, 10)) == {"C": 30, "D": 10}
     assert money(Measure.INFLUENCE, advocates=ADVOCATES, reference_share=Fraction(3)) == {"C": 75, "D": 25}
+
+
+def test_an_influence_line_says_its_share_and_the_day_of_the_close_still_counts():
+    advocates = [*ADVOCATES[:1], Advocate("E9", "D", "2025-06-01")]
+
+    lines, issues = credit_opportunity(SALE, 100, [], Policy(), advocates, Fraction(4, 10))
+
+    shares = {line.account_id: line.share for line in lines if line.measure is Measure.INFLUENCE}
+    assert shares == {"C": Fraction(3, 10), "D": Fraction(1, 10)}
+    assert issues == []
 
 
 def test_the_buyer_the_late_and_the_deleted_take_no_part():
@@ -402,6 +430,16 @@ def test_carving_out_gives_the_chain_a_part_of_the_same_credit():
     carved = chain(edge("A"), net=700, mode=ChainMode.CARVE_OUT)
 
     assert carved == {("A", BY_ACCOUNT): 400, ("J", 0): 200, ("K", 0): 100}
+
+
+def test_a_line_of_a_chain_says_how_far_up_it_is():
+    lines = credit_chain(SALE, 700, [edge("A")], UPSTREAM, Policy(chain=Chain(ChainMode.CARVE_OUT)))
+
+    assert [(line.account_id, line.rule, line.share) for line in lines] == [
+        ("A", "referral, shared with its chain", Fraction(4, 7)),
+        ("J", "chain, step 2", Fraction(2, 7)),
+        ("K", "chain, step 3", Fraction(1, 7)),
+    ]
 
 
 def test_carving_out_leaves_other_referrers_what_they_have():
