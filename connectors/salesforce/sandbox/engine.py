@@ -124,6 +124,8 @@ class Engine:
     written: Counter[str] = field(default_factory=Counter)
     """Records changed through the API, by object."""
     save: Callable[[], None] = lambda: None
+    crashes: list[str] = field(default_factory=list)
+    """Tracebacks of the sandbox's own mistakes; each was answered with 500 UNKNOWN_EXCEPTION."""
     _serial: int = 0
 
     def view(self, call: Call) -> View:

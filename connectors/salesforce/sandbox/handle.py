@@ -52,7 +52,7 @@ class Sandbox:
     def start(self) -> Self:
         self._server = Server(self.engine, self._port)
         self.engine.base_url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
         return self
 
@@ -120,6 +120,10 @@ class Sandbox:
         """End every session, the refresh tokens' included."""
         self.engine.tokens.clear()
         self.engine.refresh_tokens.clear()
+
+    def expire_cursors(self) -> None:
+        """Forget every open query: its next page answers INVALID_QUERY_LOCATOR."""
+        self.engine.cursors.clear()
 
     def register_key(self, public_key: bytes, client_id: str = CLIENT_ID) -> None:
         """From now on JWT assertions of this client must be signed by the key (PEM)."""

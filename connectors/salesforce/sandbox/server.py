@@ -6,14 +6,16 @@ import contextlib
 import socket
 import socketserver
 import threading
+import traceback
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply
+from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.routes import answer
-from connectors.salesforce.sandbox.wire import html_reply
+from connectors.salesforce.sandbox.wire import error_reply, html_reply
 
 LONGEST_ADDRESS = 16_384
 """Bytes of the URI (414), and of URI and headers together (431)."""
@@ -69,14 +71,27 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: the counters say what was asked."""
 
     def _answer(self) -> None:
-        body = self._read_body()
-        reply = self._edge() or answer(self.server.engine, self._call(body))
+        try:
+            body = self._read_body()
+        except ValueError:
+            self.close_connection = True
+            self._send(html_reply(400, "Bad Request"))
+            return
+        reply = self._edge() or self._answer_call(self._call(body))
         if reply.cut_after is None:
-            self._send(reply, reply.body)
+            self._send(reply)
         else:
             self._cut(reply, reply.cut_after)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
+
+    def _answer_call(self, call: Call) -> Reply:
+        engine = self.server.engine
+        try:
+            return answer(engine, call)
+        except Exception:  # noqa: BLE001  # the top of a request
+            engine.crashes.append(traceback.format_exc())
+            return error_reply(ApiError("UNKNOWN_EXCEPTION", "An unexpected error occurred.", status=500))
 
     def _call(self, body: bytes) -> Call:
         address = urlsplit(self.path)
@@ -109,24 +124,25 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         return b"".join(chunks)
 
-    def _send(self, reply: Reply, body: bytes) -> None:
+    def _send(self, reply: Reply, keep: int | None = None) -> None:
         self.send_response_only(reply.status)
         self.send_header("Date", format_datetime(self.server.engine.org.clock.now(), usegmt=True))
         self.send_header("Server", "sfdcedge")
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if reply.status not in {204, 304}:
+        empty = reply.status in {204, 304}
+        if not empty:
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command != "HEAD" and not empty:
+            self.wfile.write(reply.body[:keep])
         self.wfile.flush()
 
     def _cut(self, reply: Reply, keep: int) -> None:
         """Announce everything, send a part of it, and reset the connection."""
         if keep >= 0:
-            self._send(reply, reply.body[:keep])
+            self._send(reply, keep)
         self.close_connection = True
         # A reset, not an orderly end: the client must see an error whatever it has read so far.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
