@@ -108,7 +108,7 @@ class IngestFile:
         self._columns: dict[str, None] = {}
         self._bare: dict[str, bool] = {}
         self._kindless: set[str] = set()
-        self._grown: list[tuple[int, int]] = []
+        self._grown: list[tuple[int, int]] = [(0, 0)]
         self.lines: list[bytes] = []
         self.size = 0
         """Bytes without header and padding."""

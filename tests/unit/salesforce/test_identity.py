@@ -1,0 +1,134 @@
+"""Who we are, whether this org will go on serving us, and where a person opens a record."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from connectors.contract import Finding
+from connectors.errors import ProtocolError
+from connectors.salesforce.connector import SalesforceConnector
+from connectors.salesforce.identity import Checkup
+
+
+def finding(crm: SalesforceConnector, subject: str) -> Finding:
+    return next(f for f in crm.check_health() if f.subject == subject)
+
+
+def test_identity_names_the_org_and_the_user(org, connect, sandbox) -> None:
+    who = connect().identify()
+
+    assert who.organisation_id == org.organization_id
+    assert who.organisation_name == "Sandbox Org"
+    assert who.user_id == org.user_id
+    assert who.username == "sync@example.com"
+    assert who.is_production is False
+    assert who.base_url == sandbox.url
+
+
+def test_a_fixed_token_is_known_by_asking(org, connect, sandbox) -> None:
+    who = connect(access_token=sandbox.login(), instance_url=sandbox.url).identify()
+
+    assert (who.organisation_id, who.user_id, who.username) == (org.organization_id, org.user_id, "sync@example.com")
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_an_org_that_hides_its_own_record_is_known_all_the_same(org, connect, sandbox, fixed) -> None:
+    org.hide_object("Organization")
+    options = {"access_token": sandbox.login(), "instance_url": sandbox.url} if fixed else {}
+
+    who = connect(**options).identify()
+
+    assert who.organisation_id == org.organization_id
+    assert who.is_production is None
+
+
+def test_an_org_that_cannot_be_told_from_another_is_refused(org, connect, sandbox) -> None:
+    org.hide_object("Organization")
+    sandbox.faults.inject("error", on="identity", code="NOT_FOUND", status=404, times=None)
+
+    with pytest.raises(ProtocolError, match="which organisation"):
+        connect(access_token=sandbox.login(), instance_url=sandbox.url).identify()
+
+
+@pytest.mark.parametrize(
+    ("is_sandbox", "kind", "production"),
+    [(False, "Enterprise Edition", True), (True, "Enterprise Edition", False), (False, "Developer Edition", False)],
+)
+def test_production_is_neither_a_sandbox_nor_a_developer_org(org, connect, is_sandbox, kind, production) -> None:
+    org.update("Organization", org.organization_id, {"IsSandbox": is_sandbox, "OrganizationType": kind})
+
+    assert connect().identify().is_production is production
+
+
+def test_a_healthy_org_has_no_complaints(connect, sandbox) -> None:
+    findings = connect().check_health()
+
+    assert {f.level for f in findings} == {"ok"}
+    assert [f.subject for f in findings] == ["login", "organisation", "user", "API version", "clock", "API calls"]
+
+
+def test_a_refused_login_is_the_only_finding(connect) -> None:
+    (found,) = connect(client_secret="wrong").check_health()
+
+    assert (found.level, found.subject) == ("error", "login")
+    assert "wrong" not in found.message + found.action or "is wrong" in found.message
+
+
+def test_a_version_that_the_org_does_not_offer_is_an_error(connect) -> None:
+    found = finding(connect(api_version="98.0"), "API version")
+
+    assert found.level == "error"
+    assert found.action == "Set api_version to 66.0."
+
+
+def test_a_clock_that_is_off_is_a_warning(org, connect) -> None:
+    crm = connect()
+    checkup = Checkup(crm.transport, crm.settings, now=lambda: org.clock.now() + timedelta(minutes=5))
+
+    found = next(f for f in checkup.findings() if f.subject == "clock")
+
+    assert found.level == "warning"
+    assert "+300 seconds" in found.message or "+301 seconds" in found.message
+
+
+def test_few_calls_left_is_a_warning(connect, sandbox) -> None:
+    sandbox.manners.daily_limit, sandbox.engine.api_used, sandbox.manners.limit_lag = 1000, 900, 1
+
+    assert finding(connect(), "API calls").level == "warning"
+
+
+def test_one_check_that_fails_does_not_stop_the_others(connect, sandbox) -> None:
+    sandbox.faults.inject("html", on="versions", status=404, times=None)
+    sandbox.faults.inject("html", on="composite", status=404, times=None)
+
+    findings = {f.subject: f.level for f in connect().check_health()}
+
+    assert findings["organisation"] == findings["API version"] == "error"
+    assert "API calls" in findings
+
+
+def test_a_record_opens_in_lightning(connect, sandbox) -> None:
+    url = connect().record_url("Account", "001000000000001AAA")
+
+    assert url == f"{sandbox.url}/lightning/r/Account/001000000000001AAA/view"
+
+
+def test_every_request_but_the_login_is_counted(connect, sandbox) -> None:
+    crm = connect()
+    crm.identify()
+    crm.describe(["Account"])
+    crm.count({"Account": ()})
+
+    assert crm.usage.api_calls == sandbox.engine.api_used == 3
+    assert crm.usage.bytes_in > 1000
+    assert crm.usage.bytes_out > 100
+
+
+def test_a_netrc_file_does_not_replace_the_token(connect, tmp_path, monkeypatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    assert connect().count({"Account": ()}) == {"Account": 0}
