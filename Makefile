@@ -17,6 +17,7 @@ help: ## show this list
 
 demo: $(READY) ## a sandbox org, sample data and a full run: what the service does, in a few seconds
 	@$(BIN)/advocacy demo
+	@command -v advocacy >/dev/null || printf '\nThe command is %s here; or: export PATH="$$PWD/$(BIN):$$PATH"\n' "$(BIN)/advocacy"
 
 test: $(READY) ## every test, on SQLite and PostgreSQL; no network, no database server needed
 	@$(BIN)/pytest -n auto $(PYTEST_ARGS)
@@ -27,7 +28,7 @@ setup: $(READY) ## the environment alone
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=... $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
-	@echo "Installing into .venv (once; about half a minute)" >&2
+	@echo "Installing into .venv (once; about a minute)" >&2
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement constraints.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
