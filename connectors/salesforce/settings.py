@@ -41,7 +41,7 @@ class SalesforceSettings:
     """First wait for a bulk job; doubles up to 8 seconds."""
     rest_limit: int = 4000
     """More rows than this are fetched by Bulk API."""
-    page_rows: int = 20_000
+    page_rows: int = 5_000
     """Rows of one `Page` from a bulk result."""
     job_hours: float = 6.0
     """A bulk job that has not finished by then is given up."""
