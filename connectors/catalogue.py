@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from connectors.contract import CrmConnector
@@ -19,7 +20,19 @@ def _build_salesforce(options: Mapping[str, Any]) -> CrmConnector:
     return connect(SalesforceSettings(**options))
 
 
-_FACTORIES: Mapping[str, Callable[[Mapping[str, Any]], CrmConnector]] = {"salesforce": _build_salesforce}
+def _build_files(options: Mapping[str, Any]) -> CrmConnector:
+    from connectors.files import FilesSettings, connect
+
+    folder = options.get("folder")
+    if not folder:
+        raise ConfigurationError("ADVOCACY_FILES_DIR must name a folder with accounts.csv and opportunities.csv.")
+    return connect(FilesSettings(**{**options, "folder": Path(folder)}))
+
+
+_FACTORIES: Mapping[str, Callable[[Mapping[str, Any]], CrmConnector]] = {
+    "files": _build_files,
+    "salesforce": _build_salesforce,
+}
 
 
 def connector_names() -> tuple[str, ...]:
@@ -43,4 +56,8 @@ def id_reader(name: str) -> Callable[[str], str]:
         from connectors.salesforce.ids import normalise_id
 
         return normalise_id
+    if name == "files":
+        from connectors.files.ids import normalise_id as normalise_file_id
+
+        return normalise_file_id
     return str

@@ -6,10 +6,13 @@ said by its `capabilities`; the suite asks them and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import pytest
@@ -149,7 +152,85 @@ def salesforce_by_bulk() -> AbstractContextManager[World]:
     return _salesforce(rest_limit=0, page_rows=3)
 
 
+@dataclass
+class FilesWorld:
+    """A folder of exports; creating or deleting an account is a new export."""
+
+    folder: Path
+    names: Names = field(
+        default_factory=lambda: Names(
+            account="accounts",
+            opportunity="opportunities",
+            id="id",
+            name="name",
+            number="total",
+            text="explanation",
+            moment="synced_at",
+            amount="amount",
+            won="is_won",
+        )
+    )
+    accounts: list[list[str]] = field(default_factory=list)
+    opportunities: list[list[str | None]] = field(default_factory=list)
+
+    def connect(self) -> CrmConnector:
+        return build_connector("files", {"folder": self.folder, "page_rows": 4})
+
+    def export(self) -> None:
+        self._write("accounts", ["id", "name"], self.accounts)
+        self._write("opportunities", ["id", "account_id", "name", "amount", "is_won"], self.opportunities)
+
+    def _write(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+        with (self.folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([columns, *rows])
+
+    def create_account(self, name: str) -> str:
+        self.accounts.append([f"acc {len(self.accounts) + 1}", name])
+        self.export()
+        return self.accounts[-1][0]
+
+    def create_opportunity(self, account_id: str, name: str, amount: str | None, *, won: bool) -> str:
+        key = f"opp {len(self.opportunities) + 1}"
+        self.opportunities.append([key, account_id, name, amount, "true" if won else "false"])
+        self.export()
+        return key
+
+    def rename(self, account_id: str, name: str) -> None:
+        next(row for row in self.accounts if row[0] == account_id)[1] = name
+        self.export()
+
+    def delete_account(self, account_id: str) -> None:
+        self.accounts = [row for row in self.accounts if row[0] != account_id]
+        self.export()
+
+    def refuse(self, account_id: str) -> bool:
+        return False
+
+    def shown(self, account_id: str, field: str) -> WriteValue:
+        path = self.folder / "scores.csv"
+        if not path.exists():
+            return None
+        with path.open(encoding="utf-8", newline="") as stream:
+            found = next((row for row in csv.DictReader(stream) if row["id"] == account_id), {})
+        return found.get(field) or None
+
+    def pass_time(self, seconds: float) -> None:
+        """Files keep no time of their own."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@contextmanager
+def a_folder() -> Iterator[World]:
+    with TemporaryDirectory() as folder:
+        world = FilesWorld(Path(folder))
+        world.export()
+        yield world
+
+
 WORLDS: Mapping[str, Callable[[], AbstractContextManager[World]]] = {
+    "a folder of files": a_folder,
     "salesforce by rest": salesforce_by_rest,
     "salesforce by bulk": salesforce_by_bulk,
 }
