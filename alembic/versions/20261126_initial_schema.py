@@ -305,6 +305,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("opportunity", schema=None) as batch_op:
         batch_op.create_index("ix_opportunity_account_id", ["account_id"], unique=False)
+        batch_op.create_index(
+            "ix_opportunity_sold",
+            ["account_id", "close_on", "created_on", "type"],
+            unique=False,
+            sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
+            postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
+        )
 
     op.create_table(
         "opportunity_issue",
@@ -387,6 +394,8 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("code", sa.Text(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("shown_then", sa.Text(), nullable=False),
+        sa.Column("written_then", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "account_id", name=op.f("pk_write_intent")),
         sqlite_with_rowid=False,
     )
@@ -424,6 +433,11 @@ def downgrade() -> None:
 
     op.drop_table("opportunity_issue")
     with op.batch_alter_table("opportunity", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_opportunity_sold",
+            sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
+            postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
+        )
         batch_op.drop_index("ix_opportunity_account_id")
 
     op.drop_table("opportunity")

@@ -21,6 +21,7 @@ from app.domain.money import Correction
 from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, differs, insert_rows
 from app.store.staging import LINE_COLUMNS, PRICED, SOLD, create_temp, stage_ids, text_type
+from app.store.tables import credit_line
 
 CASES = 2_000
 """Opportunities credited at a time: enough to amortise a query, few enough to stay flat in memory."""
@@ -51,6 +52,17 @@ def has_current_lines(connection: sa.Connection) -> bool:
     return (
         connection.exec_driver_sql("select 1 from credit_line where valid_to_run is null limit 1").first() is not None
     )
+
+
+def suspend_line_indexes(connection: sa.Connection) -> None:
+    """Before the first lines: an index built afterwards costs half."""
+    for index in credit_line.indexes:
+        index.drop(connection, checkfirst=True)
+
+
+def ensure_line_indexes(connection: sa.Connection) -> None:
+    for index in sorted(credit_line.indexes, key=lambda one: str(one.name)):
+        index.create(connection, checkfirst=True)
 
 
 def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_of: str, *, scoped: bool) -> None:
@@ -133,7 +145,7 @@ def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool, held: Co
             "insert into s_advocate select o.id, e.event_id from advocacy_event e"
             f" join opportunity o on o.id = e.opportunity_id{only}"
             " where e.type not in ('referral', 'won_survey') and e.polarity <> 'detractor' and e.status = 'verified'"
-            f" and e.occurred_on <= :as_of and {SOLD} and {PRICED}"
+            f" and e.occurred_on <= :as_of and {SOLD}"
         ),
         {"as_of": as_of},
     )
@@ -207,6 +219,7 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
             " left join s_canonical c on c.account_id = o.account_id"
             " left join s_group g on g.account_id = coalesce(c.canonical_id, o.account_id)"
             " left join s_first f on f.opportunity_id = o.id left join s_net n on n.opportunity_id = o.id"
+            f" where {PRICED}"
         )
     )
     return [

@@ -217,7 +217,7 @@ def stage_attachments(connection: sa.Connection, policy: Policy, as_of: str, *, 
     create_temp(connection, "s_attachment", f"opportunity_id {text}, event_id {text}, tier smallint")
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
     types = ", ".join(f"'{one}'" for one in sorted(policy.credited_types))
-    named = f"{SOLD} and {PRICED}"
+    named = SOLD
     # An account's or domain's referral can only touch what it bought within the window; what it bought before is
     # history unless it is the very first deal, which is worth an issue. The rules (`domain.credit`) judge the rest.
     reached = f"{named} and o.type in ({types}) and o.created_on <= r.window_until"
@@ -259,6 +259,7 @@ def stage_first_sales(connection: sa.Connection, as_of: str) -> None:
         ),
         {"as_of": as_of},
     )
+    connection.exec_driver_sql("create index ix_s_first_opportunity_id on s_first (opportunity_id)")
     analyze(connection, "s_first")
 
 

@@ -117,6 +117,16 @@ opportunity = sa.Table(
     sa.CheckConstraint("length(created_on) = 10", name="created_on"),
     sa.CheckConstraint("length(close_on) = 10", name="close_on"),
     sa.Index("ix_opportunity_account_id", "account_id"),
+    # What a valuation asks of the sales of an account, answered without touching the rows.
+    sa.Index(
+        "ix_opportunity_sold",
+        "account_id",
+        "close_on",
+        "created_on",
+        "type",
+        sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
+        postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -324,6 +334,8 @@ write_intent = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("code", sa.Text),
     sa.Column("message", sa.Text),
+    sa.Column("shown_then", sa.Text, nullable=False),
+    sa.Column("written_then", sa.Text, nullable=False),
     sa.Index("ix_write_intent_account_id", "account_id"),
     sa.Index(
         "ix_write_intent_unsettled",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from app.domain.rows import Row
 from app.store.bulk import create_stage, drop_stage, insert_rows
 
 Shown = Mapping[str, str | None]
-COLUMNS = ("run_id", "account_id", "before", "after", "movement")
+COLUMNS = ("run_id", "account_id", "before", "after", "movement", "shown_then", "written_then")
 PAGE = 2_000
 
 
@@ -28,18 +28,31 @@ class Intent:
     before: Shown
     after: Shown
     movement: int
+    shown: Shown = field(default_factory=dict)
+    """Everything of ours that the account shows before."""
+    written: Shown = field(default_factory=dict)
+    """Everything of ours that we wrote to it before."""
     outcome: str | None = None
     code: str | None = None
     message: str | None = None
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def shown_text(shown: Shown) -> str:
     """The one text form, so that equal content is equal text."""
-    return json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encode(shown)
 
 
 def save_intents(connection: sa.Connection, run_id: int, intents: Sequence[Intent]) -> None:
-    rows: list[Row] = [(run_id, i.account_id, shown_text(i.before), shown_text(i.after), i.movement) for i in intents]
+    rows: list[Row] = [
+        (
+            run_id, i.account_id, _encode(i.before), _encode(i.after), i.movement,
+            _encode({**i.shown, **i.after}), _encode({**i.written, **i.after}),
+        )
+        for i in intents
+    ]  # fmt: skip
     insert_rows(connection, "write_intent", COLUMNS, rows)
 
 
@@ -83,32 +96,16 @@ def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tup
         "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
         f" where s.account_id = write_intent.account_id and write_intent.run_id = {int(run_id)}"
     )
-    _save_acknowledged(connection, run_id)
+    connection.exec_driver_sql(
+        "update account set shown = i.shown_then, written = i.written_then from write_intent i"
+        f" where i.account_id = account.id and i.run_id = {int(run_id)}"
+        " and account.id in (select account_id from s_outcome where outcome = 'ok')"
+    )
     connection.exec_driver_sql(
         "delete from dirty where kind = 'plan' and id in"
         " (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))"
     )
     drop_stage(connection, "s_outcome")
-
-
-def _save_acknowledged(connection: sa.Connection, run_id: int) -> None:
-    rows = connection.exec_driver_sql(
-        "select a.id, a.shown, a.written, i.after from s_outcome s join account a on a.id = s.account_id"
-        f" join write_intent i on i.account_id = s.account_id and i.run_id = {int(run_id)} where s.outcome = 'ok'"
-    ).fetchall()
-    updates = [
-        (account, _merged(shown, after), _merged(written or "{}", after)) for account, shown, written, after in rows
-    ]
-    create_stage(connection, "s_shown", "account")
-    insert_rows(connection, "s_shown", ("id", "shown", "written"), updates)
-    connection.exec_driver_sql(
-        "update account set shown = s.shown, written = s.written from s_shown s where s.id = account.id"
-    )
-    drop_stage(connection, "s_shown")
-
-
-def _merged(text: str, changes: str) -> str:
-    return shown_text({**json.loads(text), **json.loads(changes)})
 
 
 def settle_unchanged(connection: sa.Connection, accounts: Sequence[str]) -> None:
@@ -149,7 +146,7 @@ def load_intents(connection: sa.Connection, run_id: int, *, outcome: str | None 
         ),
         {"run": run_id} | ({"outcome": outcome} if outcome else {}),
     )
-    return [Intent(r[0], json.loads(r[1]), json.loads(r[2]), *r[3:]) for r in rows]
+    return [Intent(r[0], json.loads(r[1]), json.loads(r[2]), r[3], outcome=r[4], code=r[5], message=r[6]) for r in rows]
 
 
 def mark_for_plan(connection: sa.Connection, accounts: Sequence[str]) -> None:

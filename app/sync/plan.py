@@ -28,7 +28,7 @@ from app.store import values, writes
 from app.store.connection import Connection
 from app.store.mirror import REPLAN_ALL, load_flag
 from app.store.values import ValueRow
-from app.store.writes import Intent
+from app.store.writes import Intent, Shown
 from app.sync.explanations import Explainer
 from app.sync.report import PlannedUpdate, Progress
 
@@ -105,7 +105,7 @@ def _plan_page(
         if written is not None and any(shown.get(m) != written[m] for m in written if m in desired):
             tally.plan.counts["drifted"] += 1
         if any(change.is_sent and change.measure not in companions for change in changes):
-            intents.append(_intent(row, changes, tally, planner))
+            intents.append(_intent(row, changes, tally, planner, shown, written or {}))
         else:
             settled.append(row.account_id)
             tally.plan.counts["skipped" if changes else "unchanged"] += 1
@@ -136,7 +136,9 @@ def shows_anything(shown: Mapping[str, str | None]) -> bool:
     return any(text not in (None, "false") for text in shown.values())
 
 
-def _intent(row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: Planner) -> Intent:
+def _intent(
+    row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: Planner, shown: Shown, written: Shown
+) -> Intent:
     sent = tuple(change for change in changes if change.is_sent)
     before = {change.measure: change.before for change in sent}
     after = {change.measure: change.after for change in sent}
@@ -152,7 +154,7 @@ def _intent(row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: 
     update = PlannedUpdate(row.account_id, row.name, changes, major_units(movement, planner.places))
     keep = heapq.heappushpop if len(tally.top) >= SHOWN_UPDATES else _push
     keep(tally.top, (movement, _Reversed(row.account_id), update))
-    return Intent(row.account_id, before, after, movement)
+    return Intent(row.account_id, before, after, movement, shown, written)
 
 
 def _push(heap: list[Any], item: Any) -> None:

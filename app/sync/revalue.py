@@ -82,8 +82,12 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     first = not ledger.has_current_lines(connection)
     # Nothing is stored yet: the lines go straight where they belong.
     table = STORED if first else STAGED
+    if first:
+        ledger.suspend_line_indexes(connection)
     _stage_everything(connection, day, table, scoped=False)
-    if not first:
+    if first:
+        ledger.ensure_line_indexes(connection)
+    else:
         ledger.merge_lines(connection, day.run_id, scoped=False)
     ledger.merge_issues(connection, scoped=False)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)

@@ -39,6 +39,8 @@ def undo_run(services: Services, run_id: int, *, send: bool = True, progress: Pr
                     {m: intent.after[m] for m in ours},
                     {m: intent.before[m] for m in ours},
                     intent.movement,
+                    now,
+                    intent.after,
                 )
                 intents.append(back)
                 updates.append(_planned(back, shown[intent.account_id][0]))
