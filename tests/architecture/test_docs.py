@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -129,3 +132,26 @@ def test_a_link_leads_to_a_file(document: Path) -> None:
     text = FENCE.sub("", document.read_text("utf-8"))
 
     assert [target for target in LINK.findall(text) if not (document.parent / target).exists()] == []
+
+
+PRINTED = re.compile(r"^<!-- prints: (advocacy .*?) -->\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+VOLATILE = re.compile(r"\d+\.\d s\b|\b[0-9A-Za-z]{18}\b|policy [0-9a-f]{12}")
+
+
+def steady(text: str) -> list[str]:
+    """The lines of an output without what differs from run to run: durations, ids, versions."""
+    return [" ".join(VOLATILE.sub("~", line).split()) for line in text.strip().splitlines()]
+
+
+def test_the_readme_shows_what_the_commands_really_print(tmp_path: Path) -> None:
+    shown = PRINTED.findall((PROJECT / "README.md").read_text("utf-8"))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+
+    printed = []
+    for line, _ in shown:
+        command = [sys.executable, "-m", "app", *shlex.split(line)[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        printed.append((line, steady(done.stdout)))
+
+    assert next(line for line, _ in shown) == "advocacy demo"
+    assert printed == [(line, steady(text)) for line, text in shown]
