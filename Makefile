@@ -20,7 +20,7 @@ demo: $(READY) ## a sandbox org, sample data and a full run: what the service do
 	@command -v advocacy >/dev/null || printf '\nThe command is %s here; or: export PATH="$$PWD/$(BIN):$$PATH"\n' "$(BIN)/advocacy"
 
 test: $(READY) ## every test, on SQLite and PostgreSQL; no network, no database server needed
-	@$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	@$(BIN)/pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 setup: $(READY) ## the environment alone
 
@@ -56,7 +56,7 @@ judges: $(READY) ## other people's clients against our sandbox
 	@$(BIN)/pytest -m judges $(PYTEST_ARGS)
 
 coverage: $(READY) ## which lines no test reaches
-	@$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
+	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
 
 constraints: $(READY) ## pin again after a change of pyproject.toml; UPGRADE=--upgrade for newest versions
 	@test -x build/pin/bin/uv || { $(PYTHON) -m venv build/pin && build/pin/bin/pip install --quiet uv; }
