@@ -110,9 +110,9 @@ def _listed(value: Any) -> list[str]:
 
 
 def _read_record(engine: Engine, call: Call, record: Any) -> tuple[ObjectType, dict[str, Any]]:
-    """The record's object and fields; `attributes` has to be the first key."""
-    first = next(iter(record), None) if isinstance(record, Mapping) else None
-    attributes = record.get("attributes") if first == "attributes" else None
+    """The record's object and fields; `attributes` has to come first, only a lower-case `id` may stand before it."""
+    first = next((name for name in record if name != "id"), None) if isinstance(record, Mapping) else None
+    attributes = record["attributes"] if first == "attributes" else None
     if not isinstance(attributes, Mapping) or not isinstance(attributes.get("type"), str):
         raise ApiError("JSON_PARSER_ERROR", "attributes with a type must come first in every record")
     of = engine.view(call).type(attributes["type"])

@@ -17,7 +17,9 @@ class Client:
 
     def __init__(self, sandbox, token, version="62.0"):
         self.root = f"/services/data/v{version}/"
-        self.http = httpx.Client(base_url=sandbox.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, verify=False)
+        self.http = httpx.Client(
+            base_url=sandbox.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, verify=False
+        )
 
     def ask(self, method, path, **options):
         return self.http.request(method, path if path.startswith("/") else self.root + path, **options)
@@ -99,7 +101,10 @@ def run_ingest(client):
         job = client.post("jobs/ingest", body).json()
         path = f"jobs/ingest/{job['id']}"
         content = text if isinstance(text, bytes) else text.encode()
-        assert client.ask("PUT", f"{path}/batches", content=content, headers={"Content-Type": "text/csv"}).status_code == 201
+        assert (
+            client.ask("PUT", f"{path}/batches", content=content, headers={"Content-Type": "text/csv"}).status_code
+            == 201
+        )
         assert client.patch(path, {"state": "UploadComplete"}).status_code == 200
         for _ in range(5):
             state = client.get(path).json()

@@ -84,7 +84,10 @@ def test_a_signed_assertion_gives_a_token(ask_token, assertion, connect):
 
 
 def test_an_expiry_sent_as_text_is_accepted(ask_token, assertion, clock):
-    assert ask_token(grant_type=JWT_BEARER, assertion=assertion(exp=str(int(clock.now().timestamp()) + 60))).status_code == 200
+    assert (
+        ask_token(grant_type=JWT_BEARER, assertion=assertion(exp=str(int(clock.now().timestamp()) + 60))).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,9 @@ def test_an_expiry_sent_as_text_is_accepted(ask_token, assertion, clock):
         ({"sub": "stranger@example.com"}, "invalid_grant", "user hasn't approved this consumer"),
     ],
 )
-def test_assertions_that_do_not_fit_are_refused_with_400_and_an_object(ask_token, assertion, changes, error, description):
+def test_assertions_that_do_not_fit_are_refused_with_400_and_an_object(
+    ask_token, assertion, changes, error, description
+):
     answer = ask_token(grant_type=JWT_BEARER, assertion=assertion(**changes))
 
     assert answer.status_code == 400
@@ -120,7 +125,10 @@ def test_what_is_no_assertion_is_refused(ask_token, assertion, text):
 
 def test_a_user_who_has_not_approved_or_is_inactive_gets_nothing(ask_token, assertion, sandbox, org):
     sandbox.engine.unapproved.add(org.user_id)
-    assert ask_token(grant_type=JWT_BEARER, assertion=assertion()).json()["error_description"] == "user hasn't approved this consumer"
+    assert (
+        ask_token(grant_type=JWT_BEARER, assertion=assertion()).json()["error_description"]
+        == "user hasn't approved this consumer"
+    )
 
     sandbox.engine.unapproved.clear()
     org.update("User", org.user_id, {"IsActive": False})
@@ -142,7 +150,10 @@ def test_a_refresh_token_works_until_it_is_revoked(ask_token, secret, sandbox):
     ("form", "error"),
     [
         ({"grant_type": "password", "username": "u", "password": "p"}, "invalid_grant"),
-        ({"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "wrong"}, "invalid_client"),
+        (
+            {"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "wrong"},
+            "invalid_client",
+        ),
         ({"grant_type": "client_credentials", "client_id": "stranger", "client_secret": "x"}, "invalid_client_id"),
         ({"grant_type": "device"}, "unsupported_grant_type"),
         ({}, "unsupported_grant_type"),

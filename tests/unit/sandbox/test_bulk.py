@@ -42,14 +42,20 @@ class TestQueryJobs:
         assert (done["jobType"], done["numberRecordsProcessed"], done["isPkChunkingSupported"]) == ("V2Query", 3, True)
 
     def test_cells_are_quoted_and_look_as_on_the_real_wire(self, client, org, run_bulk_query):
-        account = org.create("Account", {"Name": 'q"uo,te', "Description": "two\r\nlines 😀", "AnnualRevenue": 912260031})
+        account = org.create(
+            "Account", {"Name": 'q"uo,te', "Description": "two\r\nlines 😀", "AnnualRevenue": 912260031}
+        )
         org.create(
-            "Opportunity", {"Name": "d", "AccountId": account, "Amount": "0.1", "StageName": "Closed Won", "CloseDate": "2026-02-01"}
+            "Opportunity",
+            {"Name": "d", "AccountId": account, "Amount": "0.1", "StageName": "Closed Won", "CloseDate": "2026-02-01"},
         )
 
-        accounts = client.get(run_bulk_query("SELECT Name, Description, AnnualRevenue, NumberOfEmployees FROM Account") + "/results")
+        accounts = client.get(
+            run_bulk_query("SELECT Name, Description, AnnualRevenue, NumberOfEmployees FROM Account") + "/results"
+        )
         deals = client.get(
-            run_bulk_query("SELECT Account.Name, Amount, IsWon, CloseDate, SystemModstamp FROM Opportunity") + "/results"
+            run_bulk_query("SELECT Account.Name, Amount, IsWon, CloseDate, SystemModstamp FROM Opportunity")
+            + "/results"
         )
 
         assert accounts.content.decode() == (
@@ -186,18 +192,29 @@ class TestQueryJobs:
 
         assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, code)
 
-    @pytest.mark.parametrize("body", [{"operation": "query"}, {"query": "SELECT Id FROM Account"}, {"operation": "query", "query": "SELECT Id FROM Account", "columnDelimiter": "DOT"}])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"operation": "query"},
+            {"query": "SELECT Id FROM Account"},
+            {"operation": "query", "query": "SELECT Id FROM Account", "columnDelimiter": "DOT"},
+        ],
+    )
     def test_an_incomplete_order_is_refused(self, client, body):
         assert client.post("jobs/query", body).status_code == 400
 
     def test_delimiters_and_line_endings_are_as_asked(self, client, org, run_bulk_query):
         fill(org, 1)
 
-        text = client.get(run_bulk_query("SELECT Name, Type FROM Account", columnDelimiter="PIPE", lineEnding="CRLF") + "/results").text
+        text = client.get(
+            run_bulk_query("SELECT Name, Type FROM Account", columnDelimiter="PIPE", lineEnding="CRLF") + "/results"
+        ).text
 
         assert text == '"Name"|"Type"\r\n"a0000"|""\r\n'
 
-    @pytest.mark.parametrize("page", [{"locator": "x"}, {"locator": "cGFnZTo5OQ"}, {"maxRecords": "0"}, {"maxRecords": "many"}])
+    @pytest.mark.parametrize(
+        "page", [{"locator": "x"}, {"locator": "cGFnZTo5OQ"}, {"maxRecords": "0"}, {"maxRecords": "many"}]
+    )
     def test_nonsense_positions_are_refused(self, client, run_bulk_query, page):
         assert client.get(run_bulk_query("SELECT Id FROM Account") + "/results", params=page).status_code == 400
 
@@ -214,9 +231,13 @@ class TestIngestJobs:
         state, result = run_ingest(f"Id,Advocacy_Score__c\n{one},12.5\n{two},1000\n001Tt0000000001IAA,1\n")
 
         assert (state["state"], state["numberRecordsProcessed"], state["numberRecordsFailed"]) == ("JobComplete", 3, 2)
-        assert result("successfulResults") == f'"sf__Id","sf__Created",Id,Advocacy_Score__c\n"{one}","false","{one}","12.5"\n'
+        assert (
+            result("successfulResults")
+            == f'"sf__Id","sf__Created",Id,Advocacy_Score__c\n"{one}","false","{one}","12.5"\n'
+        )
         failed = {row["Id"]: row["sf__Error"] for row in read(result("failedResults"))}
-        assert failed[two].startswith("NUMBER_OUTSIDE_VALID_RANGE:") and failed[two].endswith(":Advocacy_Score__c --")
+        assert failed[two].startswith("NUMBER_OUTSIDE_VALID_RANGE:")
+        assert failed[two].endswith(":Advocacy_Score__c --")
         assert failed["001Tt0000000001IAA"].startswith("NOT_FOUND:")
         assert str(org.record("Account", one)["Advocacy_Score__c"]) == "12.50"
 
@@ -235,17 +256,23 @@ class TestIngestJobs:
         assert job["contentUrl"] == f"services/data/v62.0/{path}/batches"
         assert client.patch(path, {"state": "UploadComplete"}).status_code == 400
 
-        upload = client.ask("PUT", f"{path}/batches", content=f"Id,Name\n{account},x\n", headers={"Content-Type": "text/csv"})
+        upload = client.ask(
+            "PUT", f"{path}/batches", content=f"Id,Name\n{account},x\n", headers={"Content-Type": "text/csv"}
+        )
 
         assert (upload.status_code, upload.content) == (201, b"")
         assert [client.get(path).json()["state"] for _ in range(3)] == ["Open"] * 3
-        assert client.ask("PUT", f"{path}/batches", content=b"x", headers={"Content-Type": "text/csv"}).status_code == 400
+        assert (
+            client.ask("PUT", f"{path}/batches", content=b"x", headers={"Content-Type": "text/csv"}).status_code == 400
+        )
         assert org.record("Account", account)["Name"] == "a0000"
 
     def test_the_upload_must_be_csv(self, client):
         job = client.post("jobs/ingest", {"object": "Account", "operation": "update"}).json()
 
-        answer = client.ask("PUT", f"jobs/ingest/{job['id']}/batches", content=b"{}", headers={"Content-Type": "application/json"})
+        answer = client.ask(
+            "PUT", f"jobs/ingest/{job['id']}/batches", content=b"{}", headers={"Content-Type": "application/json"}
+        )
 
         assert answer.status_code == 415
 
@@ -262,7 +289,15 @@ class TestIngestJobs:
         assert run_ingest("Id,Website\n")[0]["errorMessage"] == "InvalidBatch : Field name not found : Website"
 
     @pytest.mark.parametrize(
-        "text", ["Id,Name\r\n1,2\r\n", "Id,Name\n1\n", 'Id,Name\n"1" ,2\n', 'Id,Name\n1,"open\n', b"Id,Name\n1,\xff\n", b"\xef\xbb\xbfId,Name\n"]
+        "text",
+        [
+            "Id,Name\r\n1,2\r\n",
+            "Id,Name\n1\n",
+            'Id,Name\n"1" ,2\n',
+            'Id,Name\n1,"open\n',
+            b"Id,Name\n1,\xff\n",
+            b"\xef\xbb\xbfId,Name\n",
+        ],
     )
     def test_a_file_that_breaks_the_rules_fails_the_whole_job(self, run_ingest, text):
         assert run_ingest(text)[0]["state"] == "Failed"
@@ -295,7 +330,11 @@ class TestIngestJobs:
 
         assert client.patch(path, {"state": "Aborted"}).json()["state"] == "Aborted"
 
-        assert client.get(f"{path}/unprocessedrecords").text == client.get(f"{path}/unprocessedRecords/").text == "Id,Name\n1,x\n"
+        assert (
+            client.get(f"{path}/unprocessedrecords").text
+            == client.get(f"{path}/unprocessedRecords/").text
+            == "Id,Name\n1,x\n"
+        )
         assert client.get(path).json()["numberRecordsProcessed"] == 0
 
     def test_insert_upsert_and_delete(self, org, run_ingest):

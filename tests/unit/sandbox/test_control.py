@@ -31,7 +31,9 @@ def test_the_state_shows_what_happened_and_counts_nowhere(control, client, sandb
 
 
 def test_faults_are_injected_shown_and_cleared(control, client):
-    made = control.client.post("/sandbox/faults", {"kind": "error", "on": "query", "code": "QUERY_TIMEOUT", "status": 400, "times": 2})
+    made = control.client.post(
+        "/sandbox/faults", {"kind": "error", "on": "query", "code": "QUERY_TIMEOUT", "status": 400, "times": 2}
+    )
     assert made.status_code == 201
     assert client.refused("SELECT Id FROM Account") == "QUERY_TIMEOUT"
     (waiting,) = control.client.get("/sandbox/faults").json()
@@ -131,7 +133,9 @@ def test_unknown_addresses_and_faults_are_refused(control):
 
 
 def test_a_form_from_a_web_page_cannot_steer_it(control):
-    answer = control.client.ask("POST", "/sandbox/state", content='{"do":"revoke"}', headers={"Content-Type": "text/plain"})
+    answer = control.client.ask(
+        "POST", "/sandbox/state", content='{"do":"revoke"}', headers={"Content-Type": "text/plain"}
+    )
 
     assert answer.status_code == 415
 

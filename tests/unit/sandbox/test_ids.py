@@ -27,7 +27,9 @@ def test_full_id_accepts_its_own_result(short):
     assert full_id(full_id(short)) == full_id(short)
 
 
-@pytest.mark.parametrize("wrong", ["", "001", "001Tt0000000001IAB", "001Tt0000000001iaa", "001Tt000000000é", "001Tt0000000001IA"])
+@pytest.mark.parametrize(
+    "wrong", ["", "001", "001Tt0000000001IAB", "001Tt0000000001iaa", "001Tt000000000é", "001Tt0000000001IA"]
+)
 def test_typing_errors_and_lower_cased_ids_are_refused(wrong):
     with pytest.raises(ValueError, match="record id"):
         full_id(wrong)

@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import zipfile
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -53,7 +53,13 @@ class TestTooling:
         assert client.patch(f"sobjects/Account/{account}", {"Score__c": 1}).json()[0]["errorCode"] == "INVALID_FIELD"
 
         parent = client.post("sobjects/PermissionSet", {"Name": "P", "Label": "P"}).json()["id"]
-        grant = {"ParentId": parent, "SobjectType": "Account", "Field": "Account.Score__c", "PermissionsRead": True, "PermissionsEdit": True}
+        grant = {
+            "ParentId": parent,
+            "SobjectType": "Account",
+            "Field": "Account.Score__c",
+            "PermissionsRead": True,
+            "PermissionsEdit": True,
+        }
         assert client.post("sobjects/FieldPermissions", grant).status_code == 201
         assert "Score__c" not in field_names(client)
         assignment = {"AssigneeId": org.user_id, "PermissionSetId": parent}
@@ -69,7 +75,10 @@ class TestTooling:
         account = org.create("Account", {"Name": "A"})
         client.post("tooling/sobjects/CustomField", FIELD)
         parent = org.create("PermissionSet", {"Name": "P", "Label": "P"})
-        org.create("FieldPermissions", {"ParentId": parent, "SobjectType": "Account", "Field": "Account.Score__c", "PermissionsRead": True})
+        org.create(
+            "FieldPermissions",
+            {"ParentId": parent, "SobjectType": "Account", "Field": "Account.Score__c", "PermissionsRead": True},
+        )
         org.create("PermissionSetAssignment", {"AssigneeId": org.user_id, "PermissionSetId": parent})
 
         answer = client.patch(f"sobjects/Account/{account}", {"Score__c": 1})
@@ -101,7 +110,13 @@ class TestTooling:
         codes = [
             client.post(
                 "sobjects/FieldPermissions",
-                {"ParentId": parent, "SobjectType": "Account", "Field": field, "PermissionsRead": read, "PermissionsEdit": True},
+                {
+                    "ParentId": parent,
+                    "SobjectType": "Account",
+                    "Field": field,
+                    "PermissionsRead": read,
+                    "PermissionsEdit": True,
+                },
             ).json()[0]["errorCode"]
             for field, read in (("Account.Nope__c", True), ("Account.Name", True), ("Account.Website", False))
         ]
@@ -119,12 +134,17 @@ class TestTooling:
         def query(text):
             return client.get("tooling/query", params={"q": text}).json()
 
-        found = query("SELECT Id, DeveloperName FROM CustomField WHERE TableEnumOrId = 'Account' AND DeveloperName = 'Score'")
+        found = query(
+            "SELECT Id, DeveloperName FROM CustomField WHERE TableEnumOrId = 'Account' AND DeveloperName = 'Score'"
+        )
         assert [record["DeveloperName"] for record in found["records"]] == ["Score"]
         assert query("SELECT Id FROM SandboxProcess")["size"] == 0
 
     def test_a_lookup_gets_its_relationship(self, client, org):
-        client.post("tooling/sobjects/CustomField", {"FullName": "Account.Referrer__c", "Metadata": {"type": "Lookup", "referenceTo": "Account"}})
+        client.post(
+            "tooling/sobjects/CustomField",
+            {"FullName": "Account.Referrer__c", "Metadata": {"type": "Lookup", "referenceTo": "Account"}},
+        )
         org.tables["Account"].type.fields["Referrer__c"].open = True
         one = org.create("Account", {"Name": "A"})
         org.create("Account", {"Name": "B", "Referrer__c": one})
@@ -143,7 +163,9 @@ def deploy(request, client, sandbox):
         }
         made = client.ask("POST", "metadata/deployRequest", files=files).json()
         for _ in range(3):
-            result = client.get(f"metadata/deployRequest/{made['id']}", params={"includeDetails": "true"}).json()["deployResult"]
+            result = client.get(f"metadata/deployRequest/{made['id']}", params={"includeDetails": "true"}).json()[
+                "deployResult"
+            ]
         return {
             "status": result["status"],
             "done": result["done"],
@@ -153,11 +175,15 @@ def deploy(request, client, sandbox):
         }
 
     def soap(archive, _part, **options):
-        flags = "".join(f"<met:{name}>{str(value)}</met:{name}>" for name, value in options.items())
-        started = call_soap(f"<met:deploy><met:ZipFile>{base64.b64encode(archive).decode()}</met:ZipFile><met:DeployOptions>{flags}</met:DeployOptions></met:deploy>")
+        flags = "".join(f"<met:{name}>{value!s}</met:{name}>" for name, value in options.items())
+        started = call_soap(
+            f"<met:deploy><met:ZipFile>{base64.b64encode(archive).decode()}</met:ZipFile><met:DeployOptions>{flags}</met:DeployOptions></met:deploy>"
+        )
         deploy_id = started.find(".//{*}id").text
         for _ in range(3):
-            result = call_soap(f"<met:checkDeployStatus><met:asyncProcessId>{deploy_id}</met:asyncProcessId><met:includeDetails>true</met:includeDetails></met:checkDeployStatus>")
+            result = call_soap(
+                f"<met:checkDeployStatus><met:asyncProcessId>{deploy_id}</met:asyncProcessId><met:includeDetails>true</met:includeDetails></met:checkDeployStatus>"
+            )
         return {
             "status": result.findtext(".//{*}status"),
             "done": result.findtext(".//{*}done") == "true",
@@ -174,7 +200,7 @@ def deploy(request, client, sandbox):
         )
         answer = client.ask("POST", path, content=envelope, headers={"Content-Type": "text/xml"})
         assert answer.status_code == 200, answer.text
-        return ElementTree.fromstring(answer.text)
+        return ET.fromstring(answer.text)
 
     if request.param == "soap":
         return lambda archive, **options: soap(archive, "", **options)
@@ -189,7 +215,9 @@ class TestDeploy:
         assert result == {"status": "Succeeded", "done": True, "errors": 0, "deployed": 3, "problems": []}
         assert {"Score__c", "Level__c"} & field_names(client) == set()
         (permission_set,) = client.rows("SELECT Id FROM PermissionSet WHERE Name = 'Reader'")
-        client.post("sobjects/PermissionSetAssignment", {"AssigneeId": org.user_id, "PermissionSetId": permission_set["Id"]})
+        client.post(
+            "sobjects/PermissionSetAssignment", {"AssigneeId": org.user_id, "PermissionSetId": permission_set["Id"]}
+        )
         fields = {field["name"]: field for field in client.get("sobjects/Account/describe").json()["fields"]}
         assert fields["Score__c"]["updateable"] is True
         assert fields["Level__c"]["updateable"] is False
@@ -221,7 +249,9 @@ class TestDeploy:
     def test_an_existing_field_keeps_its_type(self, deploy, org):
         deploy(pack(FILES))
 
-        result = deploy(pack(FILES | {"objects/Account.object": OBJECT.replace("<type>Number</type>", "<type>Currency</type>")}))
+        result = deploy(
+            pack(FILES | {"objects/Account.object": OBJECT.replace("<type>Number</type>", "<type>Currency</type>")})
+        )
 
         assert result["problems"] == ["Cannot change the type of Account.Score__c from double to currency"]
         assert org.tables["Account"].type.fields["Score__c"].type == "double"
@@ -233,8 +263,14 @@ class TestDeploy:
             ({"package.xml": "<Package>"}, "package.xml: "),
             ({"package.xml": '<!DOCTYPE x [<!ENTITY y "z">]><Package/>'}, "a document type is not allowed"),
             ({"objects/Account.object": None}, "Entity of type 'CustomField' named 'Account."),
-            ({"objects/Account.object": OBJECT.replace("Score__c", "Other__c")}, "Other__c of type CustomField is not named in package.xml"),
-            ({"permissionsets/Reader.permissionset": PERMISSIONS.replace("Score__c", "Nope__c")}, "no CustomField named Account.Nope__c found"),
+            (
+                {"objects/Account.object": OBJECT.replace("Score__c", "Other__c")},
+                "Other__c of type CustomField is not named in package.xml",
+            ),
+            (
+                {"permissionsets/Reader.permissionset": PERMISSIONS.replace("Score__c", "Nope__c")},
+                "no CustomField named Account.Nope__c found",
+            ),
         ],
     )
     def test_a_package_that_is_not_whole_is_refused(self, deploy, changes, problem):
@@ -286,7 +322,10 @@ def test_an_unknown_deployment_is_not_found(client):
 
 
 def test_deployments_may_still_be_running(client):
-    files = {"json": (None, '{"deployOptions":{}}', "application/json"), "file": ("d.zip", pack(FILES), "application/zip")}
+    files = {
+        "json": (None, '{"deployOptions":{}}', "application/json"),
+        "file": ("d.zip", pack(FILES), "application/zip"),
+    }
     made = client.ask("POST", "metadata/deployRequest", files=files).json()
 
     polls = [client.get(f"metadata/deployRequest/{made['id']}").json()["deployResult"] for _ in range(2)]

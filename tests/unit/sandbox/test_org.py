@@ -21,7 +21,8 @@ def test_a_record_gets_an_id_stamps_and_an_owner(org):
 
 def test_python_values_are_kept_exactly(org):
     deal = org.create(
-        "Opportunity", {"Name": "d", "Amount": Decimal("0.10"), "CloseDate": date(2026, 1, 2), "StageName": "Closed Won"}
+        "Opportunity",
+        {"Name": "d", "Amount": Decimal("0.10"), "CloseDate": date(2026, 1, 2), "StageName": "Closed Won"},
     )
 
     record = org.record("Opportunity", deal)
@@ -194,9 +195,13 @@ def test_a_rolled_back_transaction_leaves_no_trace(org):
 
 
 def test_an_error_inside_a_transaction_rolls_it_back(org):
-    with pytest.raises(RuntimeError), org.transaction():
-        org.create("Account", {"Name": "new"})
-        raise RuntimeError
+    def write_and_fail():
+        with org.transaction():
+            org.create("Account", {"Name": "new"})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
 
     assert org.count("Account") == 0
 
@@ -208,7 +213,9 @@ class TestLoading:
     def test_headers_are_field_names_and_missing_ones_are_fine(self, org, tmp_path):
         self.write(tmp_path, "Account", "Id,Name\n001Tt0000000001IAA,A\n")
         self.write(
-            tmp_path, "Opportunity", "Name,AccountId,StageName,Amount,CloseDate\nd,001Tt0000000001IAA,Closed Won,10,2026-01-01\n"
+            tmp_path,
+            "Opportunity",
+            "Name,AccountId,StageName,Amount,CloseDate\nd,001Tt0000000001IAA,Closed Won,10,2026-01-01\n",
         )
 
         loaded = load_csv(org, tmp_path)

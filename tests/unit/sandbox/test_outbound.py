@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -42,9 +42,7 @@ class Listener:
         self.server.server_close()
 
     def record_ids(self):
-        return [
-            [one.text for one in ElementTree.fromstring(text).iterfind(".//{*}sObject/{*}Id")] for text in self.received
-        ]
+        return [[one.text for one in ET.fromstring(text).iterfind(".//{*}sObject/{*}Id")] for text in self.received]
 
 
 @pytest.fixture
@@ -62,7 +60,7 @@ def test_a_change_is_told_with_the_values_as_they_are_when_it_is_sent(sandbox, o
     assert sandbox.deliver() == 2
 
     (text,) = listener.received
-    root = ElementTree.fromstring(text)
+    root = ET.fromstring(text)
     assert root.findtext(".//{*}OrganizationId") == org.organization_id
     first = root.find(".//{*}sObject")
     assert [(one.tag.rpartition("}")[2], one.text) for one in first] == [

@@ -30,10 +30,15 @@ class TestSingleRecords:
 
         assert "Website" not in everything
         assert list(some) == ["attributes", "Name", "Id"]
-        assert client.get(f"sobjects/Account/{account}", params={"fields": "Website"}).json()[0]["errorCode"] == "INVALID_FIELD"
+        assert (
+            client.get(f"sobjects/Account/{account}", params={"fields": "Website"}).json()[0]["errorCode"]
+            == "INVALID_FIELD"
+        )
 
     def test_updating_answers_204_and_nothing(self, client, account, org):
-        answer = client.patch(f"sobjects/Account/{account}", {"Website": "a.example", "attributes": {"type": "Account"}})
+        answer = client.patch(
+            f"sobjects/Account/{account}", {"Website": "a.example", "attributes": {"type": "Account"}}
+        )
 
         assert (answer.status_code, answer.content) == (204, b"")
         assert org.record("Account", account)["Website"] == "a.example"
@@ -124,7 +129,9 @@ class TestSingleRecords:
     def test_chosen_records_refuse_until_they_are_allowed_again(self, client, account, org):
         org.refuse(account, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "No, never.", fields=("Name",))
         refused = client.patch(f"sobjects/Account/{account}", {"Name": "x"})
-        assert refused.json() == [{"message": "No, never.", "errorCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "fields": ["Name"]}]
+        assert refused.json() == [
+            {"message": "No, never.", "errorCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "fields": ["Name"]}
+        ]
 
         org.allow(account)
 
@@ -189,7 +196,10 @@ class TestUpsert:
             assert (answer.status_code, answer.json()[0]["errorCode"]) == (404, "NOT_FOUND")
 
     def test_the_key_must_not_stand_in_the_body(self, client):
-        assert client.patch("sobjects/Account/Key__c/k", {"Name": "x", "Key__c": "k"}).json()[0]["errorCode"] == "INVALID_FIELD"
+        assert (
+            client.patch("sobjects/Account/Key__c/k", {"Name": "x", "Key__c": "k"}).json()[0]["errorCode"]
+            == "INVALID_FIELD"
+        )
 
     def test_by_id_it_only_updates(self, client, account, org):
         assert client.patch(f"sobjects/Account/Id/{account}", {"Name": "x"}).status_code == 200
@@ -209,7 +219,9 @@ class TestCollections:
     def test_rows_are_answered_in_order_each_on_its_own(self, client, org, account):
         other = org.create("Account", {"Name": "B"})
 
-        answer = client.update_many({"Id": account, "Name": "x"}, {"Id": account[:-1], "Name": "x"}, {"id": other, "Nope": 1})
+        answer = client.update_many(
+            {"Id": account, "Name": "x"}, {"Id": account[:-1], "Name": "x"}, {"id": other, "Nope": 1}
+        )
 
         assert answer.status_code == 200
         good, malformed, unknown = answer.json()
@@ -218,7 +230,11 @@ class TestCollections:
         assert unknown == {
             "success": False,
             "errors": [
-                {"statusCode": "INVALID_FIELD", "message": "No such column 'Nope' on sobject of type Account", "fields": []}
+                {
+                    "statusCode": "INVALID_FIELD",
+                    "message": "No such column 'Nope' on sobject of type Account",
+                    "fields": [],
+                }
             ],
         }
         assert org.record("Account", account)["Name"] == "x"
@@ -242,6 +258,12 @@ class TestCollections:
 
         assert answer.status_code == 200
         assert [row["errors"][0]["statusCode"] for row in answer.json()] == ["JSON_PARSER_ERROR"] * 2
+
+    def test_a_lower_case_id_may_stand_before_the_attributes(self, client, account, org):
+        record = {"id": account, "attributes": {"type": "Account"}, "Name": "x"}
+
+        assert client.patch("composite/sobjects", {"records": [record]}).json()[0]["success"] is True
+        assert org.record("Account", account)["Name"] == "x"
 
     def test_more_than_200_or_none_at_all_are_refused(self, client, account, org):
         too_many = client.update_many(*[{"Id": account, "Name": "x"}] * 201)
@@ -303,7 +325,9 @@ class TestCollections:
         body = {"ids": [other, gone, account], "fields": ["Name"]}
 
         posted = client.post("composite/sobjects/Account", body).json()
-        fetched = client.get("composite/sobjects/Account", params={"ids": f"{other},{gone},{account}", "fields": "Name"}).json()
+        fetched = client.get(
+            "composite/sobjects/Account", params={"ids": f"{other},{gone},{account}", "fields": "Name"}
+        ).json()
 
         assert [row and row["Name"] for row in posted] == ["B", None, "A"]
         assert fetched == posted
@@ -319,7 +343,12 @@ class TestCollections:
 
 class TestComposite:
     def sub(self, method, url, reference, body=None):
-        return {"method": method, "url": f"/services/data/v62.0/{url}", "referenceId": reference, **({"body": body} if body else {})}
+        return {
+            "method": method,
+            "url": f"/services/data/v62.0/{url}",
+            "referenceId": reference,
+            **({"body": body} if body else {}),
+        }
 
     def test_each_sub_request_is_answered_with_its_status(self, client, account, sandbox):
         answer = client.post(
@@ -330,7 +359,12 @@ class TestComposite:
                     self.sub("GET", "query?q=SELECT+Name+FROM+Account+WHERE+Name+LIKE+'A%25'", "q"),
                     self.sub("GET", "queryAll/?q=SELECT+count()+FROM+Account", "n"),
                     self.sub("GET", "sobjects/Nothing/describe", "x"),
-                    self.sub("PATCH", "composite/sobjects", "w", {"records": [{"attributes": {"type": "Account"}, "Id": account, "Name": "B"}]}),
+                    self.sub(
+                        "PATCH",
+                        "composite/sobjects",
+                        "w",
+                        {"records": [{"attributes": {"type": "Account"}, "Id": account, "Name": "B"}]},
+                    ),
                 ]
             },
         )
@@ -340,7 +374,11 @@ class TestComposite:
         assert described["body"]["name"] == "Account"
         assert queried["body"]["records"][0]["Name"] == "A"
         assert counted["body"]["totalSize"] == 1
-        assert (missing["httpStatusCode"], missing["body"][0]["errorCode"], missing["referenceId"]) == (404, "NOT_FOUND", "x")
+        assert (missing["httpStatusCode"], missing["body"][0]["errorCode"], missing["referenceId"]) == (
+            404,
+            "NOT_FOUND",
+            "x",
+        )
         assert written["body"][0]["success"] is True
         assert sandbox.engine.api_used == 1
         assert (sandbox.calls["composite"], sandbox.calls["/query"]) == (1, 2)
@@ -391,7 +429,11 @@ class TestComposite:
 
         answers = client.post("composite", body).json()["compositeResponse"]
 
-        assert [one["body"][0]["errorCode"] for one in answers] == ["PROCESSING_HALTED", "INVALID_FIELD", "PROCESSING_HALTED"]
+        assert [one["body"][0]["errorCode"] for one in answers] == [
+            "PROCESSING_HALTED",
+            "INVALID_FIELD",
+            "PROCESSING_HALTED",
+        ]
         assert org.count("Account") == 0
 
     def test_a_request_that_needs_a_failed_one_is_halted(self, client):

@@ -18,7 +18,9 @@ class TestVersionsAndResources:
         assert [one["version"] for one in listed] == [f"{n}.0" for n in range(31, 67)]
         assert listed[-1] == {"label": "v66", "url": "/services/data/v66.0", "version": "66.0"}
 
-    @pytest.mark.parametrize(("version", "status"), [("20.0", 410), ("30.0", 410), ("31.0", 200), ("66.0", 200), ("67.0", 404), ("6.0", 404)])
+    @pytest.mark.parametrize(
+        ("version", "status"), [("20.0", 410), ("30.0", 410), ("31.0", 200), ("66.0", 200), ("67.0", 404), ("6.0", 404)]
+    )
     def test_retired_versions_are_gone_and_unknown_ones_not_found(self, connect, version, status):
         assert connect(version=version).get("limits").status_code == status
 
@@ -81,7 +83,9 @@ class TestAllowance:
     def test_the_record_count_is_not_to_be_trusted(self, client, org):
         fill(org, 3)
 
-        assert client.get("limits/recordCount", params={"sObjects": "Account"}).json()["sObjects"] == [{"name": "Account", "count": 2}]
+        assert client.get("limits/recordCount", params={"sObjects": "Account"}).json()["sObjects"] == [
+            {"name": "Account", "count": 2}
+        ]
 
     def test_calls_are_counted_by_kind(self, client, sandbox):
         client.soql("SELECT Id FROM Account")
@@ -207,7 +211,9 @@ class TestQuery:
             "Opportunity", {"Name": "d", "Amount": "950000000.10", "StageName": "Closed Won", "CloseDate": "2026-02-01"}
         )
 
-        text = client.soql("SELECT Amount, Probability, CloseDate, IsWon, AccountId, SystemModstamp FROM Opportunity").text
+        text = client.soql(
+            "SELECT Amount, Probability, CloseDate, IsWon, AccountId, SystemModstamp FROM Opportunity"
+        ).text
 
         assert '"Amount":950000000.1,"Probability":100.0,"CloseDate":"2026-02-01","IsWon":true,"AccountId":null' in text
         assert '"SystemModstamp":"2026-03-01T12:00:00.000+0000"' in text
@@ -236,7 +242,12 @@ class TestQuery:
         fill(org, 450)
         hint = {"Sforce-Query-Options": "batchSize=200"}
         assert len(client.soql("SELECT Id FROM Account", headers=hint).json()["records"]) == 200
-        assert len(client.soql("SELECT Id FROM Account", headers={"Sforce-Query-Options": "batchSize=1"}).json()["records"]) == 200
+        assert (
+            len(
+                client.soql("SELECT Id FROM Account", headers={"Sforce-Query-Options": "batchSize=1"}).json()["records"]
+            )
+            == 200
+        )
 
         sandbox.manners.largest_page = 150
 
@@ -286,7 +297,9 @@ class TestQuery:
         org.delete("Account", account)
 
         assert client.names("SELECT Name FROM Account") == []
-        assert client.rows("SELECT Name, IsDeleted FROM Account", deleted=True) == [{"Name": "a0000", "IsDeleted": True}]
+        assert client.rows("SELECT Name, IsDeleted FROM Account", deleted=True) == [
+            {"Name": "a0000", "IsDeleted": True}
+        ]
 
     def test_count_answers_with_a_total_and_no_records(self, client, org):
         fill(org, 3)
@@ -303,7 +316,7 @@ class TestQuery:
         assert answer["message"].replace("Website", "Nowebsit").replace("^", "") == hidden["message"].replace("^", "")
 
     def test_a_record_out_of_sharing_is_as_if_it_was_not_there(self, client, org):
-        one, two = fill(org, 2)
+        one, _ = fill(org, 2)
         org.hide_record(one)
 
         assert client.names("SELECT Name FROM Account") == ["a0001"]
@@ -332,18 +345,22 @@ class TestQuery:
         clock.advance(1)
         fill(org, 2)
 
-        stamps = [row["SystemModstamp"] for row in client.rows("SELECT SystemModstamp FROM Account ORDER BY SystemModstamp, Id")]
+        stamps = [
+            row["SystemModstamp"]
+            for row in client.rows("SELECT SystemModstamp FROM Account ORDER BY SystemModstamp, Id")
+        ]
 
         assert [stamps.count(stamp) for stamp in sorted(set(stamps))] == [4, 2]
 
 
-class TestReplication:
-    WINDOW = {"start": "2026-03-01T11:00:00+00:00", "end": "2026-03-01T13:00:59.000Z"}
+WINDOW = {"start": "2026-03-01T11:00:00+00:00", "end": "2026-03-01T13:00:59.000Z"}
 
+
+class TestReplication:
     def test_updated_gives_ids_and_how_far_it_looked(self, client, org):
         ids = fill(org, 2)
 
-        answer = client.get("sobjects/Account/updated/", params=self.WINDOW).json()
+        answer = client.get("sobjects/Account/updated/", params=WINDOW).json()
 
         assert answer == {"ids": ids, "latestDateCovered": "2026-03-01T12:00:00.000+0000"}
 
@@ -352,7 +369,7 @@ class TestReplication:
         org.late_create("Account", {"Name": "late"})
         clock.advance(1800)
 
-        answer = client.get("sobjects/Account/updated", params=self.WINDOW).json()
+        answer = client.get("sobjects/Account/updated", params=WINDOW).json()
 
         assert answer["latestDateCovered"] == "2026-03-01T11:30:00.000+0000"
 
@@ -362,7 +379,7 @@ class TestReplication:
         org.purge("Account", purged)
         org.merge("Account", winner, loser)
 
-        answer = client.get("sobjects/Account/deleted", params=self.WINDOW).json()
+        answer = client.get("sobjects/Account/deleted", params=WINDOW).json()
 
         assert {one["id"] for one in answer["deletedRecords"]} == {binned, purged, loser}
         assert answer["earliestDateAvailable"] == "2026-02-14T12:00:00.000+0000"
@@ -372,7 +389,7 @@ class TestReplication:
         org.delete("Account", account)
         org.undelete("Account", account)
 
-        assert client.get("sobjects/Account/deleted", params=self.WINDOW).json()["deletedRecords"] == []
+        assert client.get("sobjects/Account/deleted", params=WINDOW).json()["deletedRecords"] == []
 
     @pytest.mark.parametrize(
         "window",

@@ -19,8 +19,10 @@ def org():
     org = Org(clock=Clock(datetime(2026, 3, 1, 12, tzinfo=UTC)))
     org.add_field("Account", Field("Tags__c", "multipicklist"))
     big = org.create("Account", {"Name": "Big", "AnnualRevenue": 500, "Industry": "Banking", "Tags__c": "a;b"})
-    org.create("Account", {"Name": "small", "AnnualRevenue": 5, "ParentId": big, "Website": "50%_off\\", "Tags__c": "b"})
-    org.create("Account", {"Name": "O'Neil \"x\"\n", "Industry": "banking"})
+    org.create(
+        "Account", {"Name": "small", "AnnualRevenue": 5, "ParentId": big, "Website": "50%_off\\", "Tags__c": "b"}
+    )
+    org.create("Account", {"Name": 'O\'Neil "x"\n', "Industry": "banking"})
     for name, amount, stage, day in (
         ("one", "10.5", "Closed Won", "2026-01-31"),
         ("two", None, "Prospecting", "2026-03-01"),
@@ -51,46 +53,46 @@ def names(org, rest, *, object_name="Account", **options):
     ("where", "expected"),
     [
         ("Name = 'big'", ["Big"]),
-        ("Name != 'big'", ["small", "O'Neil \"x\"\n"]),
-        ("Name <> 'big'", ["small", "O'Neil \"x\"\n"]),
-        ("Name = 'O\\'Neil \\\"x\\\"\\n'", ["O'Neil \"x\"\n"]),
+        ("Name != 'big'", ["small", 'O\'Neil "x"\n']),
+        ("Name <> 'big'", ["small", 'O\'Neil "x"\n']),
+        ("Name = 'O\\'Neil \\\"x\\\"\\n'", ['O\'Neil "x"\n']),
         ("Name = '\\u0042ig'", ["Big"]),
         ("AnnualRevenue > 5", ["Big"]),
         ("AnnualRevenue >= 5.0", ["Big", "small"]),
         ("AnnualRevenue < 5.5e1", ["small"]),
-        ("AnnualRevenue != 5", ["Big", "O'Neil \"x\"\n"]),
-        ("AnnualRevenue = null", ["O'Neil \"x\"\n"]),
+        ("AnnualRevenue != 5", ["Big", 'O\'Neil "x"\n']),
+        ("AnnualRevenue = null", ['O\'Neil "x"\n']),
         ("AnnualRevenue != NULL", ["Big", "small"]),
         ("AnnualRevenue IN (5, 500)", ["Big", "small"]),
-        ("AnnualRevenue NOT IN (5)", ["Big", "O'Neil \"x\"\n"]),
-        ("Industry IN ('BANKING', null)", ["Big", "small", "O'Neil \"x\"\n"]),
+        ("AnnualRevenue NOT IN (5)", ["Big", 'O\'Neil "x"\n']),
+        ("Industry IN ('BANKING', null)", ["Big", "small", 'O\'Neil "x"\n']),
         ("Name LIKE 'B%'", ["Big"]),
         ("Name LIKE '_ig'", ["Big"]),
         ("Name LIKE '%IG%' OR Name LIKE 'SM_LL'", ["Big", "small"]),
         ("Website LIKE '50\\%\\_%'", ["small"]),
         ("Website LIKE '%off\\\\'", ["small"]),
         ("Website LIKE '50_off%'", []),
-        ("NOT Name LIKE 'B%'", ["small", "O'Neil \"x\"\n"]),
-        ("(NOT Name = 'Big') AND (AnnualRevenue = 5 OR AnnualRevenue = null)", ["small", "O'Neil \"x\"\n"]),
+        ("NOT Name LIKE 'B%'", ["small", 'O\'Neil "x"\n']),
+        ("(NOT Name = 'Big') AND (AnnualRevenue = 5 OR AnnualRevenue = null)", ["small", 'O\'Neil "x"\n']),
         ("Name = 'Big' AND Industry = 'banking' AND AnnualRevenue > 1", ["Big"]),
         ("Name = 'Big' OR Name = 'small' OR Name = 'x'", ["Big", "small"]),
-        ("IsDeleted = FALSE", ["Big", "small", "O'Neil \"x\"\n"]),
+        ("IsDeleted = FALSE", ["Big", "small", 'O\'Neil "x"\n']),
         ("IsDeleted = true", []),
         ("Parent.Name = 'big'", ["small"]),
-        ("Parent.Name = null", ["Big", "O'Neil \"x\"\n"]),
+        ("Parent.Name = null", ["Big", 'O\'Neil "x"\n']),
         ("Account.Name = 'Big'", ["Big"]),
         ("name = 'Big'", ["Big"]),
-        ("SystemModstamp >= 2026-03-01T12:00:00Z", ["Big", "small", "O'Neil \"x\"\n"]),
+        ("SystemModstamp >= 2026-03-01T12:00:00Z", ["Big", "small", 'O\'Neil "x"\n']),
         ("SystemModstamp > 2026-03-01T12:00:00.000Z", []),
-        ("SystemModstamp = 2026-03-01T13:00:00+01:00", ["Big", "small", "O'Neil \"x\"\n"]),
-        ("SystemModstamp < 2026-03-01T05:00:01-0700", ["Big", "small", "O'Neil \"x\"\n"]),
-        ("CreatedDate = TODAY", ["Big", "small", "O'Neil \"x\"\n"]),
+        ("SystemModstamp = 2026-03-01T13:00:00+01:00", ["Big", "small", 'O\'Neil "x"\n']),
+        ("SystemModstamp < 2026-03-01T05:00:01-0700", ["Big", "small", 'O\'Neil "x"\n']),
+        ("CreatedDate = TODAY", ["Big", "small", 'O\'Neil "x"\n']),
         ("CreatedDate = YESTERDAY", []),
         ("Tags__c INCLUDES ('a')", ["Big"]),
         ("Tags__c INCLUDES ('a;b', 'c')", ["Big"]),
-        ("Tags__c EXCLUDES ('a')", ["small", "O'Neil \"x\"\n"]),
+        ("Tags__c EXCLUDES ('a')", ["small", 'O\'Neil "x"\n']),
         ("Id IN (SELECT AccountId FROM Opportunity WHERE StageName = 'Closed Won')", ["Big"]),
-        ("Id NOT IN (SELECT AccountId FROM Opportunity)", ["small", "O'Neil \"x\"\n"]),
+        ("Id NOT IN (SELECT AccountId FROM Opportunity)", ["small", 'O\'Neil "x"\n']),
     ],
 )
 def test_where_finds_what_it_says(org, where, expected):
@@ -125,7 +127,7 @@ def test_an_id_is_found_in_both_its_lengths_and_in_its_own_case_only(org):
     assert names(org, f"WHERE Id = '{account}'") == ["Big"]
     assert names(org, f"WHERE Id = '{account[:15]}'") == ["Big"]
     assert names(org, f"WHERE Id IN ('{account[:15]}') AND Name = 'x'") == []
-    assert names(org, f"WHERE Id != '{account}' AND Name != null") == ["small", "O'Neil \"x\"\n"]
+    assert names(org, f"WHERE Id != '{account}' AND Name != null") == ["small", 'O\'Neil "x"\n']
 
 
 def test_ids_that_differ_only_in_case_stay_apart():
@@ -156,7 +158,7 @@ def test_order_limit_and_offset(org, order, expected):
 
 
 def test_text_sorts_without_case(org):
-    assert names(org, "ORDER BY Name DESC") == ["small", "O'Neil \"x\"\n", "Big"]
+    assert names(org, "ORDER BY Name DESC") == ["small", 'O\'Neil "x"\n', "Big"]
 
 
 def test_deleted_rows_show_on_request_only(org):
@@ -203,16 +205,19 @@ def test_an_address_is_put_together_from_its_parts(org):
 
 
 def test_aggregates_with_and_without_groups(org):
-    assert ask(org, "SELECT COUNT(Id), COUNT(Amount) n, SUM(Amount), MIN(CloseDate), MAX(Name), AVG(Amount) FROM Opportunity") == [
+    assert ask(
+        org, "SELECT COUNT(Id), COUNT(Amount) n, SUM(Amount), MIN(CloseDate), MAX(Name), AVG(Amount) FROM Opportunity"
+    ) == [
         {"expr0": 3, "n": 2, "expr1": Decimal("8.5"), "expr2": "2026-01-31", "expr3": "two", "expr4": Decimal("4.25")}
     ]
     assert ask(
-        org, "SELECT Account.Name, COUNT(Id) n FROM Opportunity GROUP BY Account.Name ORDER BY COUNT(Id) DESC, Account.Name"
+        org,
+        "SELECT Account.Name, COUNT(Id) n FROM Opportunity GROUP BY Account.Name ORDER BY COUNT(Id) DESC, Account.Name",
     ) == [{"Name": "Big", "n": 2}, {"Name": None, "n": 1}]
     assert ask(org, "SELECT COUNT_DISTINCT(Industry) FROM Account WHERE Name = 'nobody'") == [{"expr0": 0}]
-    assert ask(org, "SELECT StageName, SUM(Amount) s FROM Opportunity GROUP BY StageName ORDER BY s NULLS LAST LIMIT 1") == [
-        {"StageName": "Closed Lost", "s": Decimal("-2.0")}
-    ]
+    assert ask(
+        org, "SELECT StageName, SUM(Amount) s FROM Opportunity GROUP BY StageName ORDER BY s NULLS LAST LIMIT 1"
+    ) == [{"StageName": "Closed Lost", "s": Decimal("-2.0")}]
 
 
 def test_fields_all_needs_a_limit(org):
@@ -336,24 +341,27 @@ PIECES = [
 ]
 
 
+def refusal(work):
+    try:
+        work()
+    except ApiError as refused:
+        return refused.code
+    return None
+
+
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=15).map(" ".join)))
 @example("SELECT Id FROM Account WHERE Name = 'a\\'")
 @example("SELECT Id FROM Account WHERE Name = '\\u12'")
 def test_garbage_is_a_malformed_query_or_a_query_and_never_a_crash(text):
-    try:
-        parse(text)
-    except ApiError as refused:
-        assert refused.code in {"MALFORMED_QUERY", "NUMBER_OUTSIDE_VALID_RANGE"}
+    assert refusal(lambda: parse(text)) in {None, "MALFORMED_QUERY", "NUMBER_OUTSIDE_VALID_RANGE"}
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
 def test_whatever_parses_is_answered_or_refused(rest):
     org = Org()
     org.create("Account", {"Name": "A", "AnnualRevenue": 5})
-    try:
-        ask(org, f"SELECT Id FROM Account {rest}")
-    except ApiError as refused:
-        assert refused.code
+
+    assert refusal(lambda: ask(org, f"SELECT Id FROM Account {rest}")) != ""
 
 
 ROW = st.fixed_dictionaries(
@@ -432,6 +440,10 @@ def test_keyset_paging_visits_every_row_once(rows, descending, last):
     ids = [org.create("Account", row) for row in rows]
     order = f"AnnualRevenue {'DESC' if descending else 'ASC'} NULLS {'LAST' if last else 'FIRST'}, Id"
 
-    seen = [record["Id"] for at in range(len(rows)) for record in ask(org, f"SELECT Id FROM Account ORDER BY {order} LIMIT 1 OFFSET {at}")]
+    seen = [
+        record["Id"]
+        for at in range(len(rows))
+        for record in ask(org, f"SELECT Id FROM Account ORDER BY {order} LIMIT 1 OFFSET {at}")
+    ]
 
     assert sorted(seen) == sorted(ids)
