@@ -33,6 +33,7 @@ from connectors.salesforce.pull import Puller
 from connectors.salesforce.push import Pusher
 from connectors.salesforce.session import RestSession
 from connectors.salesforce.settings import SalesforceSettings, check_settings
+from connectors.salesforce.setup import Setup
 from connectors.salesforce.soql import count_query
 from connectors.salesforce.transport import Transport
 
@@ -44,7 +45,9 @@ class SalesforceConnector:
     jobs: Jobs
     usage: Usage
     capabilities: Capabilities = field(
-        default_factory=lambda: Capabilities(incremental=True, deletions=True, resumable=True, setup=False)
+        default_factory=lambda: Capabilities(
+            incremental=True, deletions=True, resumable=True, setup=True, currency_per_record=True
+        )
     )
     _schemas: dict[str, ObjectSchema | None] = field(default_factory=dict)
 
@@ -89,10 +92,10 @@ class SalesforceConnector:
         return identity.Checkup(self.transport, self.settings).findings()
 
     def plan_setup(self) -> Sequence[SetupStep]:
-        return ()
+        return Setup(self.transport, self.jobs).plan()
 
-    def apply_setup(self, *, check_only: bool) -> Sequence[SetupStep]:  # noqa: ARG002
-        return ()
+    def apply_setup(self, *, check_only: bool) -> Sequence[SetupStep]:
+        return Setup(self.transport, self.jobs).apply(check_only=check_only)
 
     def record_url(self, object_name: str, record_id: str) -> str:
         return f"{self.transport.tokens.current().instance_url}/lightning/r/{object_name}/{record_id}/view"

@@ -251,6 +251,15 @@ def test_what_was_spent_is_counted(world, crm: CrmConnector, ten) -> None:
     assert allowance.left is None or allowance.left >= 0
 
 
-def test_set_up_is_offered_only_where_it_works(world, crm: CrmConnector) -> None:
+def test_set_up_creates_what_is_missing_and_is_offered_only_where_it_works(world, crm: CrmConnector) -> None:
     if not crm.capabilities.setup:
         assert tuple(crm.plan_setup()) == tuple(crm.apply_setup(check_only=True)) == ()
+        return
+    planned = crm.plan_setup()
+
+    checked = crm.apply_setup(check_only=True)
+    applied = crm.apply_setup(check_only=False)
+
+    assert checked == planned
+    assert [step.name for step in applied] == [step.name for step in planned]
+    assert all(step.present for step in applied)

@@ -1,0 +1,110 @@
+"""Creating our fields and permissions: what is missing, all or nothing, and safe to repeat."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from connectors.contract import FieldType
+from connectors.errors import ConfigurationError, CredentialsError
+from connectors.salesforce.sandbox import Org, Sandbox
+from connectors.salesforce.setup import SYNC_SET, build_archive, read_components
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """An org that has none of our fields."""
+    with Sandbox(Org(write_back=False)) as made:
+        made.manners.job_polls = 1
+        yield made
+
+
+def test_a_bare_org_gets_every_field_and_permission_and_the_user_can_write_them(org, connect) -> None:
+    crm = connect()
+    assert not any(step.present for step in crm.plan_setup())
+
+    steps = crm.apply_setup(check_only=False)
+
+    schema = crm.describe(["Account"])["Account"]
+    assert schema is not None
+    assert all(step.present for step in steps)
+    assert schema.fields["Total_Customer_Value__c"].type is FieldType.CURRENCY
+    assert schema.fields["Total_Customer_Value__c"].updateable
+    assert schema.fields["Advocacy_Explanation__c"].length == 32768
+
+
+def test_a_check_changes_nothing(org, connect) -> None:
+    crm = connect()
+
+    crm.apply_setup(check_only=True)
+
+    assert not any(step.present for step in crm.plan_setup())
+
+
+def test_doing_it_again_deploys_nothing(connect, sandbox) -> None:
+    connect().apply_setup(check_only=False)
+
+    connect().apply_setup(check_only=False)
+
+    assert sandbox.calls["deploy.start"] == 1
+
+
+def test_a_field_that_exists_with_another_type_stops_everything(org, connect) -> None:
+    from connectors.salesforce.sandbox import Field
+
+    org.add_field("Account", Field("Advocacy_Value_Rank__c", "string", length=10))
+    org.hide_field("Account", "Advocacy_Value_Rank__c")
+    crm = connect()
+
+    with pytest.raises(ConfigurationError, match="Advocacy_Value_Rank__c"):
+        crm.apply_setup(check_only=False)
+
+    assert not any(step.present for step in crm.plan_setup())
+
+
+def test_a_user_without_the_right_is_told_so(org, connect) -> None:
+    org.access.no_customising.add(org.user_id)
+
+    with pytest.raises(CredentialsError, match="Customize Application"):
+        connect().apply_setup(check_only=False)
+
+
+def test_an_assignment_that_somebody_else_made_first_is_fine(org, connect, sandbox) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    sandbox.faults.inject("error", on="create", code="DUPLICATE_VALUE", message="duplicate", status=400)
+    for record in list(org.records("PermissionSetAssignment")):
+        org.delete("PermissionSetAssignment", record["Id"])
+
+    steps = crm.apply_setup(check_only=False)
+
+    assert steps[-1].name.startswith(SYNC_SET)
+
+
+def test_the_archive_names_everything_it_holds() -> None:
+    components = read_components()
+
+    with zipfile.ZipFile(io.BytesIO(build_archive(components, "62.0"))) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+
+    roots = {name: ET.fromstring(text) for name, text in texts.items()}
+    space = "{http://soap.sforce.com/2006/04/metadata}"
+    named = {member.text for member in roots["package.xml"].iter(f"{space}members")}
+    fields = {node.text for node in roots["objects/Account.object"].iter(f"{space}fullName")}
+    assert named == {f"Account.{name}" for name in fields} | {"Advocacy_Sync", "Advocacy_Viewer"}
+    assert len(fields) == 9
+
+
+def test_the_package_opens_every_field_it_creates() -> None:
+    components = read_components()
+    created = {f"Account.{c.name}" for c in components if c.kind == "field"}
+    space = "{http://soap.sforce.com/2006/04/metadata}"
+
+    for component in components:
+        if component.kind == "permission set":
+            opened = {node.text for node in ET.fromstring(component.source.encode()).iter(f"{space}field")}
+            assert opened == created
