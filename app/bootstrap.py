@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from app.config import Settings, default_mapping_path
 from app.errors import ConfigError
-from app.mapping.file import apply_policy_overrides, load_mapping, policy_version
+from app.mapping.file import load_mapping
+from app.mapping.policy import apply_policy_overrides, policy_version
 from app.store.database import check_revision, open_database, upgrade_database
 from app.sync.services import Services
 from connectors.catalogue import build_connector, id_reader

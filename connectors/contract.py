@@ -205,6 +205,8 @@ class Capabilities:
     resumable: bool
     setup: bool
     """Custom fields and permissions can be created by `apply_setup`."""
+    currency_per_record: bool = False
+    """A currency field holds its number in the record's own currency; plain numbers mean what they say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,17 @@ class RateBook:
         numerator, denominator = amount.as_integer_ratio()
         return round_half_up(numerator * self._unit, denominator)
 
+    def shown_in(self, minor: int, currency: str) -> Decimal | None:
+        """An amount of the reporting currency in major units of another one, at the static rates; None without one.
+
+        CRMs show a record's currency fields in the record's own currency, and dated rates do not apply to them.
+        """
+        theirs, ours = self._histories.get(currency), self._histories[self.currency]
+        if theirs is None or theirs.static is None or ours.static is None:
+            return None
+        exact = Fraction(minor, self._unit) * theirs.static / ours.static
+        return self._exact.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+
     def _quote(self, currency: str, on: str) -> _Quote | None:
         history = self._histories.get(currency)
         theirs = history.on(on) if history else None

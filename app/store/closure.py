@@ -12,6 +12,9 @@ from app.domain.model import ChainMode, Policy
 from app.store.bulk import analyze
 from app.store.staging import create_temp, text_type
 
+CREDITED = (
+    "select l.opportunity_id as id from credit_line l join {kin} k on k.id = l.account_id where l.valid_to_run is null"
+)
 OLD_REACH = (
     "select l.opportunity_id as id from credit_line l join s_event s on s.id = l.event_id"
     " where l.valid_to_run is null and l.measure <> 'direct'"
@@ -90,7 +93,7 @@ def _add_opportunities_of(connection: sa.Connection, accounts: str) -> None:
     """What the accounts bought, what they were credited for, and where they were an issue."""
     for query in (
         "select o.id from opportunity o join {kin} k on k.id = o.account_id",
-        "select l.opportunity_id as id from credit_line l join {kin} k on k.id = l.account_id where l.valid_to_run is null",
+        CREDITED,
         "select i.opportunity_id as id from opportunity_issue i join {kin} k on k.id = i.account_id",
     ):
         _add(connection, "s_scope", query.format(kin=accounts))
@@ -109,13 +112,13 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
         _add(connection, "s_event", query)
     analyze(connection, "s_event")
     event = "from advocacy_event e join s_event s on s.id = e.event_id"
+    by_domain = "join account a on a.domain = e.referred_domain"
     create_temp(connection, "s_reached", f"id {text} primary key")
     for query in (
         f"select e.referred_account_id as id {event}",
         f"select c.canonical_id as id {event} join s_canonical c on c.account_id = e.referred_account_id",
-        f"select a.id {event} join account a on a.domain = e.referred_domain",
-        f"select c.canonical_id as id {event} join account a on a.domain = e.referred_domain"
-        " join s_canonical c on c.account_id = a.id",
+        f"select a.id {event} {by_domain}",
+        f"select c.canonical_id as id {event} {by_domain} join s_canonical c on c.account_id = a.id",
     ):
         _add(connection, "s_reached", query)
     _add(
@@ -147,7 +150,8 @@ def _add_siblings(connection: sa.Connection) -> None:
     _add(
         connection,
         "s_buyers",
-        "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id where l.valid_to_run is null",
+        "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
+        " where l.valid_to_run is null",
     )
     _add(
         connection, "s_buyers", "select c.canonical_id as id from s_canonical c join s_buyers b on b.id = c.account_id"

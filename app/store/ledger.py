@@ -205,7 +205,7 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
             " left join s_group g on g.account_id = r.referrer_id"
             " join s_page on s_page.id = a.opportunity_id"
         )
-    ):
+    ).fetchall():
         share = None if row[8] is None else Fraction(row[8]) / 100
         claims.setdefault(row[0], []).append(Claim._make((*row[1:8], share, row[9])))
     advocates = _load_advocates(connection)
@@ -221,7 +221,7 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
             " left join s_first f on f.opportunity_id = o.id left join s_net n on n.opportunity_id = o.id"
             f" where {PRICED}"
         )
-    )
+    ).fetchall()
     return [
         Case(
             Sale._make(row[:7]),

@@ -260,6 +260,11 @@ def load_places(connection: sa.Connection, currency: str) -> int:
 def take_dirty_currencies(connection: sa.Connection, reporting_currency: str) -> list[str] | None:
     """The currencies whose rate changed since the last conversion; None, meaning all, when the reporting one did."""
     found = sorted(connection.exec_driver_sql("select id from dirty where kind = 'rate'").scalars())
+    # What is written to a record of that currency moves with its rate, too.
+    connection.exec_driver_sql(
+        "insert into dirty (kind, id) select 'plan', a.id from account a"
+        " join dirty d on d.kind = 'rate' and d.id = a.currency where 1 = 1 on conflict (kind, id) do nothing"
+    )
     connection.exec_driver_sql("delete from dirty where kind = 'rate'")
     return None if reporting_currency in found else found
 

@@ -20,6 +20,12 @@ RANKED = 100
 """A rank is kept for this many accounts: ranks further down move all the time and say little."""
 MILLION = 1_000_000
 
+_OWNED = (
+    "(select id from s_touched union select c.account_id as id from s_canonical c"
+    " join s_touched t on t.id = c.canonical_id)"
+)
+"""SQL: the touched accounts and everything merged into them."""
+
 # home_amount * probability would leave 64 bits for large amounts: whole millions and the rest apart, half up.
 _EXPECTED = (
     f"(abs(coalesce(o.home_amount, 0)) / {MILLION} * o.probability"
@@ -94,10 +100,7 @@ def _stage_own_sums(connection: sa.Connection, lines: LineSource, *, touched: bo
 def _stage_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
     source = "opportunity o"
     if touched:
-        source = (
-            "(select id from s_touched union select c.account_id from s_canonical c"
-            " join s_touched t on t.id = c.canonical_id) t join opportunity o on o.account_id = t.id"
-        )
+        source = f"{_OWNED} t join opportunity o on o.account_id = t.id"
     connection.execute(
         sa.text(
             f"insert into s_part select coalesce(c.canonical_id, o.account_id), 'pipeline', sum({_EXPECTED})"
@@ -133,7 +136,7 @@ def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
     create_temp(connection, "s_due", f"account_id {text} primary key, day text")
     source = "opportunity o left join s_canonical c on c.account_id = o.account_id"
     if touched:
-        source = "s_touched t join opportunity o on o.account_id = t.id left join s_canonical c on c.account_id = o.account_id"
+        source = f"{_OWNED} t join opportunity o on o.account_id = t.id left join s_canonical c on c.account_id = t.id"
     connection.execute(
         sa.text(
             f"insert into s_due select coalesce(c.canonical_id, o.account_id), min(o.close_on) from {source}"
@@ -230,6 +233,8 @@ class ValueRow:
     """Canonical JSON: measure -> text as the CRM shows it."""
     written: str | None
     """The same of what we wrote last; None where we never did."""
+    currency: str | None
+    """The currency of the record in the CRM, where it keeps one."""
     rank: int | None
     issues: str
     policy_version: str
@@ -237,7 +242,8 @@ class ValueRow:
 
 
 _SELECT = (
-    "select a.id as id, a.name as name, a.shown, a.written, {rank} as place, coalesce(v.issues, '') as issues, {policy}, "
+    "select a.id as id, a.name as name, a.shown, a.written, a.currency, {rank} as place,"
+    " coalesce(v.issues, '') as issues, {policy}, "
     + ", ".join(f"coalesce(v.{m}, 0) as {m}" for m in MEASURES)
     + " from account a {join} join {table} v on v.account_id = a.id"
 )
@@ -246,8 +252,10 @@ _PLACE = "row_number() over (order by coalesce(v.total, 0) desc, a.id)"
 
 
 def _value_row(row: Sequence[Any]) -> ValueRow:
-    account, name, shown, written, rank, issues, policy, *money = row
-    return ValueRow(account, name, shown, written, rank, issues, policy, dict(zip(MEASURES, money, strict=True)))
+    account, name, shown, written, currency, rank, issues, policy, *money = row
+    return ValueRow(
+        account, name, shown, written, currency, rank, issues, policy, dict(zip(MEASURES, money, strict=True))
+    )
 
 
 def _query(*, staged: bool, everybody: bool, rank: str | None = None) -> str:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain.money import major_units
+from app.domain.money import RateBook, major_units
 from app.domain.plan import (
     Change,
     GuardVerdict,
@@ -23,6 +23,7 @@ from app.domain.plan import (
     replaces_value,
 )
 from app.mapping.file import MappingFile
+from app.mapping.measures import WriteType
 from app.mapping.writer import Writer
 from app.store import values, writes
 from app.store.connection import Connection
@@ -47,6 +48,8 @@ class Planner:
     places: int
     currency: str
     explainer: Explainer | None
+    record_rates: RateBook | None
+    """Given where the CRM shows currency fields in the record's own currency."""
     progress: Progress
 
 
@@ -128,7 +131,21 @@ def _desired(
         "policy_version": row.policy_version,
         "explanation": explanation,
     }
-    return planner.writer.desired(facts)
+    if planner.record_rates is None or row.currency in (None, planner.currency):
+        return planner.writer.desired(facts)
+    return planner.writer.desired({**facts, **_in_record_currency(planner, planner.record_rates, row, row.currency)})
+
+
+def _in_record_currency(planner: Planner, rates: RateBook, row: ValueRow, currency: str) -> dict[str, Decimal | None]:
+    """The measures that go into currency fields, in the currency of the record; empty where there is no rate.
+
+    A number in the wrong currency would be worse than none.
+    """
+    return {
+        measure: rates.shown_in(amount, currency)
+        for measure, amount in row.money.items()
+        if measure in planner.writer.fields and planner.writer.fields[measure].type is WriteType.CURRENCY
+    }
 
 
 def shows_anything(shown: Mapping[str, str | None]) -> bool:

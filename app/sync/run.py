@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from app.domain.money import major_units
+from app.domain.money import RateBook, major_units
 from app.domain.plan import GuardVerdict
 from app.errors import AppError, ConfigError
 from app.mapping.check import ReadPlan, check_mapping, objects_of
@@ -208,7 +208,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
             with run.phase("pull"):
                 _reread_planned(run, puller)
         with run.phase("plan"):
-            run.plan = _plan(run, read_plan, writer)
+            run.plan = _plan(run, connector, read_plan, writer)
             run.verdict = _judge(run)
         if run.send and run.verdict.allowed and run.plan.sent:
             with run.phase("push"):
@@ -284,9 +284,11 @@ def _value(run: Run, *, everything: bool) -> Revaluation:
         return revalue(connection, day)
 
 
-def _plan(run: Run, read_plan: ReadPlan, writer: Writer) -> Plan:
+def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer) -> Plan:
     currency = run.services.mapping.policy.reporting_currency
     explains = "explanation" in read_plan.writable
+    with run.services.database.read() as connection:
+        rates = RateBook(mirror.load_rates(connection), currency)
     planner = Planner(
         mapping=run.services.mapping,
         writer=writer,
@@ -295,6 +297,7 @@ def _plan(run: Run, read_plan: ReadPlan, writer: Writer) -> Plan:
         places=run.places,
         currency=currency,
         explainer=Explainer(currency, run.places) if explains else None,
+        record_rates=rates if connector.capabilities.currency_per_record else None,
         progress=run.progress,
     )
     with run.services.database.begin() as connection:
