@@ -129,7 +129,7 @@ class Page:
 
     `resume`: hand it back in `PullRequest.resume` to continue after this page (None: cannot resume here).
     `watermark`: everything changed up to this instant of the CRM's clock is in this page or an earlier one
-    of the same pull; None: not known yet. The last page of a completed pull always carries it, also when it has no rows.
+    of the same pull; None: not known yet. The last page of a completed pull always carries it, even without rows.
     `complete`: this is the last page of its request and the connector has proven that no row is missing.
     """
 
