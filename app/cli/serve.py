@@ -19,6 +19,7 @@ from app.errors import ConfigError
 if TYPE_CHECKING:
     from app.bootstrap import Services
 
+BACKLOG = 128
 GRACE_SECONDS = 10
 KEEP_ALIVE_SECONDS = 10
 MAX_CONNECTIONS = 200
@@ -53,6 +54,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(

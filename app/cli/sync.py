@@ -83,7 +83,7 @@ def apply_plan(
     with open_services(ctx, crm=True) as services, show_progress() as progress:
         plan = run_sync(services, send=False, trigger="cli", progress=progress)
         if kept is not None:
-            _check_same(kept, plan.as_json())
+            _check_same(kept, plan)
         elif not yes:
             _ask(plan)
         report = run_sync(services, send=True, trigger="cli", progress=progress)
@@ -98,10 +98,9 @@ def _read_plan(file: Path) -> Any:
         raise ConfigError(f"{file} is not a plan", hint="make one with: advocacy plan --out FILE") from None
 
 
-def _check_same(kept: Any, now: dict[str, Any]) -> None:
+def _check_same(kept: Any, plan: RunReport) -> None:
     """Raise unless the kept plan is what would be written now."""
-    same = ("counts", "plan_digest", "updates")
-    if not isinstance(kept, dict) or any(kept.get(name) != json.loads(json.dumps(now[name])) for name in same):
+    if not isinstance(kept, dict) or kept.get("plan_digest") != plan.plan_digest:
         raise AppError(
             "the plan no longer holds: data, mapping or policy changed since it was made",
             hint="look at a new one: advocacy plan --out FILE",

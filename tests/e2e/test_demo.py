@@ -1,0 +1,126 @@
+"""The first five minutes: one command, a table, and three commands that work as printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import urllib.request
+from typing import Any
+
+import pytest
+
+
+def commands_of(text: str) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("  advocacy ")]
+
+
+def test_the_demo_puts_customer_b_above_customer_a(demo: Any) -> None:
+    _, answer = demo
+
+    assert answer.code == 0, answer.err
+    assert re.search(r"Customer B +280,000 USD +30,000 +250,000", answer.out)
+    assert re.search(r"Customer A +140,000 USD +100,000 +40,000", answer.out)
+    assert answer.out.index("Customer B ") < answer.out.index("Customer A ")
+    assert "wrote 42 accounts" in answer.out
+    assert "\x1b" not in answer.out
+
+
+def test_the_commands_it_prints_work_as_printed(demo: Any) -> None:
+    shell, answer = demo
+    explain, plan, serve = commands_of(answer.out)
+
+    explained, planned = shell.run(*explain), shell.run(*plan)
+
+    assert explained.code == 0, explained.err
+    assert "Called Fairmantle's head of operations" in explained.out
+    assert (planned.code, planned.out) == (0, "Nothing to write: the CRM shows what it should.\n")
+    with shell.start(*serve, "--port", "0") as running:
+        url = running.next_line()
+        with urllib.request.urlopen(f"{url}/") as page:
+            text = page.read().decode()
+        assert text.index("Customer B") < text.index("Customer A")
+        assert running.stop(signal.SIGTERM) == 0
+
+
+def test_the_demo_may_be_repeated(demo: Any) -> None:
+    shell, _ = demo
+
+    again = shell.run("demo", "--json")
+
+    assert again.code == 0, again.err
+    assert again.json["events_added"] == 0
+    assert again.json["run"]["counts"]["written"] == 0
+    assert again.json["accounts"][0]["name"] == "Customer B"
+
+
+def test_the_demo_keeps_away_from_what_is_really_set_up(demo: Any) -> None:
+    shell, _ = demo
+    real = type(shell)(shell.folder, {"ADVOCACY_DATABASE_URL": "sqlite:///real.db", "ADVOCACY_CRM": "salesforce"})
+
+    answer = real.run("demo")
+
+    assert answer.code == 0, answer.err
+    assert not (shell.folder / "real.db").exists()
+    assert commands_of(answer.out)[0] == ["--demo", "explain", "Customer B"]
+    assert real.run(*commands_of(answer.out)[0]).code == 0
+    assert not (shell.folder / "real.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("Customer A", ("100000.00", "40000.00", "140000.00")),
+        ("Customer B", ("30000.00", "250000.00", "280000.00")),
+        ("Norwick Pumps Group", ("40000.00", "30000.00", "70000.00")),
+        ("Hollowell Press", ("40000.00", "27500.00", "67500.00")),
+        ("Brunnental Maschinenbau", ("62500.00", "30000.00", "92500.00")),
+        ("Lindenfall Leasing", ("44000.00", "0.00", "44000.00")),
+    ],
+)
+def test_merges_refunds_currencies_groups_and_contacts_come_out_right(demo: Any, name: str, numbers: Any) -> None:
+    shell, _ = demo
+
+    answer = shell.run("explain", name, "--json")
+
+    assert answer.code == 0, answer.err
+    assert tuple(answer.json[key] for key in ("direct", "referred", "total")) == numbers
+    lines = [line for line in answer.json["lines"] if line["measure"] in {"direct", "referred"}]
+    assert sum(round(float(line["amount"]) * 100) for line in lines) == round(float(numbers[2]) * 100)
+
+
+def test_the_same_answers_come_as_a_list_for_programs(demo: Any) -> None:
+    shell, _ = demo
+
+    accounts = shell.run("accounts", "--json").json
+
+    assert [account["rank"] for account in accounts[:3]] == [1, 2, 3]
+    keys = [
+        "id",
+        "name",
+        "rank",
+        "currency",
+        "direct",
+        "referred",
+        "total",
+        "conserved",
+        "given",
+        "network",
+        "influence",
+    ]
+    keys += ["touched", "pipeline", "group_direct", "group_referred", "issues"]
+    assert set(keys) <= set(accounts[0])
+    assert len(shell.run("accounts", "--top", "5", "--json").json) == 5
+    before = shell.run("accounts", "--as-of", "2024-12-31", "--json").json
+    b = next(account for account in before if account["name"] == "Customer B")
+    assert b["total"] == "30000.00"
+
+
+def test_a_doctor_finds_nothing_wrong(demo: Any) -> None:
+    shell, _ = demo
+
+    answer = shell.run("doctor", "--live", "--json")
+
+    assert answer.code == 0, answer.out
+    assert {finding["level"] for finding in answer.json} <= {"ok", "warning"}
+    assert shell.run("mapping", "check", "--live").code == 0
