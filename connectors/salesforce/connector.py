@@ -21,7 +21,7 @@ from connectors.contract import (
     UpdateResult,
     Usage,
 )
-from connectors.http import build_client
+from connectors.http import build_client, require
 from connectors.retry import RetryPolicy
 from connectors.salesforce import identity
 from connectors.salesforce.auth import TokenSource
@@ -55,7 +55,7 @@ class SalesforceConnector:
         return identity.identify(self.transport, self.settings.username)
 
     def organisation_id(self) -> str:
-        named = self.transport.tokens.current().organisation_id
+        named = identity.organisation_of(self.transport.tokens.current())
         return identity.canonical(named) if named else self.identify().organisation_id
 
     def normalise_id(self, text: str) -> str:
@@ -77,7 +77,9 @@ class SalesforceConnector:
         for group in in_groups(objects.items(), MAX_QUERIES):
             paths = [query_path(self.transport, count_query(*item), deleted=False) for item in group]
             parts = read_composite(self.transport, paths, "count").parts
-            counts |= {name: int(part.settled()["totalSize"]) for (name, _), part in zip(group, parts, strict=True)}
+            counts |= {
+                name: require(part.settled(), "totalSize", int) for (name, _), part in zip(group, parts, strict=True)
+            }
         return counts
 
     def push(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from typing import Any
 
 from connectors.contract import Allowance, Condition, Finding, Identity, Operator
 from connectors.errors import ConnectorError, CredentialsError, ProtocolError, TransientError
-from connectors.http import decode_json
+from connectors.http import decode_json, require
+from connectors.salesforce.auth import Token
 from connectors.salesforce.composite import query_path, read_composite
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.settings import SalesforceSettings
@@ -19,6 +21,10 @@ from connectors.salesforce.transport import Answer, Transport
 ORGANISATION = "SELECT Id, Name, IsSandbox, OrganizationType FROM Organization LIMIT 1"
 DEPRECATED_BELOW = 41.0
 """API versions under this are retired in summer 2028 at the latest; the settings refuse them anyway."""
+
+_VERSION = re.compile(r"\d{1,3}\.\d", re.ASCII)
+_ORGANISATION_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?)!")
+"""A session token starts with the id of its organisation."""
 
 CLOCK_WARNING_SECONDS = 60.0
 LOW_ALLOWANCE = 0.2
@@ -45,9 +51,16 @@ def identify(transport: Transport, username: str) -> Identity:
     )
 
 
+def organisation_of(token: Token) -> str:
+    """The organisation that a token was issued by, where the login or the token itself says so; else empty."""
+    issued_by = _ORGANISATION_TOKEN.match(token.value)
+    return token.organisation_id or (issued_by[1] if issued_by else "")
+
+
 def _first(body: Any) -> Mapping[str, Any]:
     records = body.get("records") if isinstance(body, Mapping) else None
-    return records[0] if records else {}
+    first = records[0] if isinstance(records, list) and records else None
+    return first if isinstance(first, Mapping) else {}
 
 
 def _userinfo(transport: Transport) -> Mapping[str, Any]:
@@ -86,7 +99,7 @@ def read_allowance(transport: Transport) -> Allowance:
         body = decode_json(transport.read("GET", "limits", "limits").body)
         daily = body.get("DailyApiRequests") if isinstance(body, Mapping) else None
         if isinstance(daily, Mapping):
-            limit, left = int(daily["Max"]), int(daily["Remaining"])
+            limit, left = require(daily, "Max", int), require(daily, "Remaining", int)
             transport.gauge = Allowance(used=limit - left, limit=limit)
     return transport.gauge
 
@@ -163,4 +176,5 @@ class Checkup:
 def _versions_of(answer: Answer) -> list[float]:
     value = decode_json(answer.body)
     entries = value if isinstance(value, list) else []
-    return [float(entry["version"]) for entry in entries if isinstance(entry, Mapping) and "version" in entry]
+    texts = [str(entry.get("version")) for entry in entries if isinstance(entry, Mapping)]
+    return [float(text) for text in texts if _VERSION.fullmatch(text)]
