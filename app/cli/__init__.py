@@ -14,8 +14,8 @@ import typer
 
 from app.cli.invocation import Invocation, read_assignments
 from app.cli.output import tell, tell_error
-from app.errors import AppError, ConfigError, UnreachableCrmError
-from connectors import errors as crm
+from app.errors import AppError
+from connectors.errors import ConnectorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except AppError as error:
         tell_error(error)
         sys.exit(error.exit_code)
-    except crm.ConnectorError as error:
-        failure = explain_connector_error(error)
+    except ConnectorError as error:
+        from app.sync.failures import as_app_error
+
+        failure = as_app_error(error)
         tell_error(failure)
         sys.exit(failure.exit_code)
     except KeyboardInterrupt:
@@ -58,15 +60,6 @@ def _tell_unexpected(error: Exception) -> None:
         tell("".join(traceback.format_exception(error)))
     tell(f"error: unexpected {type(error).__name__}: {str(error)[:500]}")
     tell("  = this is a bug; ADVOCACY_TRACEBACK=1 shows where. The command is safe to run again.")
-
-
-def explain_connector_error(error: crm.ConnectorError) -> AppError:
-    """The exit code and advice for a failure that the CRM connector reported."""
-    if isinstance(error, crm.TransientError | crm.CredentialsError | crm.AllowanceError):
-        return UnreachableCrmError(error.message, code=error.code)
-    if isinstance(error, crm.SchemaError | crm.ConfigurationError):
-        return ConfigError(error.message, code=error.code)
-    return AppError(error.message, code=error.code)
 
 
 def build_app() -> typer.Typer:

@@ -116,27 +116,19 @@ def _examine_services(services: Services) -> Iterator[Finding]:
 
 
 def _examine_crm(services: Services) -> Iterator[Finding]:
-    """Log in, compare the mapping with what the user sees, count the calls that are left."""
+    """The connector's own look at login, rights and allowance, then the mapping against what the user sees."""
     from app.sync.failures import as_app_error
     from connectors.errors import ConnectorError
 
     try:
         connector = services.connect()
         try:
-            yield from _examine_identity(connector)
-            yield from _examine_mapping(services, connector)
-            yield from _examine_allowance(connector)
             yield from connector.check_health()
+            yield from _examine_mapping(services, connector)
         finally:
             connector.close()
     except ConnectorError as error:
         raise as_app_error(error) from error
-
-
-def _examine_identity(connector: CrmConnector) -> Iterator[Finding]:
-    who = connector.identify()
-    kind = {True: "production", False: "a sandbox or trial", None: "of unknown kind"}[who.is_production]
-    yield Finding("ok", "login", f"{who.username} at {who.organisation_name} ({who.organisation_id}), {kind}")
 
 
 def _examine_mapping(services: Services, connector: CrmConnector) -> Iterator[Finding]:
@@ -146,12 +138,6 @@ def _examine_mapping(services: Services, connector: CrmConnector) -> Iterator[Fi
     yield Finding(
         "ok", "mapping", f"fits the CRM: {len(plan.entities)} entities to read, {len(plan.writes)} fields to write"
     )
-
-
-def _examine_allowance(connector: CrmConnector) -> Iterator[Finding]:
-    left = connector.allowance()
-    if left.left is not None:
-        yield Finding("ok" if left.left else "error", "api calls", f"{left.left:,} of {left.limit:,} left today")
 
 
 def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
