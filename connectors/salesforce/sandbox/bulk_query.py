@@ -14,7 +14,8 @@ from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.schema import Row
 from connectors.salesforce.sandbox.soql_answer import prepare_bulk
-from connectors.salesforce.sandbox.soql_evaluate import Scope, select_rows
+from connectors.salesforce.sandbox.soql_evaluate import select_rows
+from connectors.salesforce.sandbox.soql_scope import Scope
 from connectors.salesforce.sandbox.wire import read_json
 
 DELIMITERS = {"BACKQUOTE": "`", "CARET": "^", "COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "TAB": "\t"}

@@ -6,9 +6,11 @@ Everything in the org is stored under the 18-character form; the 15-character fo
 from __future__ import annotations
 
 import re
+import string
 
 _CHECKSUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _SHAPE = re.compile(r"[A-Za-z0-9]{15}(?:[A-Z0-5]{3})?", re.ASCII)
+_CAPITALS = {ord(letter): "1" if letter.isupper() else "0" for letter in string.ascii_letters + string.digits}
 # Upper and lower case alternate, so that neighbours differ only in case in the 15-character form:
 # code that compares ids without case fails on the first two records.
 _ALPHABET = "AaBbCcDdEeFfGgHhIiJjKkLlMmNnOoPpQqRrSsTtUuVvWwXxYyZz0123456789"
@@ -16,10 +18,9 @@ _ALPHABET = "AaBbCcDdEeFfGgHhIiJjKkLlMmNnOoPpQqRrSsTtUuVvWwXxYyZz0123456789"
 
 def checksum(id15: str) -> str:
     """The three characters that make a 15-character id safe to compare without case."""
-    return "".join(
-        _CHECKSUM[sum(1 << place for place, letter in enumerate(id15[start : start + 5]) if "A" <= letter <= "Z")]
-        for start in (0, 5, 10)
-    )
+    # Each chunk of five, read backwards, is a binary number: capitals are ones.
+    bits = id15[::-1].translate(_CAPITALS)
+    return _CHECKSUM[int(bits[10:], 2)] + _CHECKSUM[int(bits[5:10], 2)] + _CHECKSUM[int(bits[:5], 2)]
 
 
 def full_id(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,8 +70,7 @@ def _load_file(org: Org, table: Table, path: Path, loaded: Loaded) -> int:
         blank = _blank_row(org, table.type)
         rows = [_read_row(blank, fills, cells, f"{path.name}:{reader.line_num}") for cells in reader]
     _complete(org, table.type, rows, {name.strip() for name in header})
-    for row in rows:
-        table.put(row)
+    table.add_all(rows)
     return len(rows)
 
 
@@ -110,17 +110,18 @@ def _fill(org: Org, table: Table, name: str, loaded: Loaded) -> Fill | None:
 
 
 def _value_fill(known: Field) -> Fill:
-    slot, seen = known.slot, dict[str, Any]()
+    slot = known.slot
+    if known.type in {"string", "textarea", "phone", "url", "email"}:
+        return lambda row, cell: operator.setitem(row, slot, cell)
+    if known.type not in {"picklist", "reference", "date", "datetime", "boolean"}:
+        return lambda row, cell: operator.setitem(row, slot, read_value(known, cell))
     # Stages, dates, parents and stamps repeat: one object for each saves most of the memory of a large org.
-    shares = known.type in {"picklist", "reference", "date", "datetime", "boolean"}
+    seen: dict[str, Any] = {}
 
     def fill(row: Row, cell: str) -> None:
-        value = seen.get(cell)
-        if value is None:
-            value = read_value(known, cell)
-            if shares:
-                seen[cell] = value
-        row[slot] = value
+        if cell not in seen:
+            seen[cell] = read_value(known, cell)
+        row[slot] = seen[cell]
 
     return fill
 

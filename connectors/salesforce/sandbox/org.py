@@ -27,7 +27,7 @@ from connectors.salesforce.sandbox.schema import Field, Formula, ObjectType, Row
 from connectors.salesforce.sandbox.standard import STAGES, standard_types
 from connectors.salesforce.sandbox.tables import Table
 from connectors.salesforce.sandbox.transaction import Transaction
-from connectors.salesforce.sandbox.write import prepare_insert, prepare_update
+from connectors.salesforce.sandbox.write import prepare_insert, prepare_update, touched_slots
 
 _PERMISSION_OBJECTS = frozenset({"PermissionSet", "PermissionSetAssignment", "FieldPermissions", "ObjectPermissions"})
 
@@ -162,15 +162,15 @@ class Org:
         """Set fields of a record; None clears one."""
         with self.transaction():
             table = self.table(object_name)
-            row, _ = prepare_update(self, table, self.row(table, record_id), values, user)
-            self._store(table, row)
+            self._store(table, prepare_update(self, table, self.row(table, record_id), values, user))
 
     def late_update(self, object_name: str, record_id: str, values: Mapping[str, Any]) -> LateCommit:
         """Stamp a change now, show it only at `commit()` of the answer."""
         with self.lock:
             table = self.table(object_name)
-            row, slots = prepare_update(self, table, self.row(table, record_id), values, None)
-            return self._hold(table, row, tuple(slots))
+            old = self.row(table, record_id)
+            row = prepare_update(self, table, old, values, None)
+            return self._hold(table, row, touched_slots(table.type, old, row, values))
 
     def late_create(self, object_name: str, values: Mapping[str, Any]) -> LateCommit:
         with self.lock:

@@ -91,6 +91,7 @@ class ObjectType:
     deletable: bool = True
     bulk: bool = True
     width: int = 0
+    unique: list[Field] = field(default_factory=list)
     _folded: dict[str, Field] = field(default_factory=dict)
 
     def add(self, new: Field) -> None:
@@ -100,6 +101,7 @@ class ObjectType:
             new.slot = self.width
             self.width += 1
         self.fields[new.name] = new
+        self.unique = [one for one in self.fields.values() if one.unique]
         self._folded[new.name.lower()] = new
 
     def find(self, name: str) -> Field | None:

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from connectors.salesforce.sandbox.access import View
 from connectors.salesforce.sandbox.errors import ApiError
-from connectors.salesforce.sandbox.schema import NUMERIC, Field, ObjectType, Row
-from connectors.salesforce.sandbox.soql_evaluate import (
-    Read,
-    Resolved,
-    Scope,
-    check_rows,
-    check_usable,
-    field_reader,
-    local_parts,
-    matching_rows,
-    open_scope,
-    resolve,
-    select_rows,
-    sort_key,
-)
-from connectors.salesforce.sandbox.soql_parse import AGGREGATES, Function, Order, Path, Query, parse
-from connectors.salesforce.sandbox.values import csv_writer, decimal_json, dump_json, json_writer, quote_json
+from connectors.salesforce.sandbox.schema import Field, ObjectType, Row
+from connectors.salesforce.sandbox.soql_evaluate import check_rows, select_rows
+from connectors.salesforce.sandbox.soql_groups import group_records
+from connectors.salesforce.sandbox.soql_parse import AGGREGATES, Function, Path, Query, parse
+from connectors.salesforce.sandbox.soql_scope import Read, Resolved, Scope, field_reader, is_folded, open_scope, resolve
+from connectors.salesforce.sandbox.values import csv_writer, dump_json, json_writer, quote_json
 
 Write = Callable[[Row], str]
 _FIELDS_LIMIT = 200
@@ -56,7 +44,8 @@ def answer_query(view: View, text: str, version: str, *, deleted: bool) -> Answe
     if len(query.select) == 1 and functions and functions[0].name == "COUNT" and not functions[0].argument:
         return _answer_count(scope, functions[0])
     if functions or query.group:
-        return _answer_groups(scope)
+        records = group_records(scope)
+        return Answer(scope, len(records), records=records)
     plan = plan_select(scope, version)
     rows = select_rows(scope)
     return Answer(scope, len(rows), rows=rows, json_record=plan.json_record, columns=plan.columns)
@@ -219,127 +208,20 @@ def _unlimited(query: Query) -> Query:
 
 
 def _cells_writer(columns: Iterable[tuple[Read, Field]]) -> Callable[[Row], list[str]]:
-    writers = [(read, csv_writer(one.type)) for read, one in columns]
-
-    def cells(row: Row) -> list[str]:
-        values = [(read(row), write) for read, write in writers]
-        return ['""' if value is None else f'"{write(value)}"' for value, write in values]
-
-    return cells
+    writers = [_cell_writer(read, one) for read, one in columns]
+    return lambda row: [write(row) for write in writers]
 
 
-# Aggregates
-
-
-def _answer_groups(scope: Scope) -> Answer:
-    query = scope.query
-    group = [resolve(scope, path) for path in query.group]
-    for path, found in zip(query.group, group, strict=True):
-        check_usable(scope, path, found.field, "grouped")
-    if query.offset or any(isinstance(item, Query) for item in query.select):
-        raise scope.error(query.at, "Grouped query cannot use OFFSET or an inner query")
-    names, makers = _group_columns(scope)
-    buckets: dict[tuple[Any, ...], list[Row]] = {} if group else {(): []}
-    for row in matching_rows(scope):
-        buckets.setdefault(tuple(found.read(row) for found in group), []).append(row)
-    lines = _sorted_groups(scope, list(buckets.values()))
-    records = [_group_json(names, [make(rows) for make in makers]) for rows in lines[: query.limit]]
-    return Answer(scope, len(records), records=records)
-
-
-Make = Callable[[list[Row]], str]
-Sum = Callable[[list[Row]], Any]
-
-
-def _group_columns(scope: Scope) -> tuple[list[str], list[Make]]:
-    names, makers, unnamed = [], list[Make](), 0
-    for item in scope.query.select:
-        if isinstance(item, Function):
-            value, write = _aggregate(scope, item)
-            names.append(item.alias or f"expr{unnamed}")
-            unnamed += not item.alias
-            makers.append(_null_or(value, write))
-        elif isinstance(item, Path):
-            names.append(item.parts[-1])
-            makers.append(_grouped_value(scope, item))
-    return names, makers
-
-
-def _null_or(value: Sum, write: Callable[[Any], str]) -> Make:
-    def make(rows: list[Row]) -> str:
-        found = value(rows)
-        return "null" if found is None else write(found)
-
-    return make
-
-
-def _grouped_value(scope: Scope, path: Path) -> Make:
-    wanted = tuple(part.lower() for part in local_parts(scope, path))
-    if wanted not in {tuple(part.lower() for part in local_parts(scope, one)) for one in scope.query.group}:
-        raise scope.error(path.at, f"Field must be grouped or aggregated: {path.parts[-1]}")
-    found = resolve(scope, path)
-    return _null_or(lambda rows: found.read(rows[0]), json_writer(found.field.type))
-
-
-def _aggregate(scope: Scope, function: Function) -> tuple[Sum, Callable[[Any], str]]:
-    if function.name not in AGGREGATES:
-        raise scope.error(function.at, f"unexpected token: '{function.name}'")
-    if function.argument is None:
-        if function.name != "COUNT":
-            raise scope.error(function.at, f"unexpected token: '{function.name}'")
-        return len, str
-    found = resolve(scope, function.argument)
-    if found.field.long_text or found.field.type in {"address", "boolean"} or not _sums(function.name, found.field):
-        message = f"field {found.field.name} does not support aggregate operator {function.name}"
-        raise scope.error(function.argument.at, message)
-    summarise = _SUMMARIES[function.name]
-
-    def value(rows: list[Row]) -> Any:
-        return summarise([one for one in map(found.read, rows) if one is not None])
-
-    if function.name.startswith("COUNT"):
-        return value, str
-    return value, decimal_json if function.name == "AVG" else json_writer(found.field.type)
-
-
-def _sums(name: str, one: Field) -> bool:
-    return name not in {"SUM", "AVG"} or one.type in NUMERIC or one.type == "int"
-
-
-_SUMMARIES: dict[str, Callable[[list[Any]], Any]] = {
-    "COUNT": len,
-    "COUNT_DISTINCT": lambda values: len(set(values)),
-    "SUM": lambda values: sum(values) if values else None,
-    "MIN": lambda values: min(values, default=None),
-    "MAX": lambda values: max(values, default=None),
-    "AVG": lambda values: Decimal(sum(values)) / len(values) if values else None,
-}
-
-
-def _sorted_groups(scope: Scope, groups: list[list[Row]]) -> list[list[Row]]:
-    for order in reversed(scope.query.order):
-        value = _order_value(scope, order)
-        # A group is keyed by its first row for a grouped field, by all its rows for an aggregate.
-        groups.sort(key=sort_key(value, order), reverse=order.descending)
-    return groups
-
-
-def _order_value(scope: Scope, order: Order) -> Callable[[Any], Any]:
-    if isinstance(order.by, Function):
-        return _aggregate(scope, order.by)[0]
-    if len(order.by.parts) == 1:
-        aliases = {item.alias.lower(): item for item in scope.query.select if isinstance(item, Function) and item.alias}
-        aliased = aliases.get(order.by.parts[0].lower())
-        if aliased is not None:
-            return _aggregate(scope, aliased)[0]
-    _grouped_value(scope, order.by)
-    read = resolve(scope, order.by).read
-    return lambda rows: read(rows[0])
-
-
-def _group_json(names: list[str], values: list[str]) -> str:
-    cells = "".join(f",{quote_json(name)}:{value}" for name, value in zip(names, values, strict=True))
-    return f'{{"attributes":{{"type":"AggregateResult"}}{cells}}}'
+def _cell_writer(read: Read, one: Field) -> Write:
+    """A quoted cell. One call a cell: bulk answers have millions of them."""
+    if one.type in {"id", "reference", "date"}:
+        return lambda row: f'"{value}"' if (value := read(row)) else '""'
+    if one.type == "boolean":
+        return lambda row: '"true"' if read(row) else '"false"'
+    if is_folded(one):
+        return lambda row: '"' + value.replace('"', '""') + '"' if (value := read(row)) else '""'
+    write = csv_writer(one.type)
+    return lambda row: '""' if (value := read(row)) is None else f'"{write(value)}"'
 
 
 def prepare_bulk(view: View, text: str, version: str, *, deleted: bool) -> tuple[Scope, Selection]:

@@ -5,7 +5,7 @@ Rows are replaced, never changed in place: whoever holds one (a bulk job, a curs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connectors.salesforce.sandbox.schema import ObjectType, Row
@@ -27,6 +27,11 @@ class Table:
             for slot, index in self._indexes.items():
                 index.setdefault(index_key(row[slot]), {})[row[0]] = None
         self.rows[row[0]] = row
+
+    def add_all(self, rows: Iterable[Row]) -> None:
+        """Many new rows at once; an index is built again when it is next needed."""
+        self._indexes.clear()
+        self.rows.update((row[0], row) for row in rows)
 
     def drop(self, record_id: str) -> None:
         self._unindex(record_id)

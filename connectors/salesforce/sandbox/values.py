@@ -156,7 +156,7 @@ def decimal_json(value: Decimal) -> str:
 
 def decimal_csv(value: Decimal) -> str:
     """As the Bulk API writes doubles: plain up to ten million, then `9.12260031E8`."""
-    if value and not Decimal("0.001") <= abs(value) < 10_000_000:
+    if value and not -3 <= value.adjusted() < 7:
         sign, digits, _ = value.normalize().as_tuple()
         text = "".join(map(str, digits))
         return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{value.adjusted()}"
@@ -173,14 +173,10 @@ def json_writer(type_: str) -> Callable[[Any], str]:
 
 
 def csv_writer(type_: str) -> Callable[[Any], str]:
-    """Turns a row's value of this field type into the text of a CSV cell, not yet quoted; the value is not None."""
+    """Turns a row's number or datetime into the text of a CSV cell; the value is not None."""
     if type_ in NUMERIC:
         return decimal_csv
-    if type_ == "boolean":
-        return lambda value: "true" if value else "false"
-    if type_ == "datetime":
-        return lambda value: value[:-5] + "Z"
-    return str if type_ == "int" else lambda value: value.replace('"', '""')
+    return str if type_ == "int" else lambda value: value[:-5] + "Z"
 
 
 def dump_json(value: Any) -> str:

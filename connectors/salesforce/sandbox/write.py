@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from connectors.salesforce.sandbox.access import View
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.ids import full_id
 from connectors.salesforce.sandbox.schema import Field, ObjectType, Row
@@ -40,10 +41,8 @@ def prepare_insert(org: Org, table: Table, values: Mapping[str, Any], user: str 
     return row
 
 
-def prepare_update(
-    org: Org, table: Table, row: Row, values: Mapping[str, Any], user: str | None
-) -> tuple[Row, list[int]]:
-    """The row after the update, not yet stored, and the slots that the update touched."""
+def prepare_update(org: Org, table: Table, row: Row, values: Mapping[str, Any], user: str | None) -> Row:
+    """The row after the update, not yet stored."""
     of = table.type
     if user is not None:
         _meet_refusal(org, row[0])
@@ -54,11 +53,13 @@ def prepare_update(
     _stamp(org, of, changed, user, given, inserting=False)
     _derive(org, of, changed, given)
     _check_row(org, table, changed, user, touched=given)
-    return changed, [slot for slot, value in enumerate(changed) if value != row[slot] or slot in _slots(of, given)]
+    return changed
 
 
-def _slots(of: ObjectType, given: Mapping[str, Any]) -> set[int]:
-    return {of.slot(name) for name in (*given, "SystemModstamp")}
+def touched_slots(of: ObjectType, old: Row, new: Row, given: Iterable[str]) -> tuple[int, ...]:
+    """The slots an update has to say something about: what it was given, what followed, and the stamp."""
+    named = {of.slot(of.fields[name].name) for name in (*given, "SystemModstamp")}
+    return tuple(slot for slot, value in enumerate(new) if value != old[slot] or slot in named)
 
 
 def _default(field: Field) -> Any:
@@ -81,20 +82,19 @@ def _meet_refusal(org: Org, record_id: str) -> None:
 def _read_all(
     org: Org, table: Table, values: Mapping[str, Any], user: str | None, *, inserting: bool
 ) -> dict[str, Any]:
-    given = {}
+    view, given = org.view(user), dict[str, Any]()
     for name, raw in values.items():
-        field = _writable(org, table.type, name, user, inserting=inserting)
+        field = _writable(view, table.type, name, inserting=inserting)
         given[field.name] = _read(org, field, raw, user)
     return given
 
 
-def _writable(org: Org, of: ObjectType, name: str, user: str | None, *, inserting: bool) -> Field:
-    view = org.view(user)
+def _writable(view: View, of: ObjectType, name: str, *, inserting: bool) -> Field:
     field = view.find(of, name)
     if field is None:
         raise ApiError("INVALID_FIELD", f"No such column '{name}' on sobject of type {of.name}")
-    may = user is None or (view.edits(of, field) and (field.creatable if inserting else field.writable))
-    if not may or not field.stored:
+    allowed = field.creatable if inserting else field.writable
+    if not field.stored or (view.user is not None and not (allowed and view.edits(of, field))):
         raise ApiError(
             "INVALID_FIELD_FOR_INSERT_UPDATE",
             f"Unable to create/update fields: {field.name}. Please check the security settings of this field and "
@@ -180,8 +180,8 @@ def _check_row(org: Org, table: Table, row: Row, user: str | None, touched: Mapp
         if missing:
             names = ", ".join(missing)
             raise ApiError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{names}]", fields=tuple(missing))
-    for field in of.fields.values():
-        if field.unique and (touched is None or field.name in touched) and row[field.slot] is not None:
+    for field in of.unique:
+        if (touched is None or field.name in touched) and row[field.slot] is not None:
             _check_unique(table, field, row)
     if touched is None and of.name in _PERMISSION_KEYS:
         _check_permission(org, table, row)

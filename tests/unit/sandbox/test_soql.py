@@ -23,15 +23,14 @@ def org():
         "Account", {"Name": "small", "AnnualRevenue": 5, "ParentId": big, "Website": "50%_off\\", "Tags__c": "b"}
     )
     org.create("Account", {"Name": 'O\'Neil "x"\n', "Industry": "banking"})
-    for name, amount, stage, day in (
-        ("one", "10.5", "Closed Won", "2026-01-31"),
-        ("two", None, "Prospecting", "2026-03-01"),
-        ("three", "-2", "Closed Lost", "2026-02-28"),
+    for name, amount, stage, day, step in (
+        ("one", "10.5", "Closed Won", "2026-01-31", "1"),
+        ("two", None, "Prospecting", "2026-03-01", "2"),
+        ("three", "-2", "Closed Lost", "2026-02-28", "3"),
     ):
         account = big if name != "three" else None
-        org.create(
-            "Opportunity", {"Name": name, "AccountId": account, "Amount": amount, "StageName": stage, "CloseDate": day}
-        )
+        values = {"Name": name, "AccountId": account, "Amount": amount, "StageName": stage}
+        org.create("Opportunity", {**values, "CloseDate": day, "NextStep": step})
     org.delete("Account", org.create("Account", {"Name": "gone"}))
     return org
 
@@ -96,7 +95,7 @@ def names(org, rest, *, object_name="Account", **options):
     ],
 )
 def test_where_finds_what_it_says(org, where, expected):
-    assert names(org, f"WHERE {where} ORDER BY CreatedDate, Id") == expected
+    assert names(org, f"WHERE {where} ORDER BY AnnualRevenue DESC NULLS LAST") == expected
 
 
 @pytest.mark.parametrize(
@@ -118,7 +117,7 @@ def test_where_finds_what_it_says(org, where, expected):
     ],
 )
 def test_where_works_on_dates_formulas_and_parents(org, where, expected):
-    assert names(org, f"WHERE {where} ORDER BY CreatedDate, Id", object_name="Opportunity") == expected
+    assert names(org, f"WHERE {where} ORDER BY NextStep", object_name="Opportunity") == expected
 
 
 def test_an_id_is_found_in_both_its_lengths_and_in_its_own_case_only(org):
@@ -137,6 +136,17 @@ def test_ids_that_differ_only_in_case_stay_apart():
 
     assert names(org, f"WHERE Id = '{one[:15]}'") == ["one"]
     assert names(org, f"WHERE Id = '{two[:15]}'") == ["two"]
+
+
+def test_ids_sort_and_compare_as_they_stand():
+    org = Org()
+    ids = sorted(org.create("Account", {"Name": str(number)}) for number in range(70))
+
+    assert [record["Id"] for record in ask(org, "SELECT Id FROM Account ORDER BY Id")] == ids
+    assert [
+        record["Id"] for record in ask(org, f"SELECT Id FROM Account WHERE Id > '{ids[9]}' ORDER BY Id LIMIT 5")
+    ] == ids[10:15]
+    assert ask(org, f"SELECT COUNT() FROM Account WHERE Id <= '{ids[9]}'") == 10
 
 
 @pytest.mark.parametrize(
@@ -180,7 +190,7 @@ def test_selecting_gives_fields_parents_and_nulls_under_their_own_names(org):
 def test_children_come_as_an_envelope_of_their_own(org):
     big, small, _ = ask(
         org,
-        "SELECT Name, (SELECT Name FROM Opportunities WHERE Amount != null ORDER BY Name) FROM Account ORDER BY CreatedDate, Id",
+        "SELECT Name, (SELECT Name FROM Opportunities WHERE Amount != null ORDER BY Name) FROM Account ORDER BY AnnualRevenue DESC NULLS LAST",
     )
 
     assert big["Opportunities"]["totalSize"] == 1
@@ -302,6 +312,7 @@ def test_what_is_not_understood_is_refused(org, text):
         ("SELECT Id FROM Account WHERE Id LIKE '001%'", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Account WHERE AnnualRevenue LIKE '5'", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Account WHERE AnnualRevenue > null", "INVALID_QUERY_FILTER_OPERATOR"),
+        ("SELECT Id FROM Account WHERE IsDeleted > FALSE", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Account WHERE Name INCLUDES ('a')", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE"),
     ],
