@@ -19,7 +19,7 @@ from app.mapping.file import load_mapping
 from app.mapping.policy import apply_policy_overrides, policy_version
 from app.store.database import check_revision, open_database, upgrade_database
 from app.sync.services import Services
-from connectors.catalogue import build_connector, id_reader
+from connectors.catalogue import build_connector, id_reader, record_linker
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
 
@@ -49,8 +49,15 @@ def build_services(
         upgrade_database(database)
     else:
         check_revision(database)
-    normalise_id = id_reader(settings.crm)
-    return Services(settings, mapping, database, connect or _connector(settings), now or _utc_now, normalise_id)
+    return Services(
+        settings,
+        mapping,
+        database,
+        connect or _connector(settings),
+        now or _utc_now,
+        id_reader(settings.crm),
+        record_linker(settings.crm, connector_options(settings)),
+    )
 
 
 def _utc_now() -> datetime:

@@ -47,6 +47,15 @@ def build_connector(name: str, options: Mapping[str, Any]) -> CrmConnector:
     return factory(options)
 
 
+def record_linker(name: str, options: Mapping[str, Any]) -> Callable[[str, str], str]:
+    """Where a person opens a record, from (object, id); empty text where that is not known without a login."""
+    if name == "salesforce":
+        from connectors.salesforce.links import record_linker as of_salesforce
+
+        return of_salesforce(str(options.get("instance_url") or options.get("login_url") or ""))
+    return lambda _object_name, _record_id: ""
+
+
 def id_reader(name: str) -> Callable[[str], str]:
     """How record ids of this CRM get their one form, for ids that come in while nobody is connected.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.model import Measure
 from app.domain.money import major_units
+from app.domain.rows import Entity
 from app.errors import ConfigError
 from app.store import mirror, runs, values, writes
 from app.store.connection import Connection
@@ -215,7 +216,7 @@ def _explained(one: LineRow, places: int) -> ExplainedLine:
         amount=major_units(line.amount, places),
         opportunity=line.opportunity_id,
         opportunity_name=one.opportunity_name,
-        opportunity_url="",
+        opportunity_url=services.record_url(_opportunity_object(services), line.opportunity_id),
         event=line.event_id,
         event_title=one.event_title,
         occurred_on=one.occurred_on,
@@ -228,6 +229,11 @@ def _explained(one: LineRow, places: int) -> ExplainedLine:
         rule=line.rule,
         policy_version=one.policy_version,
     )
+
+
+def _opportunity_object(services: Services) -> str:
+    section = services.mapping.entities.get(Entity.OPPORTUNITY)
+    return section.object if section else ""
 
 
 def portfolio(services: Services) -> Portfolio:

@@ -13,6 +13,10 @@ from app.store.database import Database
 from connectors.contract import CrmConnector
 
 
+def _no_page(_object_name: str, _record_id: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`connect` builds a connector that has not talked to anyone yet; whoever calls it closes it."""
@@ -24,6 +28,8 @@ class Services:
     now: Callable[[], datetime]
     normalise_id: Callable[[str], str] = str
     """The one form of a record id of this CRM, without connecting; raises ValueError with a reason."""
+    record_url: Callable[[str, str], str] = _no_page
+    """(object, id) -> where a person opens the record; empty where that is not known."""
 
     @property
     def today(self) -> date:
