@@ -106,7 +106,8 @@ def build_bar(view: dict[str, Any], largest: Decimal) -> dict[str, int]:
     if largest <= 0:
         return {"own": 0, "referred": 0}
     own, referred = (max(Decimal(view[name]), Decimal(0)) for name in ("direct", "referred"))
-    return {"own": int(own * BAR_WIDTH / largest), "referred": int(referred * BAR_WIDTH / largest)}
+    width = round(own * BAR_WIDTH / largest)
+    return {"own": width, "referred": round((own + referred) * BAR_WIDTH / largest) - width}
 
 
 @router.get("/accounts/{account_id}")
@@ -136,5 +137,7 @@ def group_lines(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         members = [line for line in lines if line["measure"] == measure]
         if members:
             total = sum((Decimal(line["amount"]) for line in members), Decimal(0))
-            groups.append({"measure": measure, "heading": heading, "lines": members, "total": total})
+            has_rates = any(line.get("rate") for line in members)
+            group = {"measure": measure, "heading": heading, "lines": members, "total": total, "has_rates": has_rates}
+            groups.append(group)
     return groups

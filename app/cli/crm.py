@@ -1,0 +1,72 @@
+"""`crm setup`: the fields that scores go to, and the rights to see and write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.invocation import AsJson, open_services
+from app.cli.output import count, say, say_json, say_table
+from app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from connectors.contract import SetupStep
+
+EXIT_CHANGES = 10
+
+
+def register(app: typer.Typer) -> None:
+    crm = typer.Typer(help="The CRM itself.", no_args_is_help=True)
+    crm.command("setup")(set_up)
+    # Alone in its group, a command would otherwise take the group's place.
+    crm.callback()(lambda: None)
+    app.add_typer(crm, name="crm")
+
+
+def set_up(
+    ctx: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only try it; nothing is changed. Exit code 10: not complete.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create our fields and permission sets, as far as missing."""
+    with open_services(ctx, crm=True) as services:
+        connector = services.connect()
+        try:
+            if not connector.capabilities.setup:
+                raise ConfigError(f"{services.settings.crm} needs no setup, or it cannot be done from here")
+            steps = connector.plan_setup()
+            missing = [step for step in steps if not step.present]
+            if missing and not check and not yes:
+                _ask(missing)
+            if missing:
+                steps = connector.apply_setup(check_only=check)
+        finally:
+            connector.close()
+    _say_steps(steps, missing, check=check, as_json=as_json)
+    if missing and check:
+        raise typer.Exit(EXIT_CHANGES)
+
+
+def _ask(missing: Sequence[SetupStep]) -> None:
+    import sys
+
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody is here to confirm", hint="advocacy crm setup --yes, or --check to try it")
+    say_table(("kind", "name", "note"), [(step.kind, step.name, step.note) for step in missing])
+    typer.confirm(f"Create {count(len(missing), 'component')} in the CRM?", abort=True, err=True)
+
+
+def _say_steps(steps: Sequence[SetupStep], missing: Sequence[SetupStep], *, check: bool, as_json: bool) -> None:
+    if as_json:
+        say_json({"complete": not missing or not check, "missing": len(missing), "steps": steps})
+        return
+    state = {True: "there", False: "would be created" if check else "created"}
+    rows = [(step.kind, step.name, state[step not in missing and step.present], step.note) for step in steps]
+    say_table(("kind", "name", "state", "note"), rows)
+    if not missing:
+        say("Everything is in place.")
