@@ -180,7 +180,7 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
     return Explanation(
         account=view,
-        lines=tuple(_explained(one, places) for one in lines),
+        lines=tuple(_explained(services, one, places) for one in lines),
         sentence="\n".join(explainer.sentences(lines)),
         policy_version=services.mapping.policy_version if staged else row.policy_version,
         computed=services.now(),
@@ -209,7 +209,7 @@ def _view(services: Services, row: values.ValueRow, places: int) -> AccountView:
     return AccountView(row.account_id, row.name, row.rank, currency, money, tuple(row.issues.split()))
 
 
-def _explained(one: LineRow, places: int) -> ExplainedLine:
+def _explained(services: Services, one: LineRow, places: int) -> ExplainedLine:
     line = one.line
     return ExplainedLine(
         measure=line.measure,
