@@ -66,6 +66,7 @@ def build_app() -> typer.Typer:
     """All commands, each from its own module."""
     from app.cli import (
         accounts,
+        crm,
         database,
         demo,
         doctor,
@@ -99,6 +100,7 @@ def build_app() -> typer.Typer:
         events,
         runs,
         webhooks,
+        crm,
         serve,
         sandbox,
         database,
