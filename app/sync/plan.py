@@ -36,6 +36,9 @@ from app.sync.report import PlannedUpdate, Progress
 SHOWN_UPDATES = 200
 """How many updates a report names; the rest is counted."""
 
+RELATIVE = frozenset({"rank"})
+"""Measures that move when other accounts move: they say nothing about how much a plan changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planner:
@@ -161,10 +164,11 @@ def _intent(
     after = {change.measure: change.after for change in sent}
     moved = _number(after.get("total")) - _number(before.get("total")) if "total" in after else Decimal(0)
     movement = int(abs(moved).scaleb(planner.places))
-    tally.plan.counts["clear" if clears_value(sent) else "update"] += 1
+    own = [change for change in sent if change.measure not in RELATIVE]
+    tally.plan.counts["clear" if clears_value(own) else "update"] += 1
     tally.plan.sent += 1
-    tally.changed += replaces_value(sent)
-    tally.cleared += clears_value(sent)
+    tally.changed += replaces_value(own)
+    tally.cleared += clears_value(own)
     if before.get("total") is not None:
         tally.decrease -= moved
     tally.sha.update(f"{row.account_id}\n{writes.shown_text(before)}\n{writes.shown_text(after)}\n".encode())
