@@ -58,7 +58,9 @@ def _tell_unexpected(error: Exception) -> None:
         import traceback
 
         tell("".join(traceback.format_exception(error)))
-    tell(f"error: unexpected {type(error).__name__}: {str(error)[:500]}")
+    # Only the first line: database drivers go on with the statement and its values, which are about customers.
+    first_line = str(error).partition("\n")[0][:300]
+    tell(f"error: unexpected {type(error).__name__}: {first_line}")
     tell("  = this is a bug; ADVOCACY_TRACEBACK=1 shows where. The command is safe to run again.")
 
 

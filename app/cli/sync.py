@@ -139,14 +139,16 @@ def say_plan(report: RunReport) -> None:
 
 
 def _say_updates(updates: tuple[PlannedUpdate, ...]) -> None:
-    rows = [
-        (update.name or update.account_id, change.measure, _show(change.before), _show(change.after))
-        for update in updates[:SHOWN_UPDATES]
-        for change in update.changes
-    ]
-    say_table(("account", "measure", "before", "after"), rows, right=("before", "after"))
+    """One line an account, the biggest movers first: its total before and after, and what else changes."""
+    rows = []
+    for update in updates[:SHOWN_UPDATES]:
+        changes = {change.measure: change for change in update.changes}
+        total = changes.pop("total", None)
+        before, after = (_show(total.before), _show(total.after)) if total else ("", "")
+        rows.append((update.name or update.account_id, before, after, ", ".join(changes)))
+    say_table(("account", "total before", "after", "also changes"), rows, right=("total before", "after"))
     if len(updates) > SHOWN_UPDATES:
-        say(f"... and more: --json lists the {len(updates)} biggest movers.")
+        say(f"... and more: --json lists the {len(updates)} biggest movers with every value.")
 
 
 def _show(value: str | None) -> str:
