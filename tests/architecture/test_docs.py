@@ -143,15 +143,37 @@ def steady(text: str) -> list[str]:
     return [" ".join(VOLATILE.sub("~", line).split()) for line in text.strip().splitlines()]
 
 
-def test_the_readme_shows_what_the_commands_really_print(tmp_path: Path) -> None:
-    shown = PRINTED.findall((PROJECT / "README.md").read_text("utf-8"))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+README = PROJECT / "README.md"
+WRITTEN = re.compile(r"^<!-- file: (\S+) -->\n```csv\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PRINTED_WITH_FILES = re.compile(
+    r"^<!-- prints with these files: (advocacy .*?) -->\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL
+)
 
-    printed = []
-    for line, _ in shown:
-        command = [sys.executable, "-m", "app", *shlex.split(line)[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-        printed.append((line, steady(done.stdout)))
+
+def run_in(folder: Path, line: str, **settings: str) -> str:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **settings}
+    command = [sys.executable, "-m", "app", *shlex.split(line)[1:]]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_readme_shows_what_the_commands_really_print(tmp_path: Path) -> None:
+    shown = PRINTED.findall(README.read_text("utf-8"))
+
+    printed = [(line, steady(run_in(tmp_path, line))) for line, _ in shown]
 
     assert next(line for line, _ in shown) == "advocacy demo"
     assert printed == [(line, steady(text)) for line, text in shown]
+
+
+def test_the_example_files_of_the_readme_give_what_it_shows(tmp_path: Path) -> None:
+    text = README.read_text("utf-8")
+    for name, content in WRITTEN.findall(text):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    [(line, shown)] = PRINTED_WITH_FILES.findall(text)
+
+    for earlier in ("advocacy events import referrals.csv", "advocacy sync"):
+        run_in(tmp_path, earlier, ADVOCACY_CRM="files", ADVOCACY_FILES_DIR="export")
+    printed = run_in(tmp_path, line, ADVOCACY_CRM="files", ADVOCACY_FILES_DIR="export")
+
+    assert steady(printed) == steady(shown)
