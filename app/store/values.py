@@ -302,6 +302,15 @@ def _place(connection: sa.Connection, row: ValueRow, *, staged: bool) -> int:
     return 1 + int(connection.execute(ahead, given).scalar_one())
 
 
+def load_survivor(connection: sa.Connection, account_id: str) -> str:
+    """The account that a merged one lives on in; any other id as it is."""
+    seen = [account_id]
+    winner = sa.text("select merged_into_id from account where id = :id")
+    while (found := connection.execute(winner, {"id": seen[-1]}).scalar()) is not None and found not in seen:
+        seen.append(found)
+    return seen[-1]
+
+
 def find_accounts(connection: sa.Connection, text: str, limit: int) -> list[tuple[str, str]]:
     """(id, name) of the live accounts whose name is `text`, or failing that, contains it; case does not matter."""
     for pattern in (_escaped(text), f"%{_escaped(text)}%"):

@@ -138,7 +138,8 @@ def list_accounts(
 def find_account(services: Services, text: str) -> AccountView:
     """The account with this id, this name, or the only one whose name contains it. Raises ConfigError otherwise."""
     with _valued(services, None) as (connection, staged):
-        row = values.load_value(connection, _canonical_id(services, text), staged=staged)
+        survivor = values.load_survivor(connection, _canonical_id(services, text))
+        row = values.load_value(connection, survivor, staged=staged)
         if row is None:
             candidates = values.find_accounts(connection, text, CANDIDATES + 1)
             if len(candidates) == 1:

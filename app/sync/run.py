@@ -204,6 +204,8 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
             _reread_unsettled(run, puller)
         with run.phase("value"):
             run.valued = _value(run, everything=full)
+            if run.valued.restated:
+                run.notes.append("the policy changed: values reported before were computed again under the new one")
         if only is not None:
             with run.phase("pull"):
                 _reread_planned(run, puller)
