@@ -57,7 +57,7 @@ class ReadPlan:
     writes: Mapping[str, WriteField] = field(default_factory=dict)
     """Measure -> field, with type, scale and length settled."""
     dropped: tuple[str, ...] = ()
-    """Optional sections and fields that the CRM does not have, for people to read."""
+    """Optional sections and fields that the CRM does not have: a line per section, for people to read."""
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -90,7 +90,7 @@ def check_mapping(mapping: MappingFile, schemas: Schemas, username: str) -> Read
         entities={plan.entity: plan for name, plan in plans.items() if name != "dated_rates"},
         dated_rates=plans.get("dated_rates"),
         writes=writes,
-        dropped=tuple(check.dropped),
+        dropped=check.dropped(),
         warnings=tuple(check.warnings),
     )
 
@@ -119,7 +119,14 @@ class _Check:
         self.username = username
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.dropped: list[str] = []
+        self._dropped: dict[str, list[str]] = {}
+
+    def dropped(self) -> tuple[str, ...]:
+        """One line for each part of the mapping that is not read or written as a whole."""
+        return tuple(f"{part}: {', '.join(dict.fromkeys(names))}" for part, names in self._dropped.items())
+
+    def _drop(self, part: str, *names: str) -> None:
+        self._dropped.setdefault(part, []).extend(names)
 
     def section(self, section: EntityMapping) -> EntityPlan | None:
         schema = self.schemas.get(section.object)
@@ -142,7 +149,7 @@ class _Check:
 
     def _note_no_object(self, section: EntityMapping) -> None:
         if section.optional:
-            self.dropped.append(f"{section.section}: no object {section.object}")
+            self._drop(section.section, f"the object {section.object}")
             return
         known = [name for name, schema in self.schemas.items() if schema is not None]
         hint = suggest(section.object, known, listed=False) or "check the API name, or mark the section optional: true"
@@ -158,14 +165,14 @@ class _Check:
         found = self.problems[before:]
         if section.optional and all(one.code == "ADV-MAP-051" for one in found):
             del self.problems[before:]
-            self.dropped.append(f"{section.section}: {'; '.join(one.message for one in found)}")
+            self._drop(section.section, "; ".join(one.message for one in found))
 
     def _attribute(
         self, section: EntityMapping, schema: ObjectSchema, name: str, attribute: AttributeMapping
     ) -> AttributeMapping | None:
         missing = [one for one in attribute.crm_fields() if not self._known(schema, one)]
         if missing and attribute.optional and not SECTIONS[section.section].attributes[name].required:
-            self.dropped.extend(f"{section.section}.{name}: no field {schema.name}.{one}" for one in missing)
+            self._drop(section.section, *missing)
             return _without(attribute, missing)
         at = self._field_route((section.section, "attributes", name))
         for one in attribute.crm_fields():
@@ -240,7 +247,7 @@ class _Check:
     def _write(self, schema: ObjectSchema, write: WriteField) -> WriteField | None:
         base: Route = ("write_back", "fields", write.measure)
         if write.optional and self._lookup(schema, write.field) is None:
-            self.dropped.append(f"write_back.{write.measure}: no field {schema.name}.{write.field}")
+            self._drop("write_back", write.field)
             return None
         found = self._field(schema, write.field, self._field_route(base))
         if found is None:

@@ -44,6 +44,12 @@ def clean(text: str) -> str:
     return _UNSTORABLE.sub("", text)
 
 
+def is_storable(texts: Texts) -> bool:
+    """Whether no text of a column has anything in it that no database stores."""
+    whole = "".join(filter(None, texts))
+    return (whole.isascii() and "\0" not in whole) or not _UNSTORABLE.search(whole)
+
+
 def all_match(pattern: re.Pattern[str], texts: Texts) -> bool:
     """Whether every text of a column matches, at the price of one match: `pattern` is of the form `(?:…,)*`."""
     whole = ",".join([text or "?" for text in texts]) + ","
@@ -54,8 +60,7 @@ def text_column(attribute: str) -> Column:
     """Free text; None for the empty text."""
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
-        whole = "".join(filter(None, texts))
-        if (whole.isascii() and "\0" not in whole) or not _UNSTORABLE.search(whole):
+        if is_storable(texts):
             return [text or None for text in texts]
         return [_cleaned(text, row, notes, attribute) or None for row, text in enumerate(texts)]
 
@@ -79,16 +84,16 @@ def key_column(attribute: str, normalise_id: Callable[[str], str]) -> Column:
 
     def read_one(text: RawValue, row: int, notes: Notes) -> str | None:
         try:
-            if text:
+            if text and not _UNSTORABLE.search(text):
                 return normalise_id(text)
-            reason = "the id is empty"
+            reason = "the id has a broken character in it" if text else "the id is empty"
         except ValueError as bad:
             reason = str(bad)
         notes.add(row, RowIssue.BAD_ID, attribute, reason)
         return None
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
-        if None not in texts:
+        if None not in texts and is_storable(texts):
             try:
                 return list(map(normalise_id, texts))  # type: ignore[arg-type]
             except ValueError:
@@ -102,6 +107,8 @@ def reference(normalise_id: Callable[[str], str]) -> Callable[[RawValue], RawVal
     def read(text: RawValue) -> RawValue:
         if not text or text.isspace():
             return None
+        if _UNSTORABLE.search(text):
+            raise BadValueError(RowIssue.BAD_REFERENCE, "it has a broken character in it")
         try:
             return normalise_id(text)
         except ValueError as bad:

@@ -174,9 +174,12 @@ def _section_model(section: str, rule: SectionRule) -> type[SectionModel]:
 
 def _attribute_field(rule: AttributeRule) -> tuple[Any, Any]:
     annotation: Any = Annotated[AttributeModel, _fits(rule.kind)]
-    if rule.required:
-        return annotation, Field(description=rule.meaning)
-    return annotation | None, Field(None, description=rule.meaning)
+    return annotation, _described(rule.meaning, required=rule.required)
+
+
+def _described(meaning: str, *, required: bool) -> Any:
+    """A field that may be absent but not empty: `name:` with nothing behind it is an oversight."""
+    return Field(description=meaning) if required else Field(None, description=meaning)
 
 
 FieldPolicy = Literal["overwrite", "only_if_blank", "never_clear", "protect_if_edited"]
@@ -207,7 +210,7 @@ def _writable(rule: MeasureRule) -> AfterValidator:
     allowed = WRITABLE_AS[rule.kind]
 
     def check(write: WriteModel) -> WriteModel:
-        kind = write.type or allowed[0]
+        kind = write.type or rule.usual
         if kind not in allowed:
             hint = "allowed: " + ", ".join(allowed)
             raise fault(25, f"this measure cannot be written as {kind.value!r}", hint, ("type",))
@@ -223,7 +226,7 @@ def _writable(rule: MeasureRule) -> AfterValidator:
 
 
 def _measure_field(rule: MeasureRule) -> tuple[Any, Any]:
-    return Annotated[WriteModel, _writable(rule)] | None, Field(None, description=rule.meaning)
+    return Annotated[WriteModel, _writable(rule)], _described(rule.meaning, required=False)
 
 
 _FIELDS: dict[str, Any] = {name: _measure_field(rule) for name, rule in MEASURES.items()}
@@ -256,11 +259,7 @@ def _root_model() -> type[Root]:
     sections: dict[str, Any] = {}
     for section, rule in SECTIONS.items():
         model: Any = _section_model(section, rule)
-        sections[section] = (
-            (model, Field(description=rule.meaning))
-            if rule.required
-            else (model | None, Field(None, description=rule.meaning))
-        )
+        sections[section] = (model, _described(rule.meaning, required=rule.required))
     return create_model("Mapping", __base__=Root, __doc__=Root.__doc__, **sections)
 
 

@@ -46,7 +46,7 @@ WRITABLE_AS: Mapping[MeasureKind, tuple[WriteType, ...]] = {
     MeasureKind.INSTANT: (WriteType.DATETIME,),
     MeasureKind.FLAG: (WriteType.BOOLEAN, WriteType.PICKLIST, WriteType.TEXT),
 }
-"""The first is the usual one, taken where neither the file nor the CRM says more."""
+"""The first is the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,12 @@ class MeasureRule:
     kind: MeasureKind
     meaning: str
     companion: bool = False
+    several_lines: bool = False
+
+    @property
+    def usual(self) -> WriteType:
+        """The type where neither the file nor the CRM says one."""
+        return WriteType.LONGTEXT if self.several_lines else WRITABLE_AS[self.kind][0]
 
 
 MEASURES: Mapping[str, MeasureRule] = {
@@ -74,7 +80,7 @@ MEASURES: Mapping[str, MeasureRule] = {
     "is_referrer": MeasureRule(MeasureKind.FLAG, "Whether any referred revenue is credited."),
     "currency": MeasureRule(MeasureKind.TEXT, "ISO code of the money measures."),
     "issues": MeasureRule(MeasureKind.TEXT, "Codes of what is wrong in the account's data."),
-    "explanation": MeasureRule(MeasureKind.TEXT, "The total in words, line by line."),
+    "explanation": MeasureRule(MeasureKind.TEXT, "The total in words, line by line.", several_lines=True),
     "as_of": MeasureRule(MeasureKind.DATE, "The day the numbers are for.", companion=True),
     "synced_at": MeasureRule(MeasureKind.INSTANT, "When this account was last written.", companion=True),
     "policy_version": MeasureRule(MeasureKind.TEXT, "Version of the policy behind the numbers.", companion=True),

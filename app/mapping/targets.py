@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from app.mapping.file import WriteField
-from app.mapping.measures import NUMERIC, TEXTUAL, WRITABLE_AS, MeasureKind, WriteType
+from app.mapping.measures import MEASURES, NUMERIC, TEXTUAL, WRITABLE_AS, MeasureKind, WriteType
 from connectors.contract import FieldSchema, FieldType
 
 DEFAULT_SCALE = 2
@@ -52,7 +52,7 @@ def settle_write(write: WriteField, found: FieldSchema, reporting_currency: str)
 
 
 def _settled_type(write: WriteField, found: FieldSchema) -> WriteType:
-    usual = WRITABLE_AS[write.kind][0]
+    usual = MEASURES[write.measure].usual
     if write.type is not None:
         return write.type
     fitting = _TYPE_OF.get(found.type, usual)
