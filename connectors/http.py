@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,6 +27,8 @@ from connectors.errors import (
     TransientError,
     UnreachableError,
 )
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 150.0
@@ -83,6 +86,14 @@ def decode_json(body: bytes | str) -> object | None:
     except (ValueError, RecursionError):
         return None
     return value
+
+
+def require(body: object, name: str, kind: type[T]) -> T:
+    """The member `name` of a JSON object when it is of this kind; ProtocolError otherwise."""
+    value = body.get(name) if isinstance(body, Mapping) else None
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise ProtocolError(f"An answer of the CRM lacks {name}, or has something else in its place.")
 
 
 def is_loopback(host: str) -> bool:

@@ -21,7 +21,7 @@ from connectors.errors import (
     ResumeError,
     TransientError,
 )
-from connectors.http import decode_json, redact
+from connectors.http import decode_json, redact, require
 from connectors.salesforce.failures import CODES
 from connectors.salesforce.jobs import Jobs, JobState
 from connectors.salesforce.position import Position, digest_of
@@ -177,6 +177,5 @@ def _failure(state: JobState) -> ConnectorError:
 def read_earliest(transport: Transport, select: Select) -> datetime | None:
     soql = Select(select.object, (STAMP,)).text(ordered=True) + " LIMIT 1"
     answer = transport.read("GET", f"queryAll?q={quote(soql, safe='')}", "query")
-    body = decode_json(answer.body)
-    records = body.get("records") if isinstance(body, dict) else None
-    return read_stamp(records[0][STAMP]) if records else None
+    records = require(decode_json(answer.body), "records", list)
+    return read_stamp(require(records[0], STAMP, str)) if records else None

@@ -103,14 +103,18 @@ def _read_part(rows: Sequence[Row], part: SubAnswer) -> Sequence[UpdateResult | 
         return [None] * len(rows)
     if not isinstance(part.body, list) or len(part.body) != len(rows):
         return [UpdateResult(r.record_id, Outcome.UNKNOWN, "RESULT_MISMATCH", "No result came back.") for r in rows]
-    return [_read_result(row, entry) for row, entry in zip(rows, part.body, strict=True)]
+    return [
+        _read_result(row, entry if isinstance(entry, dict) else {}) for row, entry in zip(rows, part.body, strict=True)
+    ]
 
 
-def _read_result(row: Row, entry: Mapping[str, Any]) -> UpdateResult:
-    if entry.get("success") is True:
+def _read_result(row: Row, entry: Any) -> UpdateResult:
+    if isinstance(entry, Mapping) and entry.get("success") is True:
         return UpdateResult(row.record_id, Outcome.OK)
-    complaints = read_complaints({"errors": entry.get("errors") or []})
-    return refused(row.record_id, complaints[0] if complaints else Complaint("UNKNOWN_EXCEPTION", "No reason given."))
+    complaints = read_complaints(entry)
+    if not complaints:
+        return UpdateResult(row.record_id, Outcome.UNKNOWN, "NO_REASON", "Neither written nor refused with a reason.")
+    return refused(row.record_id, complaints[0])
 
 
 def refused(record_id: str, complaint: Complaint) -> UpdateResult:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from connectors.errors import ConnectorError, ProtocolError, TransientError
+from connectors.http import require
 from connectors.salesforce.failures import read_failure
 from connectors.salesforce.transport import Transport
 
@@ -66,7 +67,7 @@ def read_parts(body: bytes, count: int) -> list[SubAnswer]:
     entries = value.get("compositeResponse") if isinstance(value, dict) else None
     if not isinstance(entries, list):
         raise ProtocolError("The answer to a composite call is not one.")
-    found = {entry.get("referenceId"): entry for entry in entries if isinstance(entry, dict)}
+    found = {str(entry.get("referenceId")): entry for entry in entries if isinstance(entry, dict)}
     missing = [i for i in range(count) if f"r{i}" not in found]
     if missing:
         raise ProtocolError("The answer to a composite call lacks a part.")
@@ -74,7 +75,7 @@ def read_parts(body: bytes, count: int) -> list[SubAnswer]:
 
 
 def _read_part(entry: dict[str, Any]) -> SubAnswer:
-    status, body = int(entry.get("httpStatusCode") or 0), entry.get("body")
+    status, body = require(entry, "httpStatusCode", int), entry.get("body")
     return SubAnswer(status, body, None if 200 <= status < 300 else read_failure(status, body))
 
 
@@ -82,7 +83,7 @@ def decode_record_json(body: bytes) -> Any:
     """JSON with fractions as the text they came in; whole numbers are exact in Python anyway."""
     try:
         return json.loads(body, parse_float=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise TransientError("Salesforce answered with something that is not JSON.") from None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.contract import FieldSchema, FieldType, ObjectSchema
-from connectors.errors import ConfigurationError, ConnectorError, SchemaError
+from connectors.errors import ConfigurationError, ConnectorError, ProtocolError, SchemaError
 from connectors.salesforce.composite import MAX_SUBREQUESTS, in_groups, read_composite
 from connectors.salesforce.soql import check_name
 from connectors.salesforce.transport import Transport
@@ -54,8 +54,15 @@ def _read(body: Any, failure: ConnectorError | None) -> ObjectSchema | None:
     return read_object(body)
 
 
-def read_object(body: Mapping[str, Any]) -> ObjectSchema:
-    """The schema in one describe answer."""
+def read_object(body: Any) -> ObjectSchema:
+    """The schema in one describe answer; ProtocolError when it is none."""
+    try:
+        return _read_object(body)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ProtocolError("The answer to a describe is not one.") from None
+
+
+def _read_object(body: Mapping[str, Any]) -> ObjectSchema:
     fields = [entry for entry in body.get("fields", ()) if not entry.get("deprecatedAndHidden")]
     parts = _compound_parts(fields)
     return ObjectSchema(

@@ -49,6 +49,7 @@ _LOGIN = Meaning(CredentialsError, Outcome.REJECTED, "Check the credentials of t
 _SCHEMA = Meaning(SchemaError, Outcome.REJECTED, _HIDDEN)
 _REFUSED = Meaning(ProtocolError, Outcome.REJECTED, _DATA)
 _PASSING = Meaning(TransientError, Outcome.RETRY)
+_SPENT = Meaning(AllowanceError, Outcome.RETRY, "What the org grants in 24 hours is spent.")
 _MALFORMED = Meaning(ProtocolError, Outcome.REJECTED, _BUG)
 
 CODES: Mapping[str, Meaning] = {
@@ -56,7 +57,10 @@ CODES: Mapping[str, Meaning] = {
     "INVALID_AUTH_HEADER": _LOGIN,
     "INVALID_LOGIN": _LOGIN,
     "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": _LOGIN,
-    "REQUEST_LIMIT_EXCEEDED": Meaning(AllowanceError, Outcome.RETRY, "The org's API calls of this 24 hours are spent."),
+    "REQUEST_LIMIT_EXCEEDED": _SPENT,
+    "LIMIT_EXCEEDED": _SPENT,
+    "EXCEEDED_MAX_JOBS": _SPENT,
+    "EXCEEDEDQUOTA": _SPENT,
     "API_DISABLED_FOR_ORG": _DISABLED,
     "FUNCTIONALITY_NOT_ENABLED": _DISABLED,
     "FEATURENOTENABLED": _DISABLED,
@@ -94,6 +98,7 @@ CODES: Mapping[str, Meaning] = {
     "NOT_FOUND": Meaning(ConfigurationError, Outcome.GONE, "Check the object's name, the rights and the API version."),
     "ALL_OR_NONE_OPERATION_ROLLED_BACK": _PASSING,
     "PROCESSING_HALTED": _PASSING,
+    "UNSUPPORTED_API_VERSION": Meaning(ConfigurationError, Outcome.REJECTED, "Set a newer api_version."),
     "JSON_PARSER_ERROR": _MALFORMED,
     "MISSING_ARGUMENT": _MALFORMED,
     "INVALIDBATCH": _SCHEMA,

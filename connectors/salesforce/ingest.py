@@ -6,6 +6,7 @@ they do not, the three result files decide, and what none of them names is unkno
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ import httpx
 
 from connectors.contract import Fence, Outcome, UpdateResult
 from connectors.errors import ConnectorError, IncompleteError, ProtocolError, TransientError
-from connectors.http import decode_json, redact, unreachable
+from connectors.http import decode_json, redact, require, unreachable
 from connectors.salesforce.collections import refused
 from connectors.salesforce.failures import CODES, Complaint
 from connectors.salesforce.jobs import JSON_HEADERS, Jobs
@@ -60,7 +61,7 @@ class IngestJob:
         """A job with its file, not started. Nothing happens to it yet: a failed attempt is simply thrown away."""
         self.fence()
         made = self._json(self._send("POST", "jobs/ingest", "ingest_create", json.dumps(self._order()).encode()))
-        job = str(made["id"])
+        job = require(made, "id", str)
         try:
             self.fence()
             body = self.file.body()
@@ -94,7 +95,7 @@ class IngestJob:
         self.transport.retry.run(attempt)
 
     def _account(self, state: dict[str, Any]) -> Settled:
-        processed, failed = (int(state.get(f"numberRecords{what}") or 0) for what in ("Processed", "Failed"))
+        processed, failed = (require(state, f"numberRecords{what}", int) for what in ("Processed", "Failed"))
         complete = state["state"] == "JobComplete" and processed == len(self.file.lines)
         if complete and not failed:
             return Settled(())
@@ -116,12 +117,12 @@ class IngestJob:
         rows = self._lists("failedResults")
         header = next(rows, [])
         error, key = _place(header, "sf__Error"), _place(header, "Id")
-        return ((row[key], read_row_error(row[error])) for row in rows if row)
+        return ((row[key], read_row_error(row[error])) for row in rows)
 
     def _ids_in(self, name: str) -> Iterator[str]:
         rows = self._lists(name)
         key = _place(next(rows, []), "Id")
-        return (row[key] for row in rows if row)
+        return (row[key] for row in rows)
 
     def _lists(self, name: str) -> Iterator[list[str]]:
         def fetch() -> list[bytes]:
@@ -134,7 +135,7 @@ class IngestJob:
 
         chunks = self.transport.retry.run(fetch)
         self.transport.received(sum(map(len, chunks)))
-        return read_lists(chunks)
+        return _read(chunks)
 
     def _state(self) -> dict[str, Any]:
         path = f"jobs/ingest/{quote(self.job)}"
@@ -158,6 +159,17 @@ class IngestJob:
         if not isinstance(value, dict):
             raise TransientError("The answer about a bulk job is not JSON.")
         return value
+
+
+def _read(chunks: Sequence[bytes]) -> Iterator[list[str]]:
+    width = 0
+    try:
+        for row in read_lists(chunks):
+            width = width or len(row)
+            if len(row) == width:
+                yield row
+    except (csv.Error, UnicodeDecodeError):
+        raise IncompleteError("A bulk result file cannot be read; what was written is not known.") from None
 
 
 def record_id(line: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from connectors.errors import ConfigurationError, ConnectorError, ResumeError, TransientError
-from connectors.http import decode_json
+from connectors.http import decode_json, require
 from connectors.salesforce.transport import Transport
 
 S = TypeVar("S")
@@ -42,16 +42,15 @@ class Jobs:
     def create(self, soql: str) -> str:
         body = json.dumps({"operation": "queryAll", "query": soql}).encode()
         answer = self._request("POST", "jobs/query", "bulk_create", body)
-        return str(answer["id"])
+        return require(answer, "id", str)
 
     def state(self, job: str, api: str = "") -> JobState:
         try:
             body = self._request("GET", f"jobs/query/{quote(job)}", "bulk_poll", None, api)
         except ConfigurationError:
             raise ResumeError("The bulk job no longer exists: start this pull again from its watermark.") from None
-        return JobState(
-            str(body.get("state")), int(body.get("numberRecordsProcessed") or 0), str(body.get("errorMessage") or "")
-        )
+        rows = require(body, "numberRecordsProcessed", int) if body.get("state") == "JobComplete" else 0
+        return JobState(require(body, "state", str), rows, str(body.get("errorMessage") or ""))
 
     def wait(self, job: str, started: float, api: str = "") -> JobState:
         """The final state of a query job that was created when the clock showed `started`."""

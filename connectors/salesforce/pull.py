@@ -17,6 +17,7 @@ from typing import Any
 
 from connectors.contract import Condition, ObjectSchema, Operator, Page, PullRequest, RawRow, RawValue
 from connectors.errors import IncompleteError, ProtocolError, QueryTimeoutError, ResumeError, SchemaError
+from connectors.http import require
 from connectors.salesforce.bulk import BulkPull, read_earliest
 from connectors.salesforce.composite import (
     MAX_QUERIES,
@@ -122,7 +123,7 @@ class Puller:
         part, as_of = probes[id(request)]
         if not isinstance(part.failure, QueryTimeoutError):
             body = _query_body(part.settled())
-            if int(body["totalSize"]) <= self.rest_limit:
+            if body["totalSize"] <= self.rest_limit:
                 return self._rest(request, body, as_of)
         digest = digest_of(self._bulk_select(request))
         return self._bulk(request, Position(self.transport.api_version, digest, as_of, (Window(request.since),)))
@@ -141,7 +142,7 @@ class Puller:
     def _rest(self, request: PullRequest, body: Mapping[str, Any], as_of: datetime) -> Iterator[Page]:
         """Follow the pages of a query; when its cursor is lost, ask again from the last stamp and drop known rows."""
         layout, ordered = self._rest_layout(request), request.since is not None
-        tally = Tally(layout, int(body["totalSize"]))
+        tally = Tally(layout, body["totalSize"])
         since, restarts = request.since, 0
         while True:
             rows = read_records(body["records"], layout.columns)
@@ -158,12 +159,12 @@ class Puller:
                 if restarts > RESTARTS:
                     raise IncompleteError("Salesforce keeps losing the position of a query; try again later.") from None
                 body = self._query(request, since)
-                tally.restart(int(body["totalSize"]))
+                tally.restart(body["totalSize"])
         tally.check(request.object)
         yield Page(request, layout.arrange(fresh), watermark=as_of, complete=True)
 
     def _next(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        path = str(body["nextRecordsUrl"])
+        path = body["nextRecordsUrl"]
         if not path.startswith("/services/data/"):
             raise ProtocolError("Salesforce named a next page outside its API; nothing was asked there.")
         return _query_body(decode_record_json(self.transport.read("GET", path, "query").body))
@@ -191,11 +192,12 @@ class Puller:
 
 
 def _query_body(body: Any) -> Mapping[str, Any]:
-    if not isinstance(body, Mapping) or not {"totalSize", "done", "records"} <= body.keys():
-        raise ProtocolError("The answer to a query is not one.")
-    if not body["done"] and not body.get("nextRecordsUrl"):
-        raise ProtocolError("A query answer says there is more and does not say where.")
-    return body
+    require(body, "totalSize", int)
+    require(body, "records", list)
+    if not require(body, "done", bool):
+        require(body, "nextRecordsUrl", str)
+    checked: Mapping[str, Any] = body
+    return checked
 
 
 def _known(date: datetime | None) -> datetime:

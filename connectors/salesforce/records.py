@@ -81,6 +81,8 @@ def read_records(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -
         return [[reader(record) for reader in readers] for record in records]
     except KeyError as missing:
         raise ProtocolError(f"Salesforce left out a field that was asked for: {missing.args[0]}.") from None
+    except (TypeError, AttributeError):
+        raise ProtocolError("A record in an answer is not an object.") from None
 
 
 def _spelled(sample: Mapping[str, Any], column: str) -> tuple[str, ...]:
@@ -125,7 +127,10 @@ def text_of(value: Any) -> RawValue:
 
 def read_stamp(text: RawValue) -> datetime | None:
     """A SystemModstamp of either spelling (`+0000` of REST, `Z` of Bulk) as an aware moment."""
-    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+    try:
+        return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+    except (ValueError, TypeError):
+        raise ProtocolError("A SystemModstamp cannot be read.") from None
 
 
 INTERNAL = (ID, STAMP)

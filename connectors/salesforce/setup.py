@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 
 from connectors.contract import Condition, Operator, SetupStep
 from connectors.errors import ConfigurationError, ConnectorError, ProtocolError
-from connectors.http import decode_json, redact
+from connectors.http import decode_json, redact, require
 from connectors.salesforce.composite import query_path, read_composite
 from connectors.salesforce.describe import describe_objects
 from connectors.salesforce.failures import read_complaints
@@ -95,7 +95,7 @@ class Setup:
             content=body,
             headers={"Content-Type": kind},
         )
-        made = str(_object(answer.body).get("id") or "")
+        made = require(_object(answer.body), "id", str)
         result = self.jobs.poll(lambda: self._look(made), _progress, self.jobs.clock())
         if not result.get("success"):
             raise ConfigurationError(f"Salesforce refused the set-up: {_problems(result)}")
@@ -111,7 +111,7 @@ class Setup:
         """Names of the permission sets that exist -> their ids."""
         where = (Condition("Name", Operator.IN, tuple(names)),)
         records = self._query(Select("PermissionSet", ("Id", "Name"), where))
-        return {str(record["Name"]): str(record["Id"]) for record in records}
+        return {require(record, "Name", str): require(record, "Id", str) for record in records}
 
     def _is_assigned(self, permission_set: str) -> bool:
         where = (
@@ -123,7 +123,7 @@ class Setup:
     def _query(self, select: Select) -> Sequence[Mapping[str, Any]]:
         path = query_path(self.transport, select.text(), deleted=False)
         (part,) = read_composite(self.transport, [path], "setup").parts
-        records: Sequence[Mapping[str, Any]] = part.settled()["records"]
+        records: Sequence[Mapping[str, Any]] = require(part.settled(), "records", list)
         return records
 
     def _assign(self, sets: Mapping[str, str]) -> None:
@@ -138,7 +138,9 @@ class Setup:
 
     def _user(self) -> str:
         known = self.transport.tokens.current().user_id
-        return known or str(_object(self.transport.read("GET", "/services/oauth2/userinfo", "setup").body)["user_id"])
+        if known:
+            return known
+        return require(_object(self.transport.read("GET", "/services/oauth2/userinfo", "setup").body), "user_id", str)
 
 
 def _shown(component: Component) -> str:

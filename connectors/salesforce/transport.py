@@ -111,7 +111,7 @@ class Transport:
         def attempt(token: Token) -> httpx.Response:
             self._count(kind, 0)
             try:
-                return self.client.send(self._build(token, "GET", path, None, {}), stream=True)
+                return self.client.send(self._build(token, "GET", path, None, {"Accept": "text/csv"}), stream=True)
             except httpx.HTTPError as error:
                 raise unreachable(error, token.host) from None
 
