@@ -41,6 +41,12 @@ def require_key(scope: str) -> Callable[[Request, Services], ApiKey]:
     return check
 
 
+def require_monitor(request: Request, services: ServicesOf) -> None:
+    """Let this very machine see how the service is doing, and anybody with a key that may read."""
+    if not _is_local(request):
+        require_key("read")(request, services)
+
+
 def require_reader(request: Request, services: ServicesOf) -> None:
     """Let a person see the pages: with a key as the password, or from this very machine."""
     mode = services.settings.web_pages

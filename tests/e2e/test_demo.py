@@ -116,6 +116,25 @@ def test_the_same_answers_come_as_a_list_for_programs(demo: Any) -> None:
     assert b["total"] == "30000.00"
 
 
+def test_the_crm_is_set_up_once_and_written_in_full(demo: Any, tmp_path: Any) -> None:
+    import shutil
+
+    shell, _ = demo
+    for file in shell.folder.glob("advocacy-demo*"):
+        shutil.copy(file, tmp_path)
+    own = type(shell)(tmp_path)
+
+    checked = own.run("crm", "setup", "--check")
+    refused = own.run("crm", "setup")
+    created = own.run("crm", "setup", "--yes", "--json")
+
+    assert (checked.code, refused.code, created.code) == (10, 2, 0), created.err
+    assert "would be created" in checked.out
+    assert own.run("crm", "setup", "--check").out.endswith("Everything is in place.\n")
+    assert own.run("sync", "--json").json["counts"]["written"] > 0
+    assert own.run("plan", "--exit-code").code == 0
+
+
 def test_a_doctor_finds_nothing_wrong(demo: Any) -> None:
     shell, _ = demo
 

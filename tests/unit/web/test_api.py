@@ -164,6 +164,37 @@ def test_a_database_of_another_version_is_not_ready(site: Any, monkeypatch: pyte
     assert site.client.get("/readyz").status_code == 503
 
 
+def test_metrics_are_for_this_machine_and_for_keys(site: Any) -> None:
+    from starlette.testclient import TestClient
+
+    here = TestClient(site.client.app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000))
+
+    assert site.client.get("/metrics").status_code == 401
+    assert site.client.get("/metrics", headers=site.key("read")).status_code == 200
+    answer = here.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'advocacy_deliveries{status="dead"} 0' in answer.text.splitlines()
+
+
+def test_metrics_tell_how_the_last_run_went(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.sync.answers import RunView
+
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    runs = [
+        RunView(3, "ok", "cli", "plan", None, "2026-01-01", moment, moment, {}, None),
+        RunView(2, "failed", "schedule", "sync", None, "2026-01-01", moment, moment, {"written": 0}, "x"),
+        RunView(1, "ok", "schedule", "sync", None, "2026-01-01", moment, moment, {"written": 5}, None),
+    ]
+    monkeypatch.setattr("app.web.metrics.list_runs", lambda _services, _top: runs)
+
+    lines = site.client.get("/metrics", headers=site.key("read")).text.splitlines()
+
+    assert 'advocacy_last_run_status{status="failed"} 1' in lines
+    assert 'advocacy_last_run_status{status="ok"} 0' in lines
+    assert 'advocacy_last_run_accounts{kind="written"} 0' in lines
+    assert f"advocacy_last_success_timestamp_seconds {moment.timestamp()}" in lines
+
+
 def test_a_failure_of_ours_tells_nothing_of_our_insides(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("secret detail")
