@@ -24,6 +24,8 @@ from connectors.contract import CrmConnector, Page, PullRequest, RawRow
 from connectors.errors import ResumeError
 
 _LARGE = (Entity.ACCOUNT, Entity.OPPORTUNITY)
+MAX_REREAD = 2_000
+"""Accounts that are read again in one go."""
 VANISHED_PERCENT = 10
 VANISHED_MINIMUM = 50
 ACCEPT_VANISHED = "accept_vanished"
@@ -80,11 +82,12 @@ def reread(puller: Puller, account_ids: Sequence[str]) -> int:
     plan = puller.plan.entities[Entity.ACCOUNT]
     reader = _compile(puller, plan)
     count = 0
-    for page in puller.connector.pull([PullRequest(plan.object, plan.fields, ids=tuple(account_ids))]):
-        with puller.database.begin() as connection:
-            batch = reader(page.rows)
-            mirror.save_batch(connection, batch, run_id=puller.run_id, first_load=False)
-        count += len(page.rows)
+    for start in range(0, len(account_ids), MAX_REREAD):
+        ids = tuple(account_ids[start : start + MAX_REREAD])
+        for page in puller.connector.pull([PullRequest(plan.object, plan.fields, ids=ids)]):
+            with puller.database.begin() as connection:
+                mirror.save_batch(connection, reader(page.rows), run_id=puller.run_id, first_load=False)
+            count += len(page.rows)
     return count
 
 

@@ -54,6 +54,8 @@ def push_intents(pusher: Pusher, expected: int) -> PushReport:
     """Send every unsent intent of the run, the biggest movers first."""
     report = PushReport()
     if not _can_afford(pusher, expected, report):
+        with pusher.database.begin() as connection:
+            writes.unplan(connection, pusher.run_id)
         return report
     updates = _updates(pusher)
     results = pusher.connector.push(pusher.object, updates, expected=expected, fence=pusher.fence)

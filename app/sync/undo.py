@@ -10,8 +10,8 @@ from app.errors import ConfigError
 from app.store import mirror, runs, writes
 from app.store.connection import Connection
 from app.store.writes import Intent
+from app.sync.errand import Errand, run_errand
 from app.sync.report import PlannedUpdate, Progress, RunReport, silent
-from app.sync.run import Errand, run_errand
 from app.sync.services import Services
 
 
