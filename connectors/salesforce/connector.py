@@ -29,6 +29,7 @@ from connectors.salesforce.composite import MAX_QUERIES, in_groups, query_path, 
 from connectors.salesforce.describe import describe_objects
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.jobs import Jobs
+from connectors.salesforce.links import record_linker
 from connectors.salesforce.pull import Puller
 from connectors.salesforce.push import Pusher
 from connectors.salesforce.session import RestSession
@@ -100,7 +101,7 @@ class SalesforceConnector:
         return Setup(self.transport, self.jobs).apply(check_only=check_only)
 
     def record_url(self, object_name: str, record_id: str) -> str:
-        return f"{self.transport.tokens.current().instance_url}/lightning/r/{object_name}/{record_id}/view"
+        return record_linker(self.transport.tokens.current().instance_url)(object_name, record_id)
 
     def close(self) -> None:
         self.transport.client.close()

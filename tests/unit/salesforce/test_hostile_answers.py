@@ -145,7 +145,7 @@ CALLS: dict[str, Callable[[SalesforceConnector], object]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(replies=st.lists(answers, min_size=1, max_size=8))
 def test_nothing_but_our_own_errors_comes_out(name, replies) -> None:
     with closing(connector(Script(replies))) as crm:
@@ -155,7 +155,7 @@ def test_nothing_but_our_own_errors_comes_out(name, replies) -> None:
             return
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(replies=st.lists(answers, min_size=1, max_size=8))
 def test_every_update_has_at_most_one_result_whatever_comes_back(replies) -> None:
     for expected in (1, 5000):

@@ -109,10 +109,13 @@ def test_one_check_that_fails_does_not_stop_the_others(connect, sandbox) -> None
     assert "API calls" in findings
 
 
-def test_a_record_opens_in_lightning(connect, sandbox) -> None:
-    url = connect().record_url("Account", "001000000000001AAA")
+def test_a_record_opens_in_the_pages_of_its_org_and_a_local_org_has_none(connect) -> None:
+    cloud = connect(access_token="t", instance_url="https://acme.my.salesforce.com")
 
-    assert url == f"{sandbox.url}/lightning/r/Account/001000000000001AAA/view"
+    url = cloud.record_url("Account", "001000000000001AAA")
+
+    assert url == "https://acme.my.salesforce.com/lightning/r/Account/001000000000001AAA/view"
+    assert connect().record_url("Account", "001000000000001AAA") == ""
 
 
 def test_every_request_but_the_login_is_counted(connect, sandbox) -> None:
