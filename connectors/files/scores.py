@@ -102,7 +102,7 @@ def score_columns(folder: Path, taken: Sequence[str]) -> tuple[str, ...]:
 
 
 def render(value: WriteValue) -> RawValue:
-    """A value as it stands in the file; ValueError for what has no form (NaN)."""
+    """A value as it stands in the file; ValueError for what has no form (NaN, half a character)."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):
@@ -113,7 +113,10 @@ def render(value: WriteValue) -> RawValue:
         return format(value, "f")
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return value.isoformat() if isinstance(value, date) else str(value)
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    # A lone surrogate has no bytes: better refused here than in the middle of the file.
+    text.encode()
+    return text
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, RawValue]]) -> None:
