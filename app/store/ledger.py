@@ -6,7 +6,7 @@ reported in any run can be read again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -14,8 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.chain import Edge
-from app.domain.credit import Advocate, Claim, Sale
 from app.domain.model import AccountIssue, CreditLine, Measure
 from app.domain.money import Correction
 from app.domain.rows import Row
@@ -23,8 +21,6 @@ from app.store.bulk import analyze, create_stage, differs, insert_rows
 from app.store.staging import LINE_COLUMNS, PRICED, SOLD, create_temp, stage_ids, text_type
 from app.store.tables import credit_line
 
-CASES = 2_000
-"""Opportunities credited at a time: enough to amortise a query, few enough to stay flat in memory."""
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
 CONTENT = "buyer_id", "amount", "share_numerator", "share_denominator", "rule"
 
@@ -35,17 +31,6 @@ class Stamp:
 
     run_id: int
     policy_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One sale with everything that may earn credit on it."""
-
-    sale: Sale
-    net: int
-    claims: tuple[Claim, ...] = ()
-    advocates: tuple[Advocate, ...] = ()
-    reference_share: Fraction | None = None
 
 
 def has_current_lines(connection: sa.Connection) -> bool:
@@ -135,135 +120,6 @@ def stage_nets(connection: sa.Connection, nets: Mapping[str, int]) -> None:
     analyze(connection, "s_net")
 
 
-def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool, held: Collection[str]) -> None:
-    """Fill `s_case` with every sale that a referral or another advocacy event reaches, but for the held ones."""
-    text = text_type(connection)
-    create_temp(connection, "s_advocate", f"opportunity_id {text}, event_id {text}")
-    only = " join s_scope on s_scope.id = o.id" if scoped else ""
-    connection.execute(
-        sa.text(
-            "insert into s_advocate select o.id, e.event_id from advocacy_event e"
-            f" join opportunity o on o.id = e.opportunity_id{only}"
-            " where e.type not in ('referral', 'won_survey') and e.polarity <> 'detractor' and e.status = 'verified'"
-            f" and e.occurred_on <= :as_of and {SOLD}"
-        ),
-        {"as_of": as_of},
-    )
-    create_temp(connection, "s_case", f"opportunity_id {text} primary key")
-    connection.exec_driver_sql(
-        "insert into s_case select opportunity_id from s_attachment union select opportunity_id from s_advocate"
-    )
-    if held:
-        stage_ids(connection, "s_held", held)
-        connection.exec_driver_sql("delete from s_case where opportunity_id in (select id from s_held)")
-    connection.exec_driver_sql("create index ix_s_advocate_opportunity_id on s_advocate (opportunity_id)")
-    analyze(connection, "s_case")
-
-
-def stream_cases(connection: sa.Connection, as_of: str, *, chained: bool = False) -> Iterator[list[Case]]:
-    """The staged cases in pages, by opportunity id; `chained`: only those in `s_chained`."""
-    table = "s_chained" if chained else "s_case"
-    page = sa.text(f"select opportunity_id from {table} where opportunity_id > :last order by opportunity_id limit :n")
-    last = ""
-    while ids := list(connection.execute(page, {"last": last, "n": CASES}).scalars()):
-        stage_ids(connection, "s_page", ids)
-        yield _load_cases(connection, as_of)
-        last = ids[-1]
-
-
-def stage_chained(connection: sa.Connection, table: str, run_id: int, *, scoped: bool) -> bool:
-    """Fill `s_chained` with the sales whose direct referrer was itself referred; False when there is none.
-
-    In a scope, the referrer's own first sale may be outside: every credited sale is looked at.
-    """
-    create_temp(connection, "s_chained", f"opportunity_id {text_type(connection)} primary key")
-    connection.exec_driver_sql(
-        f"insert into s_chained select distinct l.opportunity_id from {table} l"
-        f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
-        + ("" if scoped else " and l.account_id in (select buyer_id from s_edge)")
-    )
-    analyze(connection, "s_chained")
-    return connection.exec_driver_sql("select 1 from s_chained limit 1").first() is not None
-
-
-def delete_carved(connection: sa.Connection, table: str, run_id: int) -> None:
-    """Take the direct referred lines of chained sales out again: carved ones replace them."""
-    connection.exec_driver_sql(
-        f"delete from {table} where measure = 'referred' and valid_from_run = {int(run_id)}"
-        " and opportunity_id in (select opportunity_id from s_chained)"
-    )
-
-
-def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
-    """The cases of the opportunities in `s_page`."""
-    claims: dict[str, list[Claim]] = {}
-    for row in connection.execute(
-        sa.text(
-            "select a.opportunity_id, r.event_id, r.referrer_id, coalesce(g.group_id, r.referrer_id), r.occurred_on,"
-            " r.recorded_on, a.tier, r.status, r.share_percent, r.is_referrer_deleted"
-            " from s_attachment a join s_referral r on r.event_id = a.event_id"
-            " left join s_group g on g.account_id = r.referrer_id"
-            " join s_page on s_page.id = a.opportunity_id"
-        )
-    ).fetchall():
-        share = None if row[8] is None else Fraction(row[8]) / 100
-        claims.setdefault(row[0], []).append(Claim._make((*row[1:8], share, row[9])))
-    advocates = _load_advocates(connection)
-    surveys = _load_surveys(connection, as_of)
-    sales = connection.execute(
-        sa.text(
-            "select o.id, coalesce(c.canonical_id, o.account_id), "
-            " coalesce(g.group_id, c.canonical_id, o.account_id), coalesce(o.created_on, o.close_on), o.close_on,"
-            " o.type, case when f.opportunity_id is null then 0 else 1 end, coalesce(n.net, o.home_amount, 0)"
-            " from s_page join opportunity o on o.id = s_page.id"
-            " left join s_canonical c on c.account_id = o.account_id"
-            " left join s_group g on g.account_id = coalesce(c.canonical_id, o.account_id)"
-            " left join s_first f on f.opportunity_id = o.id left join s_net n on n.opportunity_id = o.id"
-            f" where {PRICED}"
-        )
-    ).fetchall()
-    return [
-        Case(
-            Sale._make(row[:7]),
-            row[7],
-            tuple(claims.get(row[0], ())),
-            tuple(advocates.get(row[0], ())),
-            surveys.get(row[0]),
-        )
-        for row in sales
-    ]
-
-
-def _load_advocates(connection: sa.Connection) -> dict[str, list[Advocate]]:
-    found: dict[str, list[Advocate]] = {}
-    for row in connection.execute(
-        sa.text(
-            "select v.opportunity_id, e.event_id, coalesce(c.canonical_id, e.account_id), e.occurred_on,"
-            " coalesce(e.weight, 1), case when a.is_deleted = 1 and a.merged_into_id is null then 1 else 0 end"
-            " from s_advocate v join advocacy_event e on e.event_id = v.event_id"
-            " left join s_canonical c on c.account_id = e.account_id"
-            " left join account a on a.id = coalesce(c.canonical_id, e.account_id)"
-            " join s_page on s_page.id = v.opportunity_id"
-        )
-    ):
-        found.setdefault(row[0], []).append(Advocate._make(row[1:]))
-    return found
-
-
-def _load_surveys(connection: sa.Connection, as_of: str) -> dict[str, Fraction]:
-    """The latest answer for each sale; of two on one day the one with the larger id."""
-    rows = connection.execute(
-        sa.text(
-            "select e.opportunity_id, e.reference_share from s_page"
-            " join advocacy_event e on e.opportunity_id = s_page.id and e.type = 'won_survey'"
-            " where e.status = 'verified' and e.occurred_on <= :as_of and e.reference_share is not null"
-            " order by e.occurred_on, e.event_id"
-        ),
-        {"as_of": as_of},
-    )
-    return {row[0]: Fraction(row[1]) for row in rows}
-
-
 def stage_lines(connection: sa.Connection, table: str, stamp: Stamp, lines: Sequence[CreditLine]) -> None:
     rows: list[Row] = [
         (
@@ -309,68 +165,6 @@ def stage_domain_issues(connection: sa.Connection, free_mail: Sequence[str]) -> 
         ).bindparams(sa.bindparam("free", expanding=True)),
         {"free": list(free_mail)},
     )
-
-
-def stage_edges(connection: sa.Connection, table: str, run_id: int) -> None:
-    """Fill `s_edge` with the referred lines, just written to `table`, of the first sales in `s_first`."""
-    text = text_type(connection)
-    create_temp(
-        connection,
-        "s_edge",
-        f"buyer_id {text}, referrer_id {text}, share_numerator bigint, share_denominator bigint,"
-        f" occurred_on {text}, event_id {text}, tier smallint",
-    )
-    connection.exec_driver_sql(_EDGES.format(first="s_first", lines=table, where=f"l.valid_from_run = {int(run_id)}"))
-    connection.exec_driver_sql("create index ix_s_edge_buyer_id on s_edge (buyer_id)")
-    analyze(connection, "s_edge")
-
-
-_EDGES = (
-    "insert into s_edge select l.buyer_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on,"
-    " l.event_id, l.tier from {first} f join {lines} l on l.opportunity_id = f.opportunity_id"
-    " join advocacy_event e on e.event_id = l.event_id"
-    " where l.measure = 'referred' and l.valid_to_run is null and {where}"
-)
-
-
-def extend_edges(connection: sa.Connection, as_of: str) -> None:
-    """Add the edges of the accounts in `s_wanted` from the stored ledger, where their first sale is not in scope."""
-    text = text_type(connection)
-    create_temp(connection, "s_above", f"buyer_id {text} primary key, opportunity_id {text}")
-    connection.execute(
-        sa.text(
-            "insert into s_above select w.buyer_id, substr(min(o.close_on || o.id), 11) from ("
-            " select id as account_id, id as buyer_id from s_wanted union"
-            " select c.account_id, c.canonical_id from s_canonical c join s_wanted on s_wanted.id = c.canonical_id"
-            f") w join opportunity o on o.account_id = w.account_id where {SOLD} group by w.buyer_id"
-        ),
-        {"as_of": as_of},
-    )
-    outside = "not exists (select 1 from s_scope where s_scope.id = l.opportunity_id)"
-    connection.exec_driver_sql(_EDGES.format(first="s_above", lines="credit_line", where=outside))
-
-
-def load_upstream(
-    connection: sa.Connection, accounts: Collection[str], depth: int, *, as_of: str, scoped: bool
-) -> dict[str, list[Edge]]:
-    """The edges above some accounts, `depth` steps up; memory follows the page, not the ledger."""
-    found: dict[str, list[Edge]] = {}
-    wanted = set(accounts)
-    for _ in range(depth):
-        if not wanted:
-            break
-        stage_ids(connection, "s_wanted", wanted)
-        if scoped:
-            extend_edges(connection, as_of)
-        rows = connection.exec_driver_sql(
-            "select distinct e.buyer_id, e.referrer_id, e.share_numerator, e.share_denominator, e.occurred_on,"
-            " e.event_id, e.tier from s_wanted w join s_edge e on e.buyer_id = w.id"
-        )
-        for row in rows:
-            edge = Edge(row[1], Fraction(row[2], row[3]), row[4], row[5], row[6])
-            found.setdefault(row[0], []).append(edge)
-        wanted = {edge.referrer_id for one in wanted for edge in found.get(one, ())} - found.keys()
-    return found
 
 
 def merge_lines(connection: sa.Connection, run_id: int, *, scoped: bool) -> None:

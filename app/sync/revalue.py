@@ -16,10 +16,11 @@ from app.domain.credit import credit_opportunity
 from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
 from app.domain.money import WHOLE, RateBook, net_steps
-from app.store import ledger, staging, values
+from app.store import cases, ledger, staging, values
+from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_scope, touch_accounts
 from app.store.connection import Connection
-from app.store.ledger import Case, Corrected, Stamp
+from app.store.ledger import Corrected, Stamp
 from app.store.mirror import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, load_rates, save_flag
 
 STAGED = "s_line"
@@ -130,9 +131,9 @@ def _stage_everything(
     ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
     staging.stage_attachments(connection, day.policy, day.iso, scoped=scoped)
     staging.stage_first_sales(connection, day.iso)
-    ledger.stage_cases(connection, day.iso, scoped=scoped, held=held)
-    for cases in ledger.stream_cases(connection, day.iso):
-        lines, found = _credit(cases, day.policy)
+    cases.stage_cases(connection, day.iso, scoped=scoped, held=held)
+    for page in cases.stream_cases(connection, day.iso):
+        lines, found = _credit(page, day.policy)
         ledger.stage_lines(connection, table, day.stamp, lines)
         ledger.stage_issues(connection, found)
     if day.policy.chain.mode is not ChainMode.NONE:
@@ -179,10 +180,10 @@ def _correct(sale: Corrected, book: RateBook) -> tuple[list[CreditLine], list[Ac
     return lines, [AccountIssue(Issue.RATE_MISSING, sale.buyer_id, sale.opportunity_id, one) for one in missing]
 
 
-def _credit(cases: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], list[AccountIssue]]:
+def _credit(page: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], list[AccountIssue]]:
     lines: list[CreditLine] = []
     issues: list[AccountIssue] = []
-    for case in cases:
+    for case in page:
         found, wrong = credit_opportunity(
             case.sale, case.net, case.claims, policy, case.advocates, case.reference_share
         )
@@ -193,23 +194,23 @@ def _credit(cases: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], li
 
 def _stage_chains(connection: Connection, day: Day, table: str, *, scoped: bool) -> None:
     """Second pass: the sales whose direct referrer was itself referred."""
-    ledger.stage_edges(connection, table, day.run_id)
-    if not ledger.stage_chained(connection, table, day.run_id, scoped=scoped):
+    cases.stage_edges(connection, table, day.run_id)
+    if not cases.stage_chained(connection, table, day.run_id, scoped=scoped):
         return
     carve = day.policy.chain.mode is ChainMode.CARVE_OUT
     if carve:
-        ledger.delete_carved(connection, table, day.run_id)
-    for cases in ledger.stream_cases(connection, day.iso, chained=True):
+        cases.delete_carved(connection, table, day.run_id)
+    for page in cases.stream_cases(connection, day.iso, chained=True):
         direct = {
             case.sale.id: edges_of(_credit([case], day.policy)[0], {c.event_id: c.occurred_on for c in case.claims})
-            for case in cases
+            for case in page
         }
         referrers = {edge.referrer_id for edges in direct.values() for edge in edges}
         depth = day.policy.chain.depth - 1
-        upstream = ledger.load_upstream(connection, referrers, depth, as_of=day.iso, scoped=scoped)
+        upstream = cases.load_upstream(connection, referrers, depth, as_of=day.iso, scoped=scoped)
         lines = [
             line
-            for case in cases
+            for case in page
             for line in credit_chain(case.sale, case.net, direct[case.sale.id], upstream, day.policy)
         ]
         ledger.stage_lines(connection, table, day.stamp, lines)
