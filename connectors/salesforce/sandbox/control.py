@@ -17,6 +17,7 @@ from typing import Any
 from connectors.salesforce.sandbox.access import EVERYONE
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
+from connectors.salesforce.sandbox.outbound import add_outbound, deliver
 from connectors.salesforce.sandbox.wire import error_reply, read_json
 
 ROOT = "/sandbox/"
@@ -31,8 +32,7 @@ def answer(engine: Engine, call: Call) -> Reply:
         if call.method == "POST" and not call.headers.get("content-type", "").startswith("application/json"):
             # A page in a browser cannot send this type to another host without being asked first.
             raise ApiError("UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json", status=415)
-        with engine.org.lock:
-            return respond(engine, call)
+        return respond(engine, call)
     except ApiError as error:
         return error_reply(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -40,22 +40,25 @@ def answer(engine: Engine, call: Call) -> Reply:
 
 
 def _show_state(engine: Engine, _call: Call) -> Reply:
+    with engine.org.lock:
+        return json_reply(_state(engine))
+
+
+def _state(engine: Engine) -> dict[str, Any]:
     org = engine.org
-    return json_reply(
-        {
-            "organization_id": org.organization_id,
-            "user_id": org.user_id,
-            "clock": org.clock.stamp(),
-            "records": {name: org.count(name) for name in org.tables},
-            "calls": dict(engine.calls),
-            "written": dict(engine.written),
-            "api_used": engine.api_used,
-            "faults_waiting": len(engine.faults.waiting),
-            "faults_struck": engine.faults.struck,
-            "manners": asdict(engine.manners),
-            "outbound_waiting": sum(len(message.waiting) for message in engine.outbound),
-        }
-    )
+    return {
+        "organization_id": org.organization_id,
+        "user_id": org.user_id,
+        "clock": org.clock.stamp(),
+        "records": {name: org.count(name) for name in org.tables},
+        "calls": dict(engine.calls),
+        "written": dict(engine.written),
+        "api_used": engine.api_used,
+        "faults_waiting": len(engine.faults.waiting),
+        "faults_struck": engine.faults.struck,
+        "manners": asdict(engine.manners),
+        "outbound_waiting": sum(len(message.waiting) for message in engine.outbound),
+    }
 
 
 def _change_state(engine: Engine, call: Call) -> Reply:
@@ -63,7 +66,11 @@ def _change_state(engine: Engine, call: Call) -> Reply:
     action = _ACTIONS.get(str(body.pop("do", "")))
     if action is None:
         raise ApiError("BAD_ACTION", f"do must be one of {', '.join(sorted(_ACTIONS))}")
-    return json_reply({"result": action(engine, body)})
+    if action is _deliver:
+        # Without the lock: the listener may ask the sandbox something before it answers.
+        return json_reply({"result": action(engine, body)})
+    with engine.org.lock:
+        return json_reply({"result": action(engine, body)})
 
 
 def _show_faults(engine: Engine, _call: Call) -> Reply:
@@ -141,6 +148,15 @@ def _revoke(engine: Engine, _body: Body) -> int:
     return ended
 
 
+def _outbound(engine: Engine, body: Body) -> str:
+    options = {name: body[name] for name in ("twice", "reverse") if name in body}
+    return add_outbound(engine, body["url"], body["object"], tuple(body.get("fields", ())), **options).action_id
+
+
+def _deliver(engine: Engine, _body: Body) -> int:
+    return deliver(engine)
+
+
 def _user(body: Body) -> str:
     return str(body.get("user", EVERYONE))
 
@@ -166,5 +182,7 @@ _ACTIONS: dict[str, Callable[[Engine, Body], Any]] = {
     "advance": _advance,
     "freeze": _freeze,
     "revoke": _revoke,
+    "outbound": _outbound,
+    "deliver": _deliver,
     "save": lambda engine, _body: engine.save(),
 }

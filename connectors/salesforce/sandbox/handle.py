@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -137,12 +138,16 @@ class Sandbox:
 
 
 def open_org(state_file: Path | str | None = None, data_dir: Path | str | None = None) -> Org:
-    """The org of a state file; when there is none yet, a new one with the CSV files of a folder."""
+    """The org of a state file; when there is none yet, a new one with the CSV files of a folder.
+
+    The new org has several currencies when the folder has a `CurrencyType.csv`.
+    """
     if state_file is not None and Path(state_file).is_file():
         return load_org(state_file)
-    org = Org()
-    if data_dir is not None:
-        load_csv(org, data_dir)
+    if data_dir is None:
+        return Org()
+    org = Org(multi_currency=(Path(data_dir) / "CurrencyType.csv").is_file())
+    load_csv(org, data_dir)
     return org
 
 
@@ -159,7 +164,25 @@ def serve(
 
     The state file, if given, is written at once, so that its path is known to be good, and again at the end.
     """
-    with Sandbox(open_org(state_file, data_dir), port, token, state_file) as sandbox:
+    with Sandbox(open_org(state_file, data_dir), port, token, state_file) as sandbox, _delivering(sandbox):
         sandbox.save()
         ready(sandbox)
         (wait or threading.Event().wait)()
+
+
+@contextmanager
+def _delivering(sandbox: Sandbox) -> Iterator[None]:
+    """Send outbound messages in the background."""
+    done = threading.Event()
+
+    def deliver_until_done() -> None:
+        while not done.wait(1.0):
+            sandbox.deliver()
+
+    thread = threading.Thread(target=deliver_until_done, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

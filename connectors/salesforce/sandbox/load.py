@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.salesforce.sandbox.clock import stamp_text
+from connectors.salesforce.sandbox.currencies import CURRENCY_OBJECTS, refresh_currencies
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.schema import Field, ObjectType, Row
 from connectors.salesforce.sandbox.tables import Table
@@ -39,10 +40,13 @@ def load_csv(org: Org, folder: Path | str) -> Loaded:
     """
     loaded = Loaded()
     with org.lock, without_collector():
-        for name, table in org.tables.items():
+        # Currencies first: they decide the default currency of everything else.
+        for name in sorted(org.tables, key=lambda name: name not in CURRENCY_OBJECTS):
             path = Path(folder) / f"{name}.csv"
             if path.is_file():
-                loaded.counts[name] = _load_file(org, table, path, loaded)
+                loaded.counts[name] = _load_file(org, org.tables[name], path, loaded)
+                if name in CURRENCY_OBJECTS:
+                    refresh_currencies(org)
     return loaded
 
 
@@ -70,6 +74,9 @@ def _load_file(org: Org, table: Table, path: Path, loaded: Loaded) -> int:
         blank = _blank_row(org, table.type)
         rows = [_read_row(blank, fills, cells, f"{path.name}:{reader.line_num}") for cells in reader]
     _complete(org, table.type, rows, {name.strip() for name in header})
+    if table.type.name == "CurrencyType":
+        # The file says which currencies there are; the one a new org starts with is not among them.
+        table.rows.clear()
     table.add_all(rows)
     return len(rows)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from connectors.salesforce.sandbox.access import EVERYONE, Access, Grants, View, load_grants
 from connectors.salesforce.sandbox.clock import Clock
+from connectors.salesforce.sandbox.currencies import CURRENCY_OBJECTS, refresh_currencies
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.ids import new_id
 from connectors.salesforce.sandbox.lifecycle import (
@@ -225,6 +226,8 @@ class Org:
     def _store(self, table: Table, row: Row) -> None:
         self.note(table, row[0])
         table.put(row)
+        if table.type.name in CURRENCY_OBJECTS:
+            refresh_currencies(self)
 
     def note(self, table: Table, record_id: str) -> None:
         """Called before every change of a row: for rolling back, and for who watches."""

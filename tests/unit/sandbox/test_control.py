@@ -101,6 +101,15 @@ def test_records_refuse_and_allow(control, client, org):
     assert client.patch(f"sobjects/Account/{account}", {"Name": "x"}).status_code == 204
 
 
+def test_outbound_messages_are_set_up_and_sent(control, org):
+    assert control("outbound", url="http://127.0.0.1:9/nobody", object="Account", fields=["Name"]).startswith("04k")
+    org.create("Account", {"Name": "A"})
+
+    assert control("deliver") == 0
+
+    assert control.client.get("/sandbox/state").json()["outbound_waiting"] == 1
+
+
 def test_manners_change_and_sessions_end(control, sandbox, connect):
     client = connect(sandbox.login())
     assert control("manners", page_size=7)["page_size"] == 7

@@ -178,6 +178,21 @@ def test_a_multi_currency_org_has_rates_and_a_currency_on_every_record():
     assert [rate["IsoCode"] for rate in org.records("CurrencyType")] == ["USD"]
 
 
+def test_a_new_currency_may_be_used_and_rates_end_where_the_next_begins():
+    org = Org(multi_currency=True)
+    org.create("CurrencyType", {"IsoCode": "EUR", "ConversionRate": "0.9"})
+    for start in ("2026-01-01", "2025-01-01"):
+        org.create("DatedConversionRate", {"IsoCode": "EUR", "StartDate": start, "ConversionRate": "0.9"})
+
+    account = org.create("Account", {"Name": "A"}, user=org.user_id)
+    org.update("Account", account, {"CurrencyIsoCode": "EUR"}, user=org.user_id)
+
+    with pytest.raises(ApiError, match="restricted picklist"):
+        org.update("Account", account, {"CurrencyIsoCode": "XXX"}, user=org.user_id)
+    ends = {rate["StartDate"]: rate["NextStartDate"] for rate in org.records("DatedConversionRate")}
+    assert ends == {"2025-01-01": "2026-01-01", "2026-01-01": "9999-12-31"}
+
+
 def test_a_rolled_back_transaction_leaves_no_trace(org):
     kept = org.create("Account", {"Name": "kept"})
     told = []
@@ -334,6 +349,20 @@ class TestStateFile:
 
         with pytest.raises(ValueError, match="not the state file"):
             load_org(path)
+
+    def test_a_folder_with_currencies_makes_an_org_with_currencies(self, tmp_path):
+        (tmp_path / "CurrencyType.csv").write_text("IsoCode,ConversionRate,IsCorporate\nEUR,1,true\nUSD,1.1,false\n")
+        (tmp_path / "Account.csv").write_text("Name,CurrencyIsoCode\nA,USD\nB,\n")
+
+        org = open_org(data_dir=tmp_path)
+
+        org.create("Account", {"Name": "C"})
+        assert {one["Name"]: one["CurrencyIsoCode"] for one in org.records("Account")} == {
+            "A": "USD",
+            "B": "EUR",
+            "C": "EUR",
+        }
+        assert org.tables["Account"].type.fields["CurrencyIsoCode"].values == ("EUR", "USD")
 
     def test_an_org_is_opened_from_its_state_or_else_from_data(self, tmp_path):
         (tmp_path / "Account.csv").write_text("Name\nA\n")
