@@ -27,6 +27,7 @@ AMOUNT_DECIMALS = 18
 NO_CURRENCY = "XXX"
 """ISO 4217 for no currency: an unreadable code becomes this, so that its amount never passes for reporting currency."""
 
+_NO_AMOUNT: tuple[str | None, Decimal | None] = (None, None)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _TIDY_AMOUNTS = re.compile(r"(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?,)*", re.ASCII)
 _SAFE_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
@@ -51,9 +52,10 @@ def is_storable(texts: Texts) -> bool:
 
 
 def all_match(pattern: re.Pattern[str], texts: Texts) -> bool:
-    """Whether every text of a column matches, at the price of one match: `pattern` is of the form `(?:…,)*`."""
-    whole = ",".join([text or "?" for text in texts]) + ","
-    return pattern.fullmatch(whole) is not None and whole.count(",") == len(texts)
+    """Whether every text of a column matches, at the price of one match; None does. `pattern` is like `(?:…,)*`."""
+    there = [text for text in texts if text is not None]
+    whole = ",".join(there) + "," if there else ""
+    return pattern.fullmatch(whole) is not None and whole.count(",") == len(there)
 
 
 def text_column(attribute: str) -> Column:
@@ -207,7 +209,7 @@ def instant_column(attribute: str, time_zone: str) -> Column:
     hours = Memo(lambda hour: _hour_day(hour, zone))
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
-        if not all_match(_UTC_MOMENTS, texts):
+        if None in texts or not all_match(_UTC_MOMENTS, texts):
             return read_all(whole, texts, notes, attribute)
         days = list(map(hours.__getitem__, [text[:13] for text in texts]))  # type: ignore[index]
         if None in days:
@@ -301,13 +303,14 @@ def amount_column(attribute: str) -> Column:
 def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
     if all_match(_TIDY_AMOUNTS, texts):
         return [
-            (text.rstrip("0").rstrip(".") if "." in text else text, Decimal(text))  # type: ignore[operator,union-attr,arg-type]
+            _NO_AMOUNT if text is None else (text.rstrip("0").rstrip(".") if "." in text else text, Decimal(text))
             for text in texts
         ]
     if all_match(_SAFE_AMOUNTS, texts):
-        numbers: list[Any] = list(map(Decimal, texts))  # type: ignore[arg-type]
+        pairs = [_NO_AMOUNT if text is None else (_canonical(text, number := Decimal(text)), number) for text in texts]
+        numbers = [number for _, number in pairs if number is not None]
         if min(numbers) > -AMOUNT_LIMIT and max(numbers) < AMOUNT_LIMIT:
-            return [(_canonical(str(text), number), number) for text, number in zip(texts, numbers, strict=True)]
+            return pairs
     return [_read_amount(text, row, notes, attribute) for row, text in enumerate(texts)]
 
 
@@ -320,12 +323,12 @@ def _canonical(text: str, number: Decimal) -> str:
 
 def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tuple[str | None, Decimal | None]:
     if not text or text.isspace():
-        return None, None
+        return _NO_AMOUNT
     try:
         number = read_number(text)
         if abs(number) >= AMOUNT_LIMIT or -number.normalize().as_tuple().exponent > AMOUNT_DECIMALS:  # type: ignore[operator]
             raise BadValueError(RowIssue.BAD_AMOUNT, "too large, or too many decimals")
     except BadValueError as bad:
         notes.add(row, RowIssue.BAD_AMOUNT, attribute, f"{quoted(text)}: {bad.message}")
-        return None, None
+        return _NO_AMOUNT
     return plain(number), number

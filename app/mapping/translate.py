@@ -202,7 +202,7 @@ def _minor(numbers: Sequence[Decimal | None], texts: Sequence[str | None], rates
     """Minor units of amounts in the reporting currency; nothing to round where no amount has more than its decimals."""
     if all_match(_WHOLE_MINOR[min(rates.places, 2)], texts):
         unit = 10**rates.places
-        return [int(number * unit) for number in numbers]
+        return [None if number is None else int(number * unit) for number in numbers]
     minor = rates.minor
     return [None if number is None else minor(number) for number in numbers]
 
