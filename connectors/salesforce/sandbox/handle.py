@@ -17,7 +17,7 @@ from connectors.salesforce.sandbox.load import load_csv
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.outbound import OutboundMessage, add_outbound, deliver
 from connectors.salesforce.sandbox.server import Server
-from connectors.salesforce.sandbox.state import load_org, save_org
+from connectors.salesforce.sandbox.state import Journal, load_org
 
 CLIENT_ID = "sandbox-client"
 
@@ -35,7 +35,8 @@ class Credentials:
 class Sandbox:
     """An org behind an HTTP server on 127.0.0.1. Port 0 takes a free one.
 
-    `state_file`: where `save`, and closing, keep the org; read it back with `open_org`.
+    `state_file`: where the org is kept; written at the start, with every change of a record, and anew at the end.
+    Read it back with `open_org`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Sandbox:
         self.engine.clients[CLIENT_ID] = self.org.client_secret
         self.engine.save = self.save
         self._state_file = state_file
+        self._journal: Journal | None = None
         self._port = port
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -55,6 +57,8 @@ class Sandbox:
         self.engine.base_url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
+        if self._state_file is not None:
+            self._journal = Journal(self.org, self._state_file)
         return self
 
     def close(self) -> None:
@@ -65,12 +69,14 @@ class Sandbox:
         self._server.drop_connections()
         self._server.server_close()
         self._server = self._thread = None
-        self.save()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def save(self) -> None:
-        """Write the org to its state file, if it has one."""
-        if self._state_file is not None:
-            save_org(self.org, self._state_file)
+        """Write the state file anew, if there is one: with what is no record, like hidden fields and the clock."""
+        if self._journal is not None:
+            self._journal.save()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -160,12 +166,8 @@ def serve(
     ready: Callable[[Sandbox], None] = lambda _: None,
     wait: Callable[[], object] | None = None,
 ) -> None:
-    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens.
-
-    The state file, if given, is written at once, so that its path is known to be good, and again at the end.
-    """
+    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens."""
     with Sandbox(open_org(state_file, data_dir), port, token, state_file) as sandbox, _delivering(sandbox):
-        sandbox.save()
         ready(sandbox)
         (wait or threading.Event().wait)()
 

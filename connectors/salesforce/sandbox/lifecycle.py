@@ -71,6 +71,7 @@ def undelete_record(org: Org, table: Table, record_id: str) -> None:
 def purge_record(org: Org, table: Table, record_id: str) -> None:
     if record_id not in org.deletions:
         _bin(org, table, org.row(table, record_id), along_with="")
+    org.note(table, record_id)
     table.drop(record_id)
 
 

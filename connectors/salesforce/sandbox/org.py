@@ -55,11 +55,12 @@ class LateCommit:
 
     def commit(self) -> str:
         """Make the row visible, below the watermark of whoever read in the meantime."""
-        with self.org.lock:
+        with self.org.transaction():
             table = self.org.table(self.object)
             current = list(table.rows.get(self.row[0], self.row))
             for slot in self.slots:
                 current[slot] = self.row[slot]
+            self.org.note(table, self.row[0])
             table.put(current)
             self.org.open_commits.remove(self)
         return str(self.row[0])
@@ -89,6 +90,7 @@ class Org:
         self.client_secret = secrets.token_urlsafe(24)
         self.open_commits: list[LateCommit] = []
         self.watchers: list[Callable[[str, str], None]] = []
+        """Told of every change that stays, as object and record id; both empty when the set-up changed."""
         self.schema_changed = self.clock.now()
         self.numbers: dict[str, int] = {}
         self.open_transaction: Transaction | None = None
@@ -186,10 +188,11 @@ class Org:
 
     def touch(self, object_name: str, record_id: str) -> None:
         """Move SystemModstamp alone, as an automated recalculation does."""
-        with self.lock:
+        with self.transaction():
             table = self.table(object_name)
             row = list(self.row(table, record_id))
             row[table.type.slot("SystemModstamp")] = self.clock.stamp()
+            self.note(table, record_id)
             table.put(row)
 
     def delete(self, object_name: str, record_id: str, *, user: str | None = None) -> None:
@@ -202,7 +205,7 @@ class Org:
 
     def purge(self, object_name: str, record_id: str) -> None:
         """Remove a record for good: no query shows it any more."""
-        with self.lock:
+        with self.transaction():
             purge_record(self, self.table(object_name), record_id)
 
     def merge(self, object_name: str, winner: str, *losers: str) -> None:
@@ -255,7 +258,7 @@ class Org:
     def add_type(self, of: ObjectType) -> None:
         self.tables[of.name] = Table(of)
         self._folded[of.name.lower()] = of
-        self.schema_changed = self.clock.now()
+        self._set_up_changed()
 
     def add_field(self, object_name: str, field: Field) -> None:
         """A new field, visible to everyone unless `field.open` is False."""
@@ -263,7 +266,11 @@ class Org:
             table = self.table(object_name)
             table.type.add(field)
             table.widen()
-            self.schema_changed = self.clock.now()
+            self._set_up_changed()
+
+    def _set_up_changed(self) -> None:
+        self.schema_changed = self.clock.now()
+        self.tell_watchers([("", "")])
 
     def add_formula(self, object_name: str, name: str, formula: Formula, type_: str = "double") -> None:
         """A formula field; what it yields may change without any stamp moving."""

@@ -1,6 +1,7 @@
 """An org in a file, so that it outlives the process: JSON lines, the org's set-up first, then a line per record.
 
-The file is replaced as a whole and atomically: whoever is killed while saving leaves the old one.
+A running sandbox appends every change as it happens, so that a killed one has forgotten nothing that it answered;
+a later line about a record overrides an earlier one. Saving writes the file anew, atomically.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from connectors.salesforce.sandbox.access import Access
 from connectors.salesforce.sandbox.clock import Clock
+from connectors.salesforce.sandbox.currencies import refresh_currencies
 from connectors.salesforce.sandbox.lifecycle import Deletion
 from connectors.salesforce.sandbox.load import without_collector
 from connectors.salesforce.sandbox.org import Org, Refusal
@@ -75,6 +77,53 @@ def _saved_type(of: ObjectType) -> dict[str, Any]:
     return {"name": of.name, "prefix": of.prefix, "options": options, "fields": kept}
 
 
+class Journal:
+    """Appends to the state file what changes in the org. `save` writes the file anew."""
+
+    def __init__(self, org: Org, path: Path | str) -> None:
+        self._org = org
+        self._path = Path(path)
+        self._out: TextIO | None = None
+        self.save()
+        org.watchers.append(self._note)
+
+    def save(self) -> None:
+        with self._org.lock:
+            self._end()
+            save_org(self._org, self._path)
+            self._out = self._path.open("a", encoding="utf-8")
+
+    def close(self) -> None:
+        with self._org.lock:
+            self._org.watchers.remove(self._note)
+            self._end()
+            save_org(self._org, self._path)
+
+    def _end(self) -> None:
+        if self._out is not None:
+            self._out.close()
+
+    def _note(self, object_name: str, record_id: str) -> None:
+        if not object_name:
+            self.save()
+        elif self._out is not None:
+            self._out.write(
+                json.dumps(_change(self._org, object_name, record_id), ensure_ascii=False, default=str) + "\n"
+            )
+            self._out.flush()
+
+
+def _change(org: Org, object_name: str, record_id: str) -> dict[str, Any]:
+    gone, prefix = org.deletions.get(record_id), record_id[:3]
+    return {
+        "object": object_name,
+        "id": record_id,
+        "row": org.tables[object_name].rows.get(record_id),
+        "deletion": asdict(gone) if gone else None,
+        "numbers": {prefix: org.numbers.get(prefix, 0)},
+    }
+
+
 def load_org(path: Path | str) -> Org:
     """The org a file holds; ValueError when it is no such file."""
     with Path(path).open(encoding="utf-8") as lines, without_collector():
@@ -83,9 +132,31 @@ def load_org(path: Path | str) -> Org:
         _restore_set_up(org, head)
         numeric = {name: _numeric_slots(table.type) for name, table in org.tables.items()}
         for line in lines:
-            name, *row = json.loads(line)
-            org.tables[name].rows[row[0]] = _read_row(row, numeric[name])
+            if not line.endswith("\n"):
+                # The process was killed in the middle of this line: what it says was never answered.
+                break
+            change = json.loads(line)
+            if isinstance(change, dict):
+                _restore_change(org, change, numeric)
+            else:
+                name, *row = change
+                org.tables[name].rows[row[0]] = _read_row(row, numeric[name])
+    if org.multi_currency:
+        refresh_currencies(org)
     return org
+
+
+def _restore_change(org: Org, change: dict[str, Any], numeric: dict[str, list[int]]) -> None:
+    name, record_id, rows = change["object"], change["id"], org.tables[change["object"]].rows
+    if change["row"] is None:
+        rows.pop(record_id, None)
+    else:
+        rows[record_id] = _read_row(change["row"], numeric[name])
+    if change["deletion"] is None:
+        org.deletions.pop(record_id, None)
+    else:
+        org.deletions[record_id] = Deletion(**change["deletion"])
+    org.numbers |= change["numbers"]
 
 
 def _read_head(line: str) -> dict[str, Any]:

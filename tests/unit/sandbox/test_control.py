@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.salesforce.sandbox import Org, Sandbox, load_org, serve
+from connectors.salesforce.sandbox import Clock, Field, Org, Sandbox, load_org, serve
 
 
 @pytest.fixture
@@ -158,6 +158,31 @@ def test_the_org_is_saved_on_request_and_at_the_end(tmp_path, connect):
         running.org.create("Account", {"Name": "B"})
 
     assert load_org(state).count("Account") == 2
+
+
+def test_a_killed_sandbox_has_forgotten_nothing_it_answered(tmp_path):
+    state = tmp_path / "org.state"
+    org = Org(clock=Clock(), multi_currency=True)
+    with Sandbox(org, state_file=state):
+        account, loser, binned, purged = (org.create("Account", {"Name": name, "AnnualRevenue": 5}) for name in "ABCD")
+        org.merge("Account", account, loser)
+        org.delete("Account", binned)
+        org.undelete("Account", binned)
+        org.delete("Account", binned)
+        org.purge("Account", purged)
+        org.late_update("Account", account, {"Website": "late.example"}).commit()
+        org.touch("Account", account)
+        org.add_field("Account", Field("Key__c"))
+        org.update("Account", account, {"Key__c": "k"})
+        with state.open("a") as out:
+            out.write('{"object": "Account", "id": "half a li')
+
+        again = load_org(state)
+
+    assert list(again.records("Account", deleted=True)) == list(org.records("Account", deleted=True))
+    assert again.deletions == org.deletions
+    assert again.numbers == org.numbers
+    assert again.record("Account", account)["Key__c"] == "k"
 
 
 def test_serve_tells_when_it_is_ready_and_keeps_the_state(tmp_path):
