@@ -33,12 +33,13 @@ def show_accounts(
     sort: Annotated[SortKey, typer.Option(help="Highest first.")] = "total",
     as_of: AsOf = None,
     include_all: Annotated[bool, typer.Option("--all", help="Also accounts that are worth nothing.")] = False,
+    policy: PolicyOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List customers by what they are really worth."""
     from app.sync.answers import list_accounts
 
-    with open_services(ctx) as services:
+    with open_services(ctx, policy=policy) as services:
         limit = top or (None if as_json else 20)
         day = read_date(as_of)
         views = [v.as_json() for v in list_accounts(services, top=limit, sort=sort, as_of=day, include_all=include_all)]

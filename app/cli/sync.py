@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXIT_BY_STATUS = {"ok": 0, "failed": 1, "partial": 3, "held": 4}
 EXIT_CHANGES = 10
 SHOWN_UPDATES = 20
+SHOWN_FIELDS = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -145,7 +146,9 @@ def _say_updates(updates: tuple[PlannedUpdate, ...]) -> None:
         changes = {change.measure: change for change in update.changes}
         total = changes.pop("total", None)
         before, after = (_show(total.before), _show(total.after)) if total else ("", "")
-        rows.append((update.name or update.account_id, before, after, ", ".join(changes)))
+        named = list(changes)[:SHOWN_FIELDS]
+        more = [f"{len(changes) - SHOWN_FIELDS} more"] if len(changes) > SHOWN_FIELDS else []
+        rows.append((update.name or update.account_id, before, after, ", ".join(named + more)))
     say_table(("account", "total before", "after", "also changes"), rows, right=("total before", "after"))
     if len(updates) > SHOWN_UPDATES:
         say(f"... and more: --json lists the {len(updates)} biggest movers with every value.")

@@ -175,3 +175,45 @@ def test_a_database_that_is_away_asks_the_sender_to_come_again(site: Any, monkey
 
 def test_only_posts_are_answered(site: Any) -> None:
     assert site.client.get("/webhooks/events").status_code == 405
+
+
+def read_body(*messages: dict[str, Any]) -> Any:
+    """Read a request body that arrives as these messages, and then nothing more."""
+    import asyncio
+
+    from starlette.requests import Request
+
+    from app.web.webhooks import read_limited_body
+
+    async def read() -> Any:
+        waiting = list(messages)
+
+        async def receive() -> Any:
+            if waiting:
+                return waiting.pop(0)
+            return await asyncio.Event().wait()
+
+        return await read_limited_body(Request({"type": "http", "headers": []}, receive))
+
+    return asyncio.run(read())
+
+
+def test_a_sender_that_hangs_up_in_the_middle_is_answered_and_not_logged_as_our_failure() -> None:
+    from app.web.problems import ProblemError
+
+    with pytest.raises(ProblemError) as caught:
+        read_body({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"})
+
+    assert caught.value.status == 400
+
+
+def test_a_sender_that_stops_sending_does_not_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.web.problems import ProblemError
+
+    monkeypatch.setattr("app.web.webhooks.BODY_SECONDS", 0.01)
+
+    with pytest.raises(ProblemError) as caught:
+        read_body({"type": "http.request", "body": b"{", "more_body": True})
+
+    assert caught.value.status == 408
+    assert read_body({"type": "http.request", "body": b"{}", "more_body": False}) == b"{}"
