@@ -12,6 +12,7 @@ from app.domain.rows import Entity
 from app.errors import MappingError, Problem
 from app.mapping.attributes import SECTIONS
 from app.mapping.conditions import fit_filter
+from app.mapping.fields import closest_field, find_field, is_known, is_open_path
 from app.mapping.file import (
     AttributeMapping,
     EntityMapping,
@@ -170,14 +171,27 @@ class _Check:
     def _attribute(
         self, section: EntityMapping, schema: ObjectSchema, name: str, attribute: AttributeMapping
     ) -> AttributeMapping | None:
-        missing = [one for one in attribute.crm_fields() if not self._known(schema, one)]
+        missing = [one for one in attribute.crm_fields() if not is_known(schema, one, self.schemas)]
         if missing and attribute.optional and not SECTIONS[section.section].attributes[name].required:
             self._drop(section.section, *missing)
             return _without(attribute, missing)
-        at = self._field_route((section.section, "attributes", name))
-        for one in attribute.crm_fields():
-            self._field(schema, one, at)
+        base: Route = (section.section, "attributes", name)
+        if attribute.field:
+            self._field(schema, attribute.field, self._field_route(base))
+        for other, at in self._coalesced(attribute, base):
+            self._field(schema, other, at)
         return attribute
+
+    def _coalesced(self, attribute: AttributeMapping, base: Route) -> Iterator[tuple[str, Route]]:
+        """The further fields of an attribute and where each stands, in whichever of its forms it is written."""
+        written = self.mapping.source.values
+        for step, transform in enumerate(attribute.transform):
+            if not isinstance(transform.argument, CoalesceArgument):
+                continue
+            heads = [(*base, "transform", step, "coalesce"), (*base, "transform", "coalesce")]
+            head = next((one for one in heads if one in written), base)
+            head = (*head, "fields") if (*head, "fields") in written else head
+            yield from ((name, (*head, at)) for at, name in enumerate(transform.argument.fields))
 
     def _field_route(self, route: Route) -> Route:
         full: Route = (*route, "field")
@@ -185,8 +199,8 @@ class _Check:
 
     def _field(self, schema: ObjectSchema, name: str, at: Route) -> FieldSchema | None:
         """The field's schema; notes the problem when it is not there or has no single value."""
-        found = self._lookup(schema, name)
-        if found is None and not self._is_path(schema, name):
+        found = find_field(schema, name, self.schemas)
+        if found is None and not is_open_path(schema, name, self.schemas):
             self._note_missing(schema, name, at)
         if found is not None and found.type is FieldType.COMPOUND:
             parts = ", ".join(found.compound_parts)
@@ -195,25 +209,6 @@ class _Check:
             )
         return found
 
-    def _known(self, schema: ObjectSchema, name: str) -> bool:
-        return self._lookup(schema, name) is not None or self._is_path(schema, name)
-
-    def _lookup(self, schema: ObjectSchema, name: str) -> FieldSchema | None:
-        """The field itself, or the last one of a path such as `RecordType.DeveloperName` where its object is known."""
-        if name in schema.fields:
-            return schema.fields[name]
-        first, dot, rest = name.partition(".")
-        reference = _reference(schema, first) if dot else None
-        targets = [self.schemas.get(target) for target in reference.reference_to] if reference else []
-        found = [self._lookup(target, rest) for target in targets if target is not None]
-        return next((one for one in found if one is not None), None)
-
-    def _is_path(self, schema: ObjectSchema, name: str) -> bool:
-        """A path to an object that was not described: the CRM will say whether it is right."""
-        first, dot, _ = name.partition(".")
-        reference = _reference(schema, first) if dot else None
-        return reference is not None and not any(self.schemas.get(target) for target in reference.reference_to)
-
     def _note_missing(self, schema: ObjectSchema, name: str, at: Route) -> None:
         by_folded = {one.lower(): one for one in schema.fields}
         if name.lower() in by_folded:
@@ -221,7 +216,7 @@ class _Check:
             self._note("ADV-MAP-052", message, at, f"did you mean {by_folded[name.lower()]!r}?")
             return
         message = f"field {name} does not exist on {schema.name} or is hidden from {self._user()}"
-        self._note("ADV-MAP-051", message, at, _closest_field(name, schema))
+        self._note("ADV-MAP-051", message, at, closest_field(name, schema))
 
     def _where(self, section: EntityMapping, schema: ObjectSchema) -> Filter:
         def look(name: str, at: Route) -> FieldSchema | None:
@@ -246,7 +241,7 @@ class _Check:
 
     def _write(self, schema: ObjectSchema, write: WriteField) -> WriteField | None:
         base: Route = ("write_back", "fields", write.measure)
-        if write.optional and self._lookup(schema, write.field) is None:
+        if write.optional and find_field(schema, write.field, self.schemas) is None:
             self._drop("write_back", write.field)
             return None
         found = self._field(schema, write.field, self._field_route(base))
@@ -260,7 +255,7 @@ class _Check:
 
     def _currency_warnings(self, schema: ObjectSchema, writes: Mapping[str, WriteField]) -> Iterator[Problem]:
         currency = self.mapping.entities[Entity.ACCOUNT].attributes.get("currency")
-        if currency is None or self._lookup(schema, currency.field) is None:
+        if currency is None or find_field(schema, currency.field, self.schemas) is None:
             return
         for measure, write in writes.items():
             found = schema.fields.get(write.field)
@@ -289,21 +284,3 @@ def _without(attribute: AttributeMapping, missing: list[str]) -> AttributeMappin
         for step in attribute.transform
     )
     return AttributeMapping(attribute.field if attribute.field in kept else "", attribute.optional, steps)
-
-
-def _reference(schema: ObjectSchema, relationship: str) -> FieldSchema | None:
-    """The reference field behind a relationship name: `Account` -> AccountId, `Partner__r` -> Partner__c."""
-    custom = relationship.removesuffix("__r") + "__c" if relationship.endswith("__r") else ""
-    for name in (f"{relationship}Id", custom, relationship):
-        found = schema.fields.get(name)
-        if found is not None and found.type is FieldType.REFERENCE:
-            return found
-    return None
-
-
-def _closest_field(name: str, schema: ObjectSchema) -> str:
-    """A near name, or the same name with a package's namespace before it."""
-    spaced = [one for one in schema.fields if one.lower().endswith(f"__{name.lower()}")]
-    if spaced:
-        return f"did you mean {spaced[0]!r}?"
-    return suggest(name, schema.fields, listed=False) or "check the API name and the field-level security"

@@ -8,34 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from app.domain.model import OpportunityType
 from app.domain.rows import RowIssue
-from app.mapping.memo import BAD, Memo, Notes, note_bad, quoted, read_all
+from app.mapping.memo import Memo, Notes, read_all
 from app.mapping.transforms import BadValueError, domain, plain, read_number
 from connectors.contract import RawValue
 
 Texts = Sequence[RawValue]
 Column = Callable[[Texts, Notes], list[Any]]
 
-AMOUNT_LIMIT = Decimal(10) ** 15
-AMOUNT_DECIMALS = 18
 NO_CURRENCY = "XXX"
 """ISO 4217 for no currency: an unreadable code becomes this, so that its amount never passes for reporting currency."""
 
-_NO_AMOUNT: tuple[str | None, Decimal | None] = (None, None)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_TIDY_AMOUNTS = re.compile(r"(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?,)*", re.ASCII)
-_SAFE_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
-_UTC_MOMENTS = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?(?:Z|\+00:?00),)*", re.ASCII
-)
 _CODE = re.compile(r"[A-Z]{3}", re.ASCII)
-_TIME = re.compile(r":[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
 _FLAGS = {"true": 1, "1": 1, "yes": 1, "y": 1, "t": 1, "false": 0, "0": 0, "no": 0, "n": 0, "f": 0}
 _TYPES = frozenset(one.value for one in OpportunityType)
 
@@ -186,77 +175,17 @@ def read_day(text: RawValue) -> str | None:
         return None
     if len(word) > 10 and word[10] not in "T ":
         raise BadValueError(RowIssue.BAD_DATE, "not a date")
-    return _iso_day(word[:10])
+    return iso_day(word[:10])
 
 
-def _iso_day(word: str) -> str:
+def iso_day(word: str) -> str:
+    """`2025-01-31` as it is; BadValueError for everything else."""
     try:
         if len(word) == 10 and word[4] == word[7] == "-" and word.isascii():
             return date.fromisoformat(word).isoformat()
     except ValueError:
         pass
     raise BadValueError(RowIssue.BAD_DATE, "not a date")
-
-
-def instant_column(attribute: str, time_zone: str) -> Column:
-    """Moments, as dates of `time_zone`.
-
-    Seen by the hour: all minutes of an hour usually fall on one date, so hours are remembered. An hour in which the
-    date changes, and everything that is not written in UTC, is worked out one by one.
-    """
-    zone = ZoneInfo(time_zone)
-    whole = Memo(lambda text: _instant_day(text, zone))
-    hours = Memo(lambda hour: _hour_day(hour, zone))
-
-    def read(texts: Texts, notes: Notes) -> list[Any]:
-        if None in texts or not all_match(_UTC_MOMENTS, texts):
-            return read_all(whole, texts, notes, attribute)
-        days = list(map(hours.__getitem__, [text[:13] for text in texts]))  # type: ignore[index]
-        if None in days:
-            rest = [row for row, day in enumerate(days) if day is None]
-            for row in rest:
-                days[row] = _read_moment(texts[row], row, notes)
-        return days
-
-    def _read_moment(text: RawValue, row: int, notes: Notes) -> Any:
-        found = whole[text]
-        if found is BAD:
-            note_bad(whole.read, text, row, notes, attribute)
-            return None
-        return found
-
-    return read
-
-
-def _hour_day(hour: RawValue, zone: ZoneInfo) -> str | None:
-    """The date of every minute of a UTC hour such as `2025-03-31T22`; None where they differ or it is no hour."""
-    try:
-        start, end = (datetime.fromisoformat(f"{hour}:{minute}:00+00:00") for minute in ("00", "59"))
-        first, last = _local_day(start, zone), _local_day(end, zone)
-    except (ValueError, OverflowError, BadValueError):
-        return None
-    return first if first == last else None
-
-
-def _instant_day(text: RawValue, zone: ZoneInfo) -> str | None:
-    word = text.strip() if text else ""
-    if len(word) <= 10:
-        return read_day(word)
-    match = _TIME.fullmatch(word[13:])
-    if not match or word[10] not in "T ":
-        raise BadValueError(RowIssue.BAD_DATE, "not a moment")
-    _iso_day(word[:10])
-    try:
-        moment = datetime.fromisoformat(word[: 13 + match.start("zone")] if match["zone"] else word)
-        if match["zone"]:
-            moment = datetime.fromisoformat(word)
-        return _local_day(moment if moment.tzinfo else moment.replace(tzinfo=UTC), zone)
-    except (ValueError, OverflowError):
-        raise BadValueError(RowIssue.BAD_DATE, "not a moment") from None
-
-
-def _local_day(moment: datetime, zone: ZoneInfo) -> str:
-    return moment.astimezone(zone).date().isoformat()
 
 
 def read_type(text: RawValue) -> str:
@@ -293,42 +222,3 @@ def read_places(text: RawValue) -> int | None:
 
 def read_domain(text: RawValue) -> str | None:
     return domain(clean(text)) if text else None
-
-
-def amount_column(attribute: str) -> Column:
-    """Pairs of canonical text and Decimal; (None, None) where there is no amount, or a bad one."""
-    return lambda texts, notes: _read_amounts(texts, notes, attribute)
-
-
-def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
-    if all_match(_TIDY_AMOUNTS, texts):
-        return [
-            _NO_AMOUNT if text is None else (text.rstrip("0").rstrip(".") if "." in text else text, Decimal(text))
-            for text in texts
-        ]
-    if all_match(_SAFE_AMOUNTS, texts):
-        pairs = [_NO_AMOUNT if text is None else (_canonical(text, number := Decimal(text)), number) for text in texts]
-        numbers = [number for _, number in pairs if number is not None]
-        if min(numbers) > -AMOUNT_LIMIT and max(numbers) < AMOUNT_LIMIT:
-            return pairs
-    return [_read_amount(text, row, notes, attribute) for row, text in enumerate(texts)]
-
-
-def _canonical(text: str, number: Decimal) -> str:
-    """The same amount must give the same text, whichever of its APIs the CRM was asked through."""
-    if "E" in text or text[0] in "-0":
-        return plain(number)
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tuple[str | None, Decimal | None]:
-    if not text or text.isspace():
-        return _NO_AMOUNT
-    try:
-        number = read_number(text)
-        if abs(number) >= AMOUNT_LIMIT or -number.normalize().as_tuple().exponent > AMOUNT_DECIMALS:  # type: ignore[operator]
-            raise BadValueError(RowIssue.BAD_AMOUNT, "too large, or too many decimals")
-    except BadValueError as bad:
-        notes.add(row, RowIssue.BAD_AMOUNT, attribute, f"{quoted(text)}: {bad.message}")
-        return _NO_AMOUNT
-    return plain(number), number

@@ -14,17 +14,16 @@ from typing import Any
 
 from app.domain.money import RateBook, minor_places
 from app.domain.rows import COLUMNS, Batch, Entity, Row, RowIssue, RowProblem
+from app.mapping.amounts import amount_column
 from app.mapping.attributes import SECTIONS, Kind
 from app.mapping.check import EntityPlan, ReadPlan
 from app.mapping.columns import (
     NO_CURRENCY,
     Column,
     all_match,
-    amount_column,
     clean,
     currency_column,
     flag_column,
-    instant_column,
     key_column,
     keys_column,
     memo_column,
@@ -38,6 +37,7 @@ from app.mapping.columns import (
     text_column,
 )
 from app.mapping.file import AttributeMapping, MappingFile
+from app.mapping.instants import instant_column
 from app.mapping.memo import Notes, RowMemo
 from app.mapping.pipeline import Columns, build_pipe
 from app.mapping.transforms import TransformName

@@ -1,0 +1,58 @@
+"""Amounts: exact, one text per value whichever way the CRM wrote it, and within what the tables hold."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from app.domain.rows import RowIssue
+from app.mapping.columns import Column, Texts, all_match
+from app.mapping.memo import Notes, quoted
+from app.mapping.transforms import BadValueError, plain, read_number
+from connectors.contract import RawValue
+
+AMOUNT_LIMIT = Decimal(10) ** 15
+AMOUNT_DECIMALS = 18
+_NO_AMOUNT: tuple[str | None, Decimal | None] = (None, None)
+_TIDY_AMOUNTS = re.compile(r"(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?,)*", re.ASCII)
+_SAFE_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
+
+
+def amount_column(attribute: str) -> Column:
+    """Pairs of canonical text and Decimal; (None, None) where there is no amount, or a bad one."""
+    return lambda texts, notes: _read_amounts(texts, notes, attribute)
+
+
+def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
+    if all_match(_TIDY_AMOUNTS, texts):
+        return [
+            _NO_AMOUNT if text is None else (text.rstrip("0").rstrip(".") if "." in text else text, Decimal(text))
+            for text in texts
+        ]
+    if all_match(_SAFE_AMOUNTS, texts):
+        pairs = [_NO_AMOUNT if text is None else (_canonical(text, number := Decimal(text)), number) for text in texts]
+        numbers = [number for _, number in pairs if number is not None]
+        if min(numbers) > -AMOUNT_LIMIT and max(numbers) < AMOUNT_LIMIT:
+            return pairs
+    return [_read_amount(text, row, notes, attribute) for row, text in enumerate(texts)]
+
+
+def _canonical(text: str, number: Decimal) -> str:
+    """The same amount must give the same text, whichever of its APIs the CRM was asked through."""
+    if "E" in text or text[0] in "-0":
+        return plain(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tuple[str | None, Decimal | None]:
+    if not text or text.isspace():
+        return _NO_AMOUNT
+    try:
+        number = read_number(text)
+        if abs(number) >= AMOUNT_LIMIT or -number.normalize().as_tuple().exponent > AMOUNT_DECIMALS:  # type: ignore[operator]
+            raise BadValueError(RowIssue.BAD_AMOUNT, "too large, or too many decimals")
+    except BadValueError as bad:
+        notes.add(row, RowIssue.BAD_AMOUNT, attribute, f"{quoted(text)}: {bad.message}")
+        return _NO_AMOUNT
+    return plain(number), number
