@@ -50,9 +50,10 @@ def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tupl
         return _NO_AMOUNT
     try:
         number = read_number(text)
-        if abs(number) >= AMOUNT_LIMIT or -number.normalize().as_tuple().exponent > AMOUNT_DECIMALS:  # type: ignore[operator]
+        canonical = plain(number)
+        if not -AMOUNT_LIMIT < number < AMOUNT_LIMIT or len(canonical.partition(".")[2]) > AMOUNT_DECIMALS:
             raise BadValueError(RowIssue.BAD_AMOUNT, "too large, or too many decimals")
     except BadValueError as bad:
         notes.add(row, RowIssue.BAD_AMOUNT, attribute, f"{quoted(text)}: {bad.message}")
         return _NO_AMOUNT
-    return plain(number), number
+    return canonical, number

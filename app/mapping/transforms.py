@@ -20,6 +20,7 @@ Text = str | None
 Step = Callable[[Text], Text]
 
 MAX_DIGITS = 40
+MAX_HOST = 253
 _EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
 _HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z][a-z0-9-]{1,62}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?", re.ASCII)
@@ -124,7 +125,7 @@ def domain(text: Text) -> Text:
 
 
 def _ascii_host(host: str) -> str:
-    if host.isascii():
+    if host.isascii() or len(host) > MAX_HOST:
         return host
     try:
         return host.encode("idna").decode("ascii")

@@ -66,6 +66,7 @@ def test_lower_and_upper_change_capitals_only(text: str) -> None:
         ("", None),
         ("a" * 64 + ".com", None),
         ("." * 300, None),
+        ("ä" * 100_000 + ".de", None),
         ("\u2488com.acme", "1.com.acme"),
     ],
 )

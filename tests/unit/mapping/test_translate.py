@@ -227,6 +227,8 @@ def test_contact_roles_and_adjustments_lead_nowhere_without_their_links() -> Non
         ("amount", "1000000000000000", "amount", RowIssue.BAD_AMOUNT),
         ("amount", "1E15", "amount", RowIssue.BAD_AMOUNT),
         ("amount", "1E-19", "amount", RowIssue.BAD_AMOUNT),
+        ("amount", "0." + "1" * 19, "amount", RowIssue.BAD_AMOUNT),
+        ("amount", "123456789012345." + "1" * 19, "amount", RowIssue.BAD_AMOUNT),
         ("amount", "12,50", "amount", RowIssue.BAD_AMOUNT),
         ("amount", "1,234", "amount", RowIssue.BAD_AMOUNT),
         ("amount", "EUR 5", "amount", RowIssue.BAD_AMOUNT),
@@ -423,6 +425,14 @@ def test_amounts_are_converted_as_the_rate_book_says(deals) -> None:
         book.convert(amount, code, day.isoformat()) for amount, code, day in deals
     ]
     assert batch.problems == []
+
+
+def test_the_largest_amount_keeps_every_digit() -> None:
+    text = "999999999999999." + "9" * 18
+
+    row = as_dict(deals_in()({**DEAL, "amount": text}))
+
+    assert (row["amount"], row["home_amount"]) == (text, 10**17)
 
 
 def test_negative_zero_and_zero_are_one_amount() -> None:
