@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 
 from app.errors import MappingError, Problem
 from app.mapping.check import Schemas, check_mapping
@@ -15,6 +16,8 @@ from app.mapping.file import EntityMapping, MappingFile, parse_mapping
 from app.mapping.transforms import MapArgument
 from connectors.contract import ObjectSchema
 
+NEAR = 0.85
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
 _SUGGESTION = re.compile(r"did you mean '([A-Za-z0-9_.]+)'\?")
 _RENAMED = ("ADV-MAP-050", "ADV-MAP-051", "ADV-MAP-052")
 
@@ -34,7 +37,7 @@ def propose_mapping(template: str, schemas: Schemas, username: str = "", path: s
     problems = _problems(parse_mapping(template, path), schemas, username)
     # A corrected object brings its fields into view, so a second look can find more; a third never does.
     for _ in range(3):
-        edits = list(_edits(problems))
+        edits = list(_edits(problems, template))
         if not edits:
             break
         template = _edited(template, edits)
@@ -53,12 +56,25 @@ class _Edit:
     new: str
 
 
-def _edits(problems: Iterable[Problem]) -> Iterator[_Edit]:
+def _edits(problems: Iterable[Problem], text: str) -> Iterator[_Edit]:
+    """Near names, where nothing speaks against them: two measures never share the field they are written to."""
+    before, _, written = text.partition("\nwrite_back:")
+    first_written, taken = before.count("\n") + 2, set(_NAME.findall(written))
     for problem in problems:
         found = _SUGGESTION.search(problem.hint)
         old = problem.source[problem.column - 1 : problem.column - 1 + problem.width].strip("'\"")
-        if found and problem.code in _RENAMED and old != found[1]:
-            yield _Edit(problem.line, problem.column, old, found[1])
+        if not found or problem.code not in _RENAMED or old == found[1] or not _is_near(old, found[1]):
+            continue
+        if problem.line >= first_written and found[1] in taken:
+            continue
+        taken.add(found[1])
+        yield _Edit(problem.line, problem.column, old, found[1])
+
+
+def _is_near(old: str, new: str) -> bool:
+    """Near enough to replace without asking: the same with a package's prefix, or a slip of the pen."""
+    first, second = old.casefold(), new.casefold()
+    return second.endswith(first) or first.endswith(second) or SequenceMatcher(None, first, second).ratio() >= NEAR
 
 
 def _edited(text: str, edits: Sequence[_Edit]) -> str:

@@ -105,6 +105,7 @@ def read_source(path: Path) -> Source:
 
 def parse_source(text: str, path: str) -> Source:
     """`read_source` for text that is already here."""
+    text = text.removeprefix("\ufeff")
     lines = tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     _check_text(text, path, lines)
     builder = _Builder(Source(path, lines))
