@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     mapping = typer.Typer(help="The mapping file.", no_args_is_help=True)
     mapping.command("check")(check_file)
+    mapping.command("init")(propose)
     mapping.command("show")(show_file)
     mapping.command("schema")(show_schema)
     mapping.command("preview")(preview)
@@ -84,6 +85,38 @@ def compare_with_crm(services: Services, mapping: MappingFile, connector: CrmCon
     objects = dict.fromkeys((*objects_of(mapping), mapping.write_back.object))
     username = services.settings.salesforce_username or "the connected user"
     return check_mapping(mapping, connector.describe(tuple(objects)), username)
+
+
+def propose(
+    ctx: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: standard output.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Adapt the mapping to the names that this CRM uses."""
+    from app.mapping.check import objects_of
+    from app.mapping.propose import propose_mapping
+
+    if out is not None and out.exists() and not force:
+        raise ConfigError(f"{out} is there already", hint="choose another file, or --force")
+    with open_services(ctx, crm=True) as services:
+        mapping = services.mapping
+        connector = services.connect()
+        try:
+            schemas = connector.describe(tuple(dict.fromkeys((*objects_of(mapping), mapping.write_back.object))))
+        finally:
+            connector.close()
+    template = Path(mapping.path).read_text("utf-8")
+    proposal = propose_mapping(template, schemas, services.settings.salesforce_username, mapping.path)
+    if out is None:
+        say(proposal.text.rstrip("\n"))
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(proposal.text, "utf-8")
+        tell(f"{out} written")
+    for change in proposal.changes:
+        tell(f"changed: {change}")
+    for question in proposal.open:
+        tell(f"to decide: {question}")
 
 
 def show_file(ctx: typer.Context, as_json: AsJson = False) -> None:

@@ -135,6 +135,19 @@ def test_the_crm_is_set_up_once_and_written_in_full(demo: Any, tmp_path: Any) ->
     assert own.run("plan", "--exit-code").code == 0
 
 
+def test_a_mapping_is_proposed_and_fits(demo: Any) -> None:
+    shell, _ = demo
+
+    first = shell.run("mapping", "init", "--out", "proposed/salesforce.yaml")
+    again = shell.run("mapping", "init", "--out", "proposed/salesforce.yaml")
+
+    assert first.code == 0, first.err
+    assert again.code == 2
+    assert shell.run("mapping", "check", "proposed/salesforce.yaml", "--live").code == 0
+    preview = shell.run("mapping", "preview", "--account", shell.run("accounts", "--json").json[0]["id"], "--json")
+    assert preview.json["read"]["name"] == preview.json["crm"]["Name"] == "Customer B"
+
+
 def test_a_doctor_finds_nothing_wrong(demo: Any) -> None:
     shell, _ = demo
 

@@ -71,3 +71,12 @@ def test_types_of_deals_that_nobody_mapped_are_listed(good: str, schemas) -> Non
     proposal = propose_mapping(good, {**schemas, "Opportunity": replace(deals, fields={**deals.fields, "Type": types})})
 
     assert proposal.open == ("values of Opportunity.Type that count as unknown: Renewal, Upgrade",)
+
+
+def test_no_measure_is_led_to_a_field_that_another_one_has(good: str, schemas) -> None:
+    text = good.replace("    total: Total__c", "    total: Total__c\n    direct: {field: Totals__c, optional: true}")
+
+    proposal = propose_mapping(text, schemas)
+
+    assert "direct: {field: Totals__c, optional: true}" in proposal.text
+    assert proposal.changes == ()
