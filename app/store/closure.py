@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.domain.model import ChainMode, Policy
 from app.store.bulk import analyze
-from app.store.staging import create_temp, text_type
+from app.store.staging import add_ids, create_temp, text_type
 
 CREDITED = (
     "select l.opportunity_id as id from credit_line l join {kin} k on k.id = l.account_id where l.valid_to_run is null"
@@ -48,7 +48,7 @@ def stage_scope(connection: sa.Connection, policy: Policy) -> None:
     create_temp(connection, "s_scope", f"id {text} primary key")
     create_temp(connection, "s_touched", f"id {text} primary key")
     _stage_kin(connection)
-    _add(connection, "s_scope", "select id from dirty where kind = 'opportunity'")
+    add_ids(connection, "s_scope", "select id from dirty where kind = 'opportunity'")
     _add_opportunities_of(connection, "s_kin")
     _add_reached_by_events(connection)
     if policy.chain.mode is not ChainMode.NONE or policy.scope != "lifetime":
@@ -58,17 +58,11 @@ def stage_scope(connection: sa.Connection, policy: Policy) -> None:
     analyze(connection, "s_scope")
 
 
-def _add(connection: sa.Connection, table: str, query: str) -> None:
-    connection.exec_driver_sql(
-        f"insert into {table} select id from ({query}) q where id is not null on conflict do nothing"
-    )
-
-
 def _stage_kin(connection: sa.Connection) -> None:
     """Everybody in the hierarchies and merges of the accounts whose structure changed."""
     text = text_type(connection)
     create_temp(connection, "s_kin", f"id {text} primary key")
-    _add(connection, "s_kin", "select id from dirty where kind = 'account'")
+    add_ids(connection, "s_kin", "select id from dirty where kind = 'account'")
     while True:
         before = _count(connection, "s_kin")
         for query in (
@@ -77,12 +71,12 @@ def _stage_kin(connection: sa.Connection) -> None:
             "select a.merged_into_id as id from account a join s_kin k on k.id = a.id",
             "select a.id from account a join s_kin k on k.id = a.merged_into_id",
         ):
-            _add(connection, "s_kin", query)
+            add_ids(connection, "s_kin", query)
         if _count(connection, "s_kin") == before:
             break
     analyze(connection, "s_kin")
-    _add(connection, "s_touched", "select id from s_kin")
-    _add(connection, "s_touched", "select id from dirty where kind = 'value'")
+    add_ids(connection, "s_touched", "select id from s_kin")
+    add_ids(connection, "s_touched", "select id from dirty where kind = 'value'")
 
 
 def _count(connection: sa.Connection, table: str) -> int:
@@ -96,7 +90,7 @@ def _add_opportunities_of(connection: sa.Connection, accounts: str) -> None:
         CREDITED,
         "select i.opportunity_id as id from opportunity_issue i join {kin} k on k.id = i.account_id",
     ):
-        _add(connection, "s_scope", query.format(kin=accounts))
+        add_ids(connection, "s_scope", query.format(kin=accounts))
 
 
 def _add_reached_by_events(connection: sa.Connection) -> None:
@@ -109,7 +103,7 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
         "select e.event_id as id from advocacy_event e join s_kin k on k.id = e.referred_account_id",
         "select e.event_id as id from advocacy_event e join dirty d on d.kind = 'domain' and d.id = e.referred_domain",
     ):
-        _add(connection, "s_event", query)
+        add_ids(connection, "s_event", query)
     analyze(connection, "s_event")
     event = "from advocacy_event e join s_event s on s.id = e.event_id"
     by_domain = "join account a on a.domain = e.referred_domain"
@@ -120,8 +114,8 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
         f"select a.id {event} {by_domain}",
         f"select c.canonical_id as id {event} {by_domain} join s_canonical c on c.account_id = a.id",
     ):
-        _add(connection, "s_reached", query)
-    _add(
+        add_ids(connection, "s_reached", query)
+    add_ids(
         connection,
         "s_reached",
         "select c.account_id as id from s_canonical c join s_reached r on r.id = c.canonical_id",
@@ -134,9 +128,9 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
         OLD_REACH,
         "select i.opportunity_id as id from opportunity_issue i join s_event s on s.id = i.event_id",
     ):
-        _add(connection, "s_scope", query)
-    _add(connection, "s_touched", f"select e.account_id as id {event}")
-    _add(
+        add_ids(connection, "s_scope", query)
+    add_ids(connection, "s_touched", f"select e.account_id as id {event}")
+    add_ids(
         connection,
         "s_touched",
         f"select c.canonical_id as id {event} join s_canonical c on c.account_id = e.account_id",
@@ -146,20 +140,20 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
 def _add_siblings(connection: sa.Connection) -> None:
     """What else the buyers of the scope bought: which sale is the first one may have changed."""
     create_temp(connection, "s_buyers", f"id {text_type(connection)} primary key")
-    _add(connection, "s_buyers", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
-    _add(
+    add_ids(connection, "s_buyers", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
+    add_ids(
         connection,
         "s_buyers",
         "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
         " where l.valid_to_run is null",
     )
-    _add(
+    add_ids(
         connection, "s_buyers", "select c.canonical_id as id from s_canonical c join s_buyers b on b.id = c.account_id"
     )
-    _add(
+    add_ids(
         connection, "s_buyers", "select c.account_id as id from s_canonical c join s_buyers b on b.id = c.canonical_id"
     )
-    _add(
+    add_ids(
         connection,
         "s_scope",
         "select o.id from opportunity o join s_buyers b on b.id = o.account_id where o.is_won = 1",
@@ -168,7 +162,7 @@ def _add_siblings(connection: sa.Connection) -> None:
 
 def _add_downstream(connection: sa.Connection) -> None:
     """Sales credited to the buyers of the scope: their chains run through what may have changed."""
-    _add(
+    add_ids(
         connection,
         "s_scope",
         "select l.opportunity_id as id from credit_line l where l.valid_to_run is null and l.measure = 'referred'"
@@ -179,27 +173,44 @@ def _add_downstream(connection: sa.Connection) -> None:
     )
 
 
+def stage_sample(connection: sa.Connection, after: str, size: int) -> str:
+    """Fill `s_scope` with all that the next accounts bought or are credited for; returns the last account's id."""
+    text = text_type(connection)
+    create_temp(connection, "s_scope", f"id {text} primary key")
+    create_temp(connection, "s_sample", f"id {text} primary key")
+    connection.execute(
+        sa.text(
+            "insert into s_sample select account_id from account_value where account_id > :after"
+            " order by account_id limit :size"
+        ),
+        {"after": after, "size": size},
+    )
+    _add_opportunities_of(connection, "s_sample")
+    analyze(connection, "s_scope")
+    return str(connection.exec_driver_sql("select coalesce(max(id), '') from s_sample").scalar_one())
+
+
 def touch_accounts(connection: sa.Connection, run_id: int) -> None:
     """Add to `s_touched` every account that has, or had until this run, a line in the scope, and everybody above it."""
-    _add(
+    add_ids(
         connection,
         "s_touched",
         "select l.account_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
         f" where l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)}",
     )
-    _add(
+    add_ids(
         connection,
         "s_touched",
         "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
         f" where l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)}",
     )
-    _add(connection, "s_touched", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
-    _add(
+    add_ids(connection, "s_touched", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
+    add_ids(
         connection,
         "s_touched",
         "select c.canonical_id as id from s_canonical c join s_touched t on t.id = c.account_id",
     )
-    _add(
+    add_ids(
         connection, "s_touched", "select a.ancestor_id as id from s_ancestor a join s_touched t on t.id = a.account_id"
     )
     analyze(connection, "s_touched")

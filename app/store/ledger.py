@@ -167,14 +167,35 @@ def stage_domain_issues(connection: sa.Connection, free_mail: Sequence[str]) -> 
     )
 
 
+def count_differences(connection: sa.Connection, *, scoped: bool) -> int:
+    """How many current lines a recomputation contradicts, plus how many it adds: nothing but zero is right."""
+    only = " and old.opportunity_id in (select id from s_scope)" if scoped else ""
+    connection.exec_driver_sql("create index ix_s_line_opportunity_id on s_line (opportunity_id)")
+    analyze(connection, "s_line")
+    missing = connection.exec_driver_sql(
+        f"select count(*) from credit_line old where old.valid_to_run is null{only}"
+        f" and not exists (select 1 from s_line new where {_same_line(connection)})"
+    ).scalar_one()
+    added = connection.exec_driver_sql(
+        "select count(*) from s_line new where not exists"
+        f" (select 1 from credit_line old where old.valid_to_run is null and {_same_line(connection)})"
+    ).scalar_one()
+    return int(missing) + int(added)
+
+
+def _same_line(connection: sa.Connection) -> str:
+    """SQL: the staged line `new` is the stored line `old`."""
+    same = " and ".join(f"new.{c} = old.{c}" for c in IDENTITY if c != "event_id")
+    same += " and coalesce(new.event_id, '') = coalesce(old.event_id, '')"
+    return f"{same} and not {differs(connection, 'new', 'old', CONTENT)}"
+
+
 def merge_lines(connection: sa.Connection, run_id: int, *, scoped: bool) -> None:
     """Close the stored lines that the staged ones contradict and open what is new; equal lines are left alone."""
     only = " and old.opportunity_id in (select id from s_scope)" if scoped else ""
     connection.exec_driver_sql("create index ix_s_line_opportunity_id on s_line (opportunity_id)")
     analyze(connection, "s_line")
-    same = " and ".join(f"new.{c} = old.{c}" for c in IDENTITY if c != "event_id")
-    same += " and coalesce(new.event_id, '') = coalesce(old.event_id, '')"
-    equal = f"{same} and not {differs(connection, 'new', 'old', CONTENT)}"
+    equal = _same_line(connection)
     connection.exec_driver_sql(
         f"update credit_line as old set valid_to_run = {int(run_id)} where old.valid_to_run is null{only}"
         f" and not exists (select 1 from s_line new where {equal})"

@@ -46,6 +46,13 @@ def text_type(connection: sa.Connection) -> str:
     return "text" if is_sqlite(connection) else 'text collate "C"'
 
 
+def add_ids(connection: sa.Connection, table: str, query: str) -> None:
+    """Add what a query finds in its column `id` to a staged table of ids."""
+    connection.exec_driver_sql(
+        f"insert into {table} select id from ({query}) q where id is not null on conflict do nothing"
+    )
+
+
 def stage_ids(connection: sa.Connection, name: str, ids: Collection[str]) -> None:
     create_temp(connection, name, f"id {text_type(connection)} primary key")
     insert_rows(connection, name, ("id",), [(one,) for one in sorted(ids)])
@@ -139,9 +146,18 @@ def _stage_groups(connection: sa.Connection, circular: Collection[str]) -> None:
     analyze(connection, "s_group")
 
 
-def stage_referrals(connection: sa.Connection, policy: Policy, as_of: str, free_mail: Sequence[str]) -> None:
-    """Fill `s_referral` and `s_target` (the accounts a referral can reach by tier 3 and 4)."""
+def stage_referrals(
+    connection: sa.Connection, policy: Policy, as_of: str, free_mail: Sequence[str], *, scoped: bool
+) -> None:
+    """Fill `s_referral` and `s_target` (the accounts a referral can reach by tier 3 and 4).
+
+    In a scope only the referrals that can reach it, and those whose domain nobody can tell, wherever they lead.
+    """
     text = text_type(connection)
+    only = ""
+    if scoped:
+        _stage_relevant(connection)
+        only = " join s_relevant on s_relevant.id = e.event_id"
     until = _window_end(connection, policy)
     create_temp(
         connection,
@@ -156,7 +172,7 @@ def stage_referrals(connection: sa.Connection, policy: Policy, as_of: str, free_
             " case when doer.is_deleted = 1 and doer.merged_into_id is null then 1 else 0 end,"
             " coalesce(t.canonical_id, e.referred_account_id), e.opportunity_id, e.referred_contact_id,"
             f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_percent, {until}"
-            " from advocacy_event e left join s_canonical f on f.account_id = e.account_id"
+            f" from advocacy_event e{only} left join s_canonical f on f.account_id = e.account_id"
             " left join s_canonical t on t.account_id = e.referred_account_id"
             " left join account doer on doer.id = coalesce(f.canonical_id, e.account_id)"
             " where e.type = 'referral' and e.status in ('verified', 'claimed') and e.occurred_on <= :as_of"
@@ -167,6 +183,31 @@ def stage_referrals(connection: sa.Connection, policy: Policy, as_of: str, free_
         connection.exec_driver_sql(f"create index ix_s_referral_{column} on s_referral ({column})")
     analyze(connection, "s_referral")
     _stage_targets(connection, free_mail)
+
+
+def _stage_relevant(connection: sa.Connection) -> None:
+    """Fill `s_relevant` with the referrals that name anything in the scope, or nothing but a domain."""
+    text = text_type(connection)
+    create_temp(connection, "s_bought", f"id {text} primary key")
+    for query in (
+        "select o.account_id as id from s_scope s join opportunity o on o.id = s.id",
+        "select c.canonical_id as id from s_canonical c join s_bought b on b.id = c.account_id",
+        "select c.account_id as id from s_canonical c join s_bought b on b.id = c.canonical_id",
+    ):
+        add_ids(connection, "s_bought", query)
+    create_temp(connection, "s_relevant", f"id {text} primary key")
+    event, joined = "select e.event_id as id from", "join advocacy_event e on"
+    by_role = "join contact_role r on r.opportunity_id = s.id"
+    nothing_else = "e.referred_account_id is null and e.referred_contact_id is null and e.opportunity_id is null"
+    for query in (
+        f"{event} s_scope s {joined} e.opportunity_id = s.id",
+        f"{event} s_bought b {joined} e.referred_account_id = b.id",
+        f"{event} s_scope s {by_role} {joined} e.referred_contact_id = r.contact_id",
+        f"{event} s_bought b join account a on a.id = b.id {joined} e.referred_domain = a.domain",
+        f"{event} advocacy_event e where e.referred_domain is not null and {nothing_else}",
+    ):
+        add_ids(connection, "s_relevant", query)
+    analyze(connection, "s_relevant")
 
 
 def _window_end(connection: sa.Connection, policy: Policy) -> str:

@@ -7,7 +7,7 @@ intent without an outcome is unknown, and is re-read before anything is sent aga
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from app.store.bulk import create_stage, drop_stage, insert_rows
 Shown = Mapping[str, str | None]
 COLUMNS = ("run_id", "account_id", "before", "after", "movement", "shown_then", "written_then")
 PAGE = 2_000
+UNSETTLED = "(outcome is null or outcome = 'unknown')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +119,53 @@ def settle_unchanged(connection: sa.Connection, accounts: Sequence[str]) -> None
     drop_stage(connection, "s_settled")
 
 
+def settle_absent(connection: sa.Connection) -> None:
+    """Nothing is written to an account that is not there; one that comes (back) is marked anew by its page."""
+    connection.exec_driver_sql(
+        "delete from dirty where kind = 'plan' and not exists"
+        " (select 1 from account a where a.id = dirty.id and a.is_deleted = 0)"
+    )
+
+
 def load_unsettled(connection: sa.Connection) -> list[str]:
     """Accounts of earlier intents whose outcome nobody knows: sent without an answer, or never sent."""
-    query = (
-        "select distinct account_id from write_intent where outcome is null or outcome = 'unknown' order by account_id"
-    )
+    query = f"select distinct account_id from write_intent where {UNSETTLED} order by account_id"
     return list(connection.exec_driver_sql(query).scalars())
 
 
 def settle_reread(connection: sa.Connection) -> None:
-    """After the re-read: what those intents wanted is planned afresh from what the CRM shows."""
+    """After the re-read: what the CRM shows was written, though nobody heard so; the rest is planned afresh.
+
+    Without this our own value would later pass for somebody's edit, and could not be taken back.
+    """
     connection.exec_driver_sql(
-        "insert into dirty (kind, id) select distinct 'plan', account_id from write_intent"
-        " where outcome is null or outcome = 'unknown' on conflict (kind, id) do nothing"
+        f"insert into dirty (kind, id) select distinct 'plan', account_id from write_intent where {UNSETTLED}"
+        " on conflict (kind, id) do nothing"
+    )
+    create_stage(connection, "s_found", "write_intent")
+    insert_rows(connection, "s_found", ("run_id", "account_id"), list(_found_written(connection)))
+    connection.exec_driver_sql(
+        "update write_intent set outcome = 'ok', code = 'FOUND_WRITTEN' from s_found s"
+        " where s.run_id = write_intent.run_id and s.account_id = write_intent.account_id"
     )
     connection.exec_driver_sql(
-        "update write_intent set outcome = 'reread' where outcome is null or outcome = 'unknown'"
+        "update account set written = i.written_then from write_intent i"
+        " join (select account_id, max(run_id) as run_id from s_found group by account_id) s"
+        " on s.account_id = i.account_id and s.run_id = i.run_id where i.account_id = account.id"
     )
+    drop_stage(connection, "s_found")
+    connection.exec_driver_sql(f"update write_intent set outcome = 'reread' where {UNSETTLED}")
+
+
+def _found_written(connection: sa.Connection) -> Iterator[Row]:
+    """(run id, account id) of the unsettled intents whose every value the CRM shows now."""
+    rows = connection.exec_driver_sql(
+        "select i.run_id, i.account_id, i.after, a.shown from write_intent i join account a on a.id = i.account_id"
+        f" where a.is_deleted = 0 and {UNSETTLED}"
+    )
+    for row in rows:
+        if json.loads(row.after).items() <= json.loads(row.shown).items():
+            yield row.run_id, row.account_id
 
 
 def load_intents(connection: sa.Connection, run_id: int, *, outcome: str | None = None) -> list[Intent]:

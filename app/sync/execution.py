@@ -24,7 +24,7 @@ from app.sync.plan import Plan
 from app.sync.pull import PullReport
 from app.sync.push import PushReport
 from app.sync.report import Progress, RunReport
-from app.sync.revalue import Revaluation
+from app.sync.revalue import Day, Revaluation
 from app.sync.services import Services
 from connectors.contract import CrmConnector
 from connectors.errors import ConnectorError
@@ -54,6 +54,12 @@ class Run:
     calls: int = 0
     places: int = 2
     """Decimal places of the reporting currency."""
+
+    @property
+    def day(self) -> Day:
+        """The rules and the day this run values by."""
+        mapping = self.services.mapping
+        return Day(mapping.policy, mapping.policy_version, self.services.today, self.run_id)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -92,6 +92,8 @@ def plan_updates(connection: Connection, planner: Planner, *, run_id: int, store
             writes.settle_unchanged(connection, settled)
         looked += len(page)
         planner.progress("plan", looked, None)
+    if store:
+        writes.settle_absent(connection)
     return _judge(connection, planner, tally)
 
 

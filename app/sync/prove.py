@@ -7,27 +7,52 @@ one read that object in full.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from datetime import date, timedelta
 
 from app.domain.rows import Entity
 from app.mapping.check import EntityPlan
 from app.store import mirror
+from app.sync.execution import Run
 from app.sync.pull import Puller, pull_changes, source_name
+from app.sync.revalue import prove_lines, revalue
 
 COUNTED = (Entity.ACCOUNT, Entity.OPPORTUNITY)
 
 
-class Proven(Protocol):
-    """The part of a run that proving adds to."""
-
-    proof: list[str]
-    notes: list[str]
-    flaws: Counter[str]
+PROVE_ALL_AFTER = timedelta(days=7)
+PROVEN_ALL_ON = "proven_all_on"
+"""State: the day on which every line was last computed from scratch."""
 
 
-def prove(run: Proven, puller: Puller) -> None:
+def prove_ledger(run: Run) -> None:
+    """Before anything is written: stored lines against a computation from scratch, a sample nightly, all weekly.
+
+    A difference is a bug, ours or the data's: everything is valued again at once, and the run is `partial`.
+    """
+    if run.valued.scope == "all":
+        with run.services.database.begin() as connection:
+            mirror.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
+        return
+    with run.services.database.begin() as connection:
+        last = mirror.load_flag(connection, PROVEN_ALL_ON)
+        everything = last is None or date.fromisoformat(last) + PROVE_ALL_AFTER <= run.day.as_of
+        different = prove_lines(connection, run.day, everything=everything)
+        if everything:
+            mirror.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
+        if different:
+            run.valued = revalue(connection, run.day)
+    if different:
+        run.flaws["ledger_differs"] += different
+        run.notes.append(
+            f"{different:,} credit lines differed from a computation from scratch; all were computed again"
+        )
+    run.proof.append(
+        "every credit line was computed again" if everything else "a sample of credit lines was computed again"
+    )
+
+
+def prove(run: Run, puller: Puller) -> None:
     """Compare counts; heal by reading again; report what stays."""
     different = _compare(puller)
     if different:

@@ -18,11 +18,11 @@ from app.store import mirror, runs, writes
 from app.sync.execution import Run, close_run, connect, open_run
 from app.sync.explanations import Explainer
 from app.sync.plan import Plan, Planner, plan_updates
-from app.sync.prove import prove
+from app.sync.prove import prove, prove_ledger
 from app.sync.pull import MAX_REREAD, Puller, convert_again, pull_changes, reread
 from app.sync.push import Pusher, push_intents
 from app.sync.report import PlannedUpdate, Progress, Rejected, RunReport, silent
-from app.sync.revalue import Day, Revaluation, revalue
+from app.sync.revalue import Revaluation, revalue
 from app.sync.services import Services
 from connectors.contract import CrmConnector
 
@@ -62,8 +62,8 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
         writer = build_writer(run, read_plan)
         with run.phase("value"):
             run.valued = _value(run, everything=full)
-            if run.valued.restated:
-                run.notes.append("the policy changed: values reported before were computed again under the new one")
+            if only is None:
+                prove_ledger(run)
         if only is not None:
             with run.phase("pull"):
                 _reread_planned(run, puller)
@@ -140,13 +140,14 @@ def _reread_planned(run: Run, puller: Puller) -> None:
 
 def _value(run: Run, *, everything: bool) -> Revaluation:
     convert_again(run.services.database, run.services.mapping.policy)
-    mapping = run.services.mapping
-    day = Day(mapping.policy, mapping.policy_version, run.services.today, run.run_id)
     with run.services.database.begin() as connection:
         if everything:
             mirror.save_flag(connection, mirror.REVALUE_ALL, "asked for")
             mirror.save_flag(connection, mirror.REPLAN_ALL, "asked for")
-        return revalue(connection, day)
+        valued = revalue(connection, run.day)
+    if valued.restated:
+        run.notes.append("the policy changed: values reported before were computed again under the new one")
+    return valued
 
 
 def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer) -> Plan:

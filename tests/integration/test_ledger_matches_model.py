@@ -21,7 +21,7 @@ from worlds import build_case
 from app.domain.value import value_world
 from app.store.database import open_database
 from app.store.tables import metadata
-from app.sync.revalue import Day, revalue, value_as_of
+from app.sync.revalue import Day, prove_lines, revalue, value_as_of
 
 WORLDS = {"sqlite": 150, "postgresql": 25}
 
@@ -141,3 +141,30 @@ def changed(case, seed):
         influence=world.influence
         + tuple(replace(one, id=f"new-{one.id}") for one in source.influence if draw.random() < 0.3),
     )
+
+
+def test_a_line_that_is_wrong_is_found_by_the_rotating_proof_and_by_the_full_one(database):
+    case = build_case(7, 8)
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, case.world, case.policy)
+        revalue(connection, day_of(case))
+        assert prove_lines(connection, day_of(case, 2), everything=False) == 0
+        assert prove_lines(connection, day_of(case, 2), everything=True) == 0
+
+        connection.exec_driver_sql("update credit_line set amount = amount + 1 where line_id = 1")
+
+        assert prove_lines(connection, day_of(case, 2), everything=True) == 2
+        connection.exec_driver_sql("delete from state")
+        assert prove_lines(connection, day_of(case, 2), everything=False) == 2
+
+
+def test_the_proof_of_a_sample_never_cries_wolf(database):
+    for seed in range(0, WORLDS[database.engine.dialect.name], 3):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+
+            assert prove_lines(connection, day_of(case, 2), everything=False) == 0, seed
