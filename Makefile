@@ -6,6 +6,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -49,8 +50,8 @@ format: $(READY) ## rewrite the code in the house style
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## time and memory on large data
-	@$(BIN)/pytest tests/bench -m bench -s $(PYTEST_ARGS)
+bench: $(READY) ## time and memory on large data beside plain floors; BENCH_ARGS=--help
+	@$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
 
 judges: $(READY) ## other people's clients against our sandbox
 	@$(BIN)/pytest -m judges $(PYTEST_ARGS)
