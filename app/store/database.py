@@ -105,7 +105,8 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
         raise ConfigError("PostgreSQL needs the psycopg driver", hint="pip install 'advocacy-sync[postgres]'") from None
 
 
-def _alembic_config() -> Config:
+def alembic_config() -> Config:
+    """Where the migrations lie, for whoever runs them."""
     config = Config()
     config.set_main_option("script_location", str(migrations_path()))
     return config
@@ -119,7 +120,7 @@ def migrations_path() -> Path:
 
 def upgrade_database(database: Database) -> str:
     """Bring the schema to the newest revision and return it. Safe when several processes start at once."""
-    config = _alembic_config()
+    config = alembic_config()
     with database.begin() as connection:
         if not database.is_sqlite:
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
@@ -129,7 +130,7 @@ def upgrade_database(database: Database) -> str:
 
 
 def newest_revision() -> str:
-    return str(ScriptDirectory.from_config(_alembic_config()).get_current_head())
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
 
 
 def current_revision(database: Database) -> str | None:
