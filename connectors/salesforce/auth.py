@@ -135,7 +135,7 @@ class TokenSource:
     def _fixed_token(self) -> Token:
         if self._token is not None:
             raise CredentialsError("The fixed access token was refused: it is void; give a new one.")
-        return Token(self.settings.access_token, self.settings.instance_url.rstrip("/"))
+        return Token(self.settings.access_token, (self.settings.instance_url or self.settings.login_url).rstrip("/"))
 
     def _check_fuse(self) -> None:
         now = self.clock()

@@ -33,7 +33,7 @@ class SalesforceSettings:
     refresh_token: str = field(default="", repr=False)
     access_token: str = field(default="", repr=False)
     instance_url: str = ""
-    """Only with a fixed `access_token`; otherwise every token answer names it."""
+    """Only with a fixed `access_token` (empty: the login address); otherwise every token answer names it."""
     audience: str = ""
     """Of the JWT; empty: derived from `login_url`."""
     api_version: str = "62.0"
@@ -72,7 +72,7 @@ class SalesforceSettings:
 
 
 _NEEDED = {
-    "fixed": ("instance_url",),
+    "fixed": (),
     "jwt": ("client_id", "username"),
     "refresh": ("client_id",),
     "client": ("client_id",),
@@ -106,8 +106,11 @@ def _credential_problems(settings: SalesforceSettings) -> list[str]:
     if not grant:
         return ["no credentials; give username and private key (JWT bearer) or client id and client secret"]
     problems = [f"{name} is missing" for name in _NEEDED[grant] if not getattr(settings, name)]
-    if grant == "client" and urlsplit(settings.login_url).hostname in _GENERIC_LOGIN_HOSTS:
+    generic = urlsplit(settings.login_url).hostname in _GENERIC_LOGIN_HOSTS
+    if generic and grant == "client":
         problems.append("client credentials need login_url to be the org's My Domain address")
+    if generic and grant == "fixed" and not settings.instance_url:
+        problems.append("a fixed access_token needs instance_url, the address of its org")
     return problems
 
 

@@ -25,7 +25,7 @@ from connectors.retry import RetryPolicy
 from connectors.salesforce.auth import Token, TokenSource
 from connectors.salesforce.failures import is_hopeless_session, read_failure
 
-_GAUGE = re.compile(r"\bapi-usage=(\d+)/(\d+)")
+_GAUGE = re.compile(r"\b(?:per-app-)?api-usage=(\d+)/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +167,10 @@ class Transport:
             self.usage.by_kind[kind] = self.usage.by_kind.get(kind, 0) + 1
 
     def _note_gauge(self, headers: Mapping[str, str]) -> None:
-        found = _GAUGE.search(headers.get("sforce-limit-info", ""))
-        if found:
-            self.gauge = Allowance(used=int(found[1]), limit=int(found[2]))
+        pairs = _GAUGE.findall(headers.get("sforce-limit-info", ""))
+        if pairs:
+            # An org may grant one app less than it has itself: the scarcer of the two is what counts.
+            self.gauge = min((Allowance(int(used), int(limit)) for used, limit in pairs), key=lambda a: a.left or 0)
 
 
 def _answer_of(answer: httpx.Response) -> Answer:

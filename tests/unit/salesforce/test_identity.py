@@ -27,6 +27,10 @@ def test_identity_names_the_org_and_the_user(org, connect, sandbox) -> None:
     assert who.base_url == sandbox.url
 
 
+def test_a_fixed_token_belongs_to_the_login_address_unless_told_otherwise(org, connect, sandbox) -> None:
+    assert connect(access_token=sandbox.login()).identify().base_url == sandbox.url
+
+
 def test_a_fixed_token_is_known_by_asking(org, connect, sandbox) -> None:
     who = connect(access_token=sandbox.login(), instance_url=sandbox.url).identify()
 
@@ -107,6 +111,15 @@ def test_one_check_that_fails_does_not_stop_the_others(connect, sandbox) -> None
 
     assert findings["organisation"] == findings["API version"] == "error"
     assert "API calls" in findings
+
+
+def test_of_the_calls_of_the_org_and_of_the_app_the_scarcer_count(connect) -> None:
+    crm = connect()
+    told = "api-usage=18/15000; per-app-api-usage=240/250(appName=advocacy)"
+
+    crm.transport._note_gauge({"sforce-limit-info": told})
+
+    assert (crm.allowance().used, crm.allowance().limit) == (240, 250)
 
 
 def test_a_record_opens_in_the_pages_of_its_org_and_a_local_org_has_none(connect) -> None:

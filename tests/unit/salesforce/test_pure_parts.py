@@ -307,7 +307,7 @@ def test_good_settings_pass() -> None:
         ({"login_url": "https://login.salesforce.com"}, "My Domain"),
         ({"login_url": "http://acme.my.salesforce.com"}, "https"),
         ({"login_url": "https://evil.example"}, "not an allowed host"),
-        ({"access_token": "t"}, "instance_url is missing"),
+        ({"access_token": "t", "login_url": "https://login.salesforce.com"}, "needs instance_url"),
         ({"private_key": "k"}, "username is missing"),
         ({"api_version": "62"}, "api_version"),
         ({"api_version": "31.0"}, "api_version"),
