@@ -58,6 +58,8 @@ def test_no_account_needs_more_than_five_sentences_and_the_order_of_lines_is_fre
     [
         (line(share=Fraction(1, 3)), "33.3 % of D-2025-05, referral of 1 Feb 2025"),
         (line(share=Fraction(1, 3000)), "less than 0.1 % of D-2025-05, referral of 1 Feb 2025"),
+        (line(share=Fraction(1, 1000)), "0.1 % of D-2025-05, referral of 1 Feb 2025"),
+        (line(share=0), "0 % of D-2025-05, referral of 1 Feb 2025"),
         (line(share=Fraction(1, 2), event="R-9"), "50 % of D-2025-05, referral"),
         (line(Measure.TOUCHED), "D-2025-05, took part on 1 Feb 2025"),
         (line(Measure.INFLUENCE, share=Fraction(1, 4)), "25 % of D-2025-05, took part on 1 Feb 2025"),
