@@ -128,6 +128,18 @@ def test_a_document_names_only_real_make_targets(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_a_document_names_only_real_addresses_of_the_service(document: Path) -> None:
+    named = re.findall(r"`(?:GET |POST )?(/(?:webhooks|v1|healthz|readyz|metrics)[\w/]*)`", document.read_text("utf-8"))
+    served = {path.removeprefix("/v1") for path in re.findall(r'"(/[\w/{}]*)"', web_sources())} | {"/v1"}
+
+    assert {path.removeprefix("/v1") for path in named} - served == set()
+
+
+def web_sources() -> str:
+    return "\n".join(path.read_text("utf-8") for path in (PROJECT / "app" / "web").glob("*.py"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_a_link_leads_to_a_file(document: Path) -> None:
     text = FENCE.sub("", document.read_text("utf-8"))
 
