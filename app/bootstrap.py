@@ -23,6 +23,9 @@ from connectors.catalogue import build_connector, id_reader, record_linker
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
 
+INBOUND = ("salesforce_outbound_secret",)
+"""Settings of a CRM that concern what it sends to us: the connector does not know them."""
+
 __all__ = ["Services", "build_services", "connector_options"]
 
 
@@ -82,7 +85,7 @@ def connector_options(settings: Settings) -> Mapping[str, Any]:
     given = {
         name.removeprefix(prefix): _revealed(getattr(settings, name))
         for name in type(settings).model_fields
-        if name.startswith(prefix) and not name.endswith("_file")
+        if name.startswith(prefix) and not name.endswith("_file") and name not in INBOUND
     }
     return {name: value for name, value in given.items() if value not in (None, "", ())}
 

@@ -39,6 +39,7 @@ SECRETS = (
     "salesforce_access_token",
     "salesforce_private_key",
     "salesforce_refresh_token",
+    "salesforce_outbound_secret",
 )
 """Settings that may also be given as `<name>_file`."""
 
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     """A fixed token instead of a login: for the sandbox and for trying out."""
     salesforce_access_token_file: Path | None = None
     salesforce_instance_url: str = ""
+
+    salesforce_outbound_secret: SecretStr | None = None
+    """Last part of the address that Salesforce's outbound messages are sent to; 24 characters at least, random."""
+    salesforce_outbound_secret_file: Path | None = None
 
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """`whsec_...`, comma-separated: the first signs, all verify."""

@@ -6,6 +6,7 @@ tried again for as long as it takes; should the process die in between, the next
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ IDLE_SECONDS = 5.0
 LEASE_WAIT_SECONDS = 5.0
 FAILURE_WAIT_SECONDS = 60.0
 CATCH_UP = timedelta(days=1)
+HINTS = "salesforce"
+"""`source` of deliveries that name a changed record, see `app.web.outbound`."""
 DEFAULT_SOURCE = "webhook"
 """`source_system` of events that name none."""
 
@@ -39,6 +42,8 @@ class InboxWorker:
     stop: threading.Event = field(default_factory=threading.Event)
     pending: set[str] = field(default_factory=set)
     """Accounts whose value may have changed and has not been written yet."""
+    hinted: dict[str, set[str]] = field(default_factory=dict)
+    """Records by CRM object that the CRM says have changed and that have not been read yet."""
 
     def start(self) -> threading.Thread:
         """Work in a thread of its own until `stop` is set."""
@@ -79,7 +84,11 @@ class InboxWorker:
         since = self.services.now() - CATCH_UP
         recent = list_deliveries(self.services.database, status="done", limit=200)
         for delivery in recent:
-            if delivery.finished_at is not None and delivery.finished_at >= since:
+            if delivery.finished_at is None or delivery.finished_at < since:
+                continue
+            if delivery.source == HINTS:
+                self._note_hint(delivery)
+            else:
                 self.pending |= find_touched(read_event_body(delivery.body, build_reader(self.services)))
         self.work_once()
 
@@ -88,13 +97,33 @@ class InboxWorker:
         taken = 0
         while due := load_due(self.services.database, now=self.services.now()):
             for delivery in due:
-                self.pending |= take_in(self.services, delivery)
+                if delivery.source == HINTS:
+                    self._take_hint(delivery)
+                else:
+                    self.pending |= take_in(self.services, delivery)
             taken += len(due)
-        if self.pending:
+        if self.pending or self.hinted:
             touched = frozenset(self.pending)
-            run_sync(self.services, trigger="webhook", only=tuple(sorted(touched)))
+            hints = {name: sorted(ids) for name, ids in self.hinted.items()}
+            run_sync(self.services, trigger="webhook", only=tuple(sorted(touched)), hints=hints)
             self.pending -= touched
+            self.hinted.clear()
         return taken
+
+    def _take_hint(self, delivery: Delivery) -> None:
+        """A hint is answered by reading the record: what is settled here is only that it came."""
+        self._note_hint(delivery)
+        with self.services.database.begin() as connection:
+            finish_delivery_on(connection, delivery.delivery_id, now=self.services.now())
+
+    def _note_hint(self, delivery: Delivery) -> None:
+        hint = json.loads(delivery.body)
+        try:
+            self.hinted.setdefault(hint["object"], set()).add(self.services.normalise_id(hint["id"]))
+        except ValueError as error:
+            open_log().warning(
+                "hint about something that is no record", delivery_id=delivery.delivery_id, why=str(error)
+            )
 
 
 def build_reader(services: Services) -> Reader:

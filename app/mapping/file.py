@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.domain.model import Policy
+from app.domain.plan import Limits
 from app.domain.rows import Entity
 from app.errors import MappingError, Problem
 from app.mapping.attributes import SECTIONS
@@ -83,16 +84,6 @@ class WriteField:
     @property
     def kind(self) -> MeasureKind:
         return MEASURES[self.measure].kind
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may change without asking. Runs that change fewer than `ignore_below` accounts are never held."""
-
-    max_changed_percent: int = 25
-    max_cleared_percent: int = 10
-    max_decrease_percent: int = 60
-    ignore_below: int = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from app.domain.money import RateBook, major_units
 from app.domain.plan import (
     Change,
     GuardVerdict,
-    Limits,
     PlanStats,
     clears_value,
     judge_plan,
@@ -214,6 +213,5 @@ def _judge(connection: Connection, planner: Planner, tally: _Tally) -> Plan:
         shown_total=int(shown * scale),
         planned_total=int((shown - tally.decrease) * scale),
     )
-    limits = planner.mapping.write_back.limits
-    plan.verdict = judge_plan(stats, Limits(*(getattr(limits, name) for name in Limits.__slots__)))
+    plan.verdict = judge_plan(stats, planner.mapping.write_back.limits)
     return plan

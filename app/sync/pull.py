@@ -77,13 +77,13 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
     return report
 
 
-def reread(puller: Puller, account_ids: Sequence[str]) -> int:
-    """Read some accounts again, whatever the watermark: to see what the CRM shows now."""
-    plan = puller.plan.entities[Entity.ACCOUNT]
+def reread(puller: Puller, record_ids: Sequence[str], entity: Entity = Entity.ACCOUNT) -> int:
+    """Read some records again, whatever the watermark: to see what the CRM shows now."""
+    plan = puller.plan.entities[entity]
     reader = _compile(puller, plan)
     count = 0
-    for start in range(0, len(account_ids), MAX_REREAD):
-        ids = tuple(account_ids[start : start + MAX_REREAD])
+    for start in range(0, len(record_ids), MAX_REREAD):
+        ids = tuple(record_ids[start : start + MAX_REREAD])
         for page in puller.connector.pull([PullRequest(plan.object, plan.fields, ids=ids)]):
             with puller.database.begin() as connection:
                 mirror.save_batch(connection, reader(page.rows), run_id=puller.run_id, first_load=False)

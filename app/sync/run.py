@@ -5,7 +5,7 @@ The nightly schedule, the command line and the webhook worker all come in throug
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from app.domain.money import RateBook
@@ -37,20 +37,22 @@ def run_sync(
     trigger: str = "cli",
     slot: str | None = None,
     only: Sequence[str] | None = None,
+    hints: Mapping[str, Sequence[str]] | None = None,
     progress: Progress = silent,
 ) -> RunReport:
     """Bring what the CRM shows in line with what its accounts are worth.
 
     `send=False` plans and sends nothing. `full` reads and values everything again. `only`: the accounts that an
-    advocacy event touched; the CRM is not searched for other changes then. `slot`: the scheduled time this run
+    advocacy event touched; the CRM is not searched for other changes then. `hints`: records by CRM object that the CRM
+    says have changed; they are read again, and with `only` nothing else is. `slot`: the scheduled time this run
     stands for. Raises AppError; refused records and a held plan are in the report.
     """
     mode = ("sync" if send else "plan") + (" full" if full else "")
     with open_run(services, mode, send=send, trigger=trigger, slot=slot, progress=progress) as run:
-        return _tell(run, full=full, only=only)
+        return _tell(run, full=full, only=only, hints=hints or {})
 
 
-def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
+def _tell(run: Run, *, full: bool, only: Sequence[str] | None, hints: Mapping[str, Sequence[str]]) -> RunReport:
     with connect(run) as connector:
         with run.phase("check"):
             read_plan = check(run, connector)
@@ -58,6 +60,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None) -> RunReport:
         with run.phase("pull"):
             if only is None:
                 run.pulled = pull_changes(puller, full=full)
+            _reread_hinted(puller, hints)
             _reread_unsettled(run, puller)
         writer = build_writer(run, read_plan)
         with run.phase("value"):
@@ -117,6 +120,13 @@ def build_puller(run: Run, connector: CrmConnector, read_plan: ReadPlan) -> Pull
         timedelta(seconds=run.services.settings.look_back_seconds),
         run.progress,
     )
+
+
+def _reread_hinted(puller: Puller, hints: Mapping[str, Sequence[str]]) -> None:
+    """Read what the CRM says has changed; objects that the mapping does not read are nobody's business."""
+    for entity, plan in puller.plan.entities.items():
+        if plan.object in hints:
+            reread(puller, sorted(set(hints[plan.object])), entity)
 
 
 def _reread_unsettled(run: Run, puller: Puller) -> None:
