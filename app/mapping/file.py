@@ -89,7 +89,7 @@ class WriteField:
 @dataclass(frozen=True, slots=True)
 class WriteBack:
     object: str
-    limits: Limits = Limits()
+    limits: Limits = default(default_factory=Limits)
     fields: Mapping[str, WriteField] = default(default_factory=dict)
 
 
