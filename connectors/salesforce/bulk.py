@@ -6,7 +6,6 @@ A job is aborted only when nobody can come back for it: no page naming it was ha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,13 +15,12 @@ from connectors.contract import Page, PullRequest, RawRow
 from connectors.errors import (
     ConnectorError,
     IncompleteError,
-    ProtocolError,
     QueryTimeoutError,
     ResumeError,
     TransientError,
 )
 from connectors.http import decode_json, redact, require
-from connectors.salesforce.failures import CODES
+from connectors.salesforce.failures import read_job_failure
 from connectors.salesforce.jobs import Jobs, JobState
 from connectors.salesforce.position import Position, digest_of
 from connectors.salesforce.records import Layout, read_stamp
@@ -32,7 +30,6 @@ from connectors.salesforce.transport import Transport
 
 SHORTEST_WINDOW_SECONDS = 2
 _TOO_LONG = ("QUERY_TIMEOUT", "retried more than fifteen times")
-_CODE = re.compile(r"\s*(\w+)\s*:")
 
 
 @dataclass(slots=True)
@@ -164,14 +161,9 @@ class BulkPull:
 def _failure(state: JobState) -> ConnectorError:
     if state.state == "Aborted":
         return IncompleteError("Somebody aborted the bulk job; nothing of this pull is complete.")
-    message = redact(state.message) or "no reason given"
     if any(sign in state.message for sign in _TOO_LONG):
-        return QueryTimeoutError(f"Salesforce gave up a bulk query: {message}", code="QUERY_TIMEOUT")
-    found = _CODE.match(state.message)
-    code = found[1] if found else ""
-    meaning = CODES.get(code.upper())
-    kind = meaning.error if meaning else ProtocolError
-    return kind(f"A bulk query failed: {message} {meaning.advice if meaning else ''}".strip(), code=code)
+        return QueryTimeoutError(f"Salesforce gave up a bulk query: {redact(state.message)}", code="QUERY_TIMEOUT")
+    return read_job_failure("A bulk query failed", state.message)
 
 
 def read_earliest(transport: Transport, select: Select) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Any
 from connectors.contract import Fence, Outcome, UpdateResult
 from connectors.errors import ConnectorError, TransientError
 from connectors.salesforce.composite import MAX_QUERIES, SubAnswer, in_groups, read_parts
-from connectors.salesforce.failures import CODES, Complaint, outcome_of, read_complaints
+from connectors.salesforce.failures import Complaint, is_passing, outcome_of, read_complaints
 from connectors.salesforce.transport import Transport
 
 COLLECTION = 200
@@ -127,7 +127,4 @@ def _unknown(row: Row, error: ConnectorError) -> UpdateResult:
 
 def _is_passing(result: UpdateResult | None) -> bool:
     """Worth sending again at once: a lock is released in a moment, an approval process is not."""
-    if result is None or result.outcome is not Outcome.RETRY:
-        return False
-    meaning = CODES.get(result.code.upper())
-    return meaning is None or issubclass(meaning.error, TransientError)
+    return result is not None and result.outcome is Outcome.RETRY and is_passing(result.code, unknown=True)

@@ -7,6 +7,7 @@ Codes decide, never messages: those are written for people and translated into t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,6 +138,7 @@ def read_complaints(body: bytes | object) -> list[Complaint]:
     return [_read_complaint(entry) for entry in entries if isinstance(entry, Mapping) and _code_of(entry)]
 
 
+_JOB_CODE = re.compile(r"\s*(\w+)\s*:")
 _CODE_KEYS = ("errorCode", "statusCode", "error", "exceptionCode")
 
 
@@ -189,6 +191,21 @@ def outcome_of(code: str) -> Outcome:
     """What becomes of a row refused with `code`; an unknown code means the record is at fault."""
     meaning = CODES.get(code.upper())
     return meaning.outcome if meaning else Outcome.REJECTED
+
+
+def is_passing(code: str, *, unknown: bool = False) -> bool:
+    """Whether a row refused with `code` may well be taken in a moment; `unknown` is the answer for unknown codes."""
+    meaning = CODES.get(code.upper())
+    return issubclass(meaning.error, TransientError) if meaning else unknown
+
+
+def read_job_failure(what: str, text: str) -> ConnectorError:
+    """The error of a failed bulk job: `text` is its errorMessage, `CODE : message`; `what` says what failed."""
+    found = _JOB_CODE.match(text)
+    code = found[1] if found else ""
+    meaning = CODES.get(code.upper()) or Meaning(ProtocolError)
+    said = f"{what}: {redact(text) or 'no reason given'} {meaning.advice}"
+    return meaning.error(said.strip(), code=code)
 
 
 def is_hopeless_session(body: bytes) -> bool:

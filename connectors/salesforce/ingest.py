@@ -17,10 +17,10 @@ from urllib.parse import quote
 import httpx
 
 from connectors.contract import Fence, Outcome, UpdateResult
-from connectors.errors import ConnectorError, IncompleteError, ProtocolError, TransientError
+from connectors.errors import ConnectorError, IncompleteError, TransientError
 from connectors.http import decode_json, redact, require, unreachable
 from connectors.salesforce.collections import refused
-from connectors.salesforce.failures import CODES, Complaint
+from connectors.salesforce.failures import Complaint, read_job_failure
 from connectors.salesforce.jobs import JSON_HEADERS, Jobs
 from connectors.salesforce.results import read_lists
 from connectors.salesforce.transport import Answer, Transport
@@ -100,7 +100,7 @@ class IngestJob:
         if complete and not failed:
             return Settled(())
         if state["state"] == "Failed" and not processed:
-            raise _job_failure(str(state.get("errorMessage") or ""))
+            raise read_job_failure("A bulk write was refused as a whole", str(state.get("errorMessage") or ""))
         refused_rows = list(self._failed_rows())
         if complete and len(refused_rows) == failed:
             return Settled(refused_rows)
@@ -189,15 +189,6 @@ def _place(header: Sequence[str], name: str) -> int:
     if name.lower() not in lowered:
         raise IncompleteError(f"A bulk result file lacks the column {name}; what was written is not known.")
     return lowered.index(name.lower())
-
-
-def _job_failure(message: str) -> ConnectorError:
-    code = message.partition(":")[0].strip()
-    meaning = CODES.get(code.upper())
-    kind, advice = (meaning.error, meaning.advice) if meaning else (ProtocolError, "")
-    return kind(
-        f"Salesforce refused the whole bulk write: {redact(message) or 'no reason'} {advice}".strip(), code=code
-    )
 
 
 def results_of(

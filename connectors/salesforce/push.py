@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from connectors.contract import Fence, Outcome, Update, UpdateResult
 from connectors.errors import TransientError
 from connectors.salesforce.collections import Collections, Row
-from connectors.salesforce.failures import CODES, Complaint
+from connectors.salesforce.failures import is_passing
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.ingest import IngestJob, record_id, results_of, unknown_results
 from connectors.salesforce.jobs import Jobs
@@ -82,8 +82,8 @@ class Pusher:
         except TransientError as error:
             yield from unknown_results(file.lines, error)
             raise
-        passing = {key for key, complaint in settled.failed if _is_passing(complaint)}
-        yield from results_of(settled, file.lines, _is_passing)
+        passing = {key for key, complaint in settled.failed if is_passing(complaint.code)}
+        yield from results_of(settled, file.lines, lambda complaint: is_passing(complaint.code))
         lines = (line for line in file.lines if record_id(line) in passing)
         self._again += [Row(record_id(line), file.json_of(line, self.object_name)) for line in lines]
 
@@ -91,8 +91,3 @@ class Pusher:
 def _unwritable(update: Update, error: ValueError) -> UpdateResult:
     code = "UNWRITABLE_VALUE" if isinstance(error, UnwritableError) else "MALFORMED_ID"
     return UpdateResult(update.record_id, Outcome.REJECTED, code, str(error))
-
-
-def _is_passing(complaint: Complaint) -> bool:
-    meaning = CODES.get(complaint.code.upper())
-    return meaning is not None and issubclass(meaning.error, TransientError)
