@@ -129,7 +129,9 @@ def test_a_document_names_only_real_make_targets(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_a_document_names_only_real_addresses_of_the_service(document: Path) -> None:
-    named = re.findall(r"`(?:GET |POST )?(/(?:webhooks|v1|healthz|readyz|metrics)[\w/]*)`", document.read_text("utf-8"))
+    named = re.findall(
+        r"`(?:GET |POST )?(/(?:webhooks|v1|healthz|readyz|metrics)[\w/{}]*)`", document.read_text("utf-8")
+    )
     served = {path.removeprefix("/v1") for path in re.findall(r'"(/[\w/{}]*)"', web_sources())} | {"/v1"}
 
     assert {path.removeprefix("/v1") for path in named} - served == set()
