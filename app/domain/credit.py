@@ -22,13 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Context, Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
+from app.domain.decay import decay_ppm
 from app.domain.model import (
     AccountIssue,
     CreditLine,
@@ -43,7 +43,6 @@ from app.domain.model import (
 from app.domain.money import WHOLE, allocate, storable
 
 NOTHING = Fraction(0)
-_PPM = 1_000_000
 
 
 class Sale(NamedTuple):
@@ -127,14 +126,9 @@ def later(day: str, days: int) -> str:
         return date.max.isoformat()
 
 
-@lru_cache(maxsize=65536)
-def decay_ppm(days: int, half_life: int) -> int:
-    """`10**6 * 2**(-days / half_life)`, half even, at least 1: in decimal arithmetic, the same on every machine."""
-    if days <= 0:
-        return _PPM
-    exact = Context(prec=40)
-    power = exact.power(Decimal(2), exact.divide(Decimal(-days), Decimal(max(1, half_life))))
-    return max(1, int(exact.multiply(power, Decimal(_PPM)).to_integral_value()))
+def weight_ppm(days: int, half_life: int) -> int:
+    """What is left of a million after some days, at least 1: a claim never weighs nothing."""
+    return max(1, decay_ppm(days, max(1, half_life)))
 
 
 def _attach(
@@ -263,7 +257,7 @@ def _weights(sale: Sale, days: list[str], policy: Policy) -> list[int]:
         case Split.LAST:
             return [*others, 1]
         case Split.TIME_DECAY:
-            return [decay_ppm(_days_between(day, sale.close_on), policy.half_life_days) for day in days]
+            return [weight_ppm(_days_between(day, sale.close_on), policy.half_life_days) for day in days]
         case Split.POSITION:
             return [2 * middle, *[1] * middle, 2 * middle] if middle > 0 else [1] * len(days)
 

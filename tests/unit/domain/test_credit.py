@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from app.domain.chain import Edge, credit_chain, edges_of
-from app.domain.credit import Advocate, Claim, Sale, credit_opportunity, decay_ppm, later
+from app.domain.credit import Advocate, Claim, Sale, credit_opportunity, later, weight_ppm
 from app.domain.model import Chain, ChainMode, Influence, Issue, Measure, Policy, Scope, Split
 
 SALE = Sale("O", "BUYER", "BUYER", "2025-03-01", "2025-06-01", "new", True)
@@ -284,7 +284,7 @@ def test_overallocation_is_reported_for_the_buyer():
     ],
 )
 def test_decay_halves_with_every_half_life_and_never_reaches_zero(days, half_life, ppm):
-    assert decay_ppm(days, half_life) == ppm
+    assert weight_ppm(days, half_life) == ppm
 
 
 def test_the_calendar_ends_without_an_error():

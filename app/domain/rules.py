@@ -1,0 +1,46 @@
+"""The rules of the measures beside the money: parts of the policy, so data and not code.
+
+Counts and days are whole numbers; types are codes of `event_types` or custom ones that start with `x_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+AGAINST_US = ("churn_signal", "complaint", "escalation", "negative_review", "public_criticism")
+"""Types that speak against us whatever polarity they are given."""
+MEMBERSHIPS = ("advisory_board_membership", "beta_membership", "design_partner")
+
+
+def _bands() -> Mapping[str, int]:
+    return {"light": 1, "active": 25, "strong": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class EngagementRules:
+    """What an account does for us beside buying, in points and as participation."""
+
+    half_life_days: int = 365
+    half_lives: Mapping[str, int] = field(default_factory=dict)
+    """Days per type, where not `half_life_days`."""
+    points: Mapping[str, int] = field(default_factory=dict)
+    """Base points per type, where not the default (`engagement.BASE_POINTS`); 0 mutes a type."""
+    cap: int = 5
+    """How many events of one type count in one calendar quarter."""
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """The same per type, where not `cap`."""
+    bands: Mapping[str, int] = field(default_factory=_bands)
+    """Band -> the least points it takes."""
+    detractor_days: int = 180
+    detractor_types: frozenset[str] = frozenset(AGAINST_US)
+    participation_days: int = 365
+    participation_types: frozenset[str] = frozenset(MEMBERSHIPS)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRules:
+    """From where on direct and referred revenue are high: whole units of the reporting currency, None: the median."""
+
+    direct: int | None = None
+    referred: int | None = None
