@@ -319,14 +319,13 @@ class _Parser:
         return condition
 
     def joined(self, first: Condition) -> Condition:
+        """The other of AND and OR behind it is left over, and refused by whoever expects an end."""
         if not self.at_word("AND", "OR"):
             return first
         op = self.token.text.upper()
         terms = [first]
         while self.skip_word(op):
             terms.append(self.term())
-        if self.at_word("AND", "OR"):
-            raise self.unexpected()
         return Logic(op, tuple(terms))
 
     def term(self) -> Condition:

@@ -170,6 +170,16 @@ class TestUpsert:
         assert client.rows("SELECT Name, Key__c FROM Account") == [{"Name": "two", "Key__c": "a/b c"}]
         assert client.get(path).json()["Name"] == "two"
 
+    def test_the_key_of_a_purged_or_changed_record_is_free_again(self, client, org):
+        first = client.patch("sobjects/Account/Key__c/k", {"Name": "one"}).json()["id"]
+        org.purge("Account", first)
+        second = client.patch("sobjects/Account/Key__c/k", {"Name": "two"}).json()
+        org.update("Account", second["id"], {"Key__c": "other"})
+
+        third = client.patch("sobjects/Account/Key__c/k", {"Name": "three"}).json()
+
+        assert (second["created"], third["created"]) == (True, True)
+
     def test_older_versions_answer_an_update_with_204(self, connect):
         client = connect(version="45.0")
         client.patch("sobjects/Account/Key__c/k", {"Name": "one"})

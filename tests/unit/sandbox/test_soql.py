@@ -168,7 +168,9 @@ def test_order_limit_and_offset(org, order, expected):
 
 
 def test_text_sorts_without_case(org):
-    assert names(org, "ORDER BY Name DESC") == ["small", 'O\'Neil "x"\n', "Big"]
+    org.create("Account", {"Name": "apple"})
+
+    assert names(org, "ORDER BY Name DESC") == ["small", 'O\'Neil "x"\n', "Big", "apple"]
 
 
 def test_deleted_rows_show_on_request_only(org):
