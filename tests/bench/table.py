@@ -73,17 +73,32 @@ def _night_rows(result: Step) -> Iterator[Sequence[str]]:
             _s(night["crm_cpu"]),
             _mb(night),
         )
-        yield from _phase_rows(night, result["floors"] if night is nights[0] else None)
+        if night is nights[0]:
+            yield from _first_night_rows(night, result["floors"])
+        else:
+            yield (_phases(night),)
+        yield (_counts(night),)
 
 
-def _phase_rows(night: Step, floors: Step | None) -> Iterator[Sequence[str]]:
-    """The phases of a night; only those of the first one do what the floors do."""
-    walls = {step["name"]: step["wall"] for step in floors["steps"]} if floors else {}
+def _first_night_rows(night: Step, floors: Step) -> Iterator[Sequence[str]]:
+    """Its phases beside the steps of the floor that do the same, and what comes before it."""
+    steps = {step["name"]: step for step in floors["steps"]}
     for name, wall in night["phases"].items():
-        floor = sum(walls.get(step, 0) for step in MATCHING.get(name, ()))
-        yield f"  {name}", _s(wall), "", "", f"{wall / floor:.2f}" if floor else ""
+        same = [steps[step] for step in MATCHING.get(name, ())]
+        if same:
+            yield f"  {name}", _s(wall), "", _rate(same[0]["rows"], wall), f"{wall / sum(s['wall'] for s in same):.2f}"
+        else:
+            yield f"  {name}", _s(wall)
+    yield "  (starting the process)", "", _s(night["start_cpu"])
+
+
+def _phases(night: Step) -> str:
+    return "  " + " · ".join(f"{name} {wall:.2f}" for name, wall in night["phases"].items())
+
+
+def _counts(night: Step) -> str:
     counts = night["counts"]
-    yield (f"  ({counts['pulled']:,} pulled, {counts['valued']:,} moved, {counts['written']:,} written)",)
+    return f"  {counts['pulled']:,} pulled, {counts['valued']:,} moved, {counts['written']:,} written"
 
 
 def print_memory(results: Sequence[Step]) -> None:
