@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from connectors.salesforce.sandbox.clock import stamp_text
 from connectors.salesforce.sandbox.engine import Call, Engine
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.metadata import (
-    Grant,
     Package,
     PermissionSet,
     apply_field,
@@ -23,10 +19,10 @@ from connectors.salesforce.sandbox.metadata import (
     check_change,
     check_customiser,
     check_field,
+    is_true,
 )
 from connectors.salesforce.sandbox.org import Org
-
-MOST_FILES, MOST_BYTES = 10_000, 39 * 1024 * 1024
+from connectors.salesforce.sandbox.package import BadPackage, read_package
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +55,15 @@ class Deployment:
 def start(engine: Engine, call: Call, archive: bytes, options: dict[str, Any]) -> Deployment:
     """Check everything, then apply everything unless something failed or it was only a check."""
     check_customiser(engine.view(call))
-    check_only = _flag(options.get("checkOnly"))
-    rollback = _flag(options.get("rollbackOnError", True))
+    check_only = is_true(options.get("checkOnly"))
+    rollback = is_true(options.get("rollbackOnError", True))
     made = Deployment(
         engine.new_id("0Af"), call.user, check_only, rollback, stamp_text(engine.org.clock.now()), options
     )
     try:
         package, files = read_package(archive)
         steps = list(_steps(engine.org, package, files))
-    except _BadPackage as bad:
+    except BadPackage as bad:
         made.components = [Component("", "package.xml", "package.xml", str(bad))]
     else:
         checked = [_check(step) for step in steps]
@@ -78,10 +74,6 @@ def start(engine: Engine, call: Call, archive: bytes, options: dict[str, Any]) -
         ]
     engine.deploys[made.id] = made
     return made
-
-
-def _flag(value: Any) -> bool:
-    return value is True or str(value).lower() == "true"
 
 
 def find(engine: Engine, call: Call, deploy_id: str) -> Deployment:
@@ -139,144 +131,6 @@ def _shown_component(one: Component) -> dict[str, Any]:
     return shown_ | ({"problem": one.problem, "problemType": "Error"} if one.problem else {})
 
 
-# Reading the zip
-
-
-class _BadPackage(Exception):  # noqa: N818
-    pass
-
-
-def read_package(archive: bytes) -> tuple[Package, dict[str, str]]:
-    """The package, and the file each component came from."""
-    files = _unzip(archive)
-    manifest = next((name for name in files if name == "package.xml"), None)
-    if manifest is None:
-        raise _BadPackage("No package.xml found")
-    members = _members(_xml(files[manifest], "package.xml"))
-    package, origins = Package(), dict[str, str]()
-    for name, content in files.items():
-        if name != "package.xml":
-            _read_file(package, origins, name, content)
-    _check_manifest(members, origins)
-    return package, origins
-
-
-def _unzip(archive: bytes) -> dict[str, bytes]:
-    """Files by their path, without the one folder that some tools put around everything."""
-    if len(archive) > MOST_BYTES:
-        raise _BadPackage("the zip exceeds 39 MB")
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            entries = [one for one in opened.infolist() if not one.is_dir()]
-            if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > 600 * 1024 * 1024:
-                raise _BadPackage("too many files, or too large unpacked")
-            files = {one.filename: opened.read(one) for one in entries}
-    except zipfile.BadZipFile:
-        raise _BadPackage("the file is not a zip archive") from None
-    around = {name.partition("/")[0] for name in files}
-    if "package.xml" not in files and len(around) == 1:
-        return {name.partition("/")[2]: content for name, content in files.items()}
-    return files
-
-
-def _xml(content: bytes, name: str) -> Element:
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise _BadPackage(f"{name}: a document type is not allowed")
-    try:
-        return _without_namespaces(fromstring(content))  # noqa: S314
-    except ParseError as error:
-        raise _BadPackage(f"{name}: {error}") from None
-
-
-def _without_namespaces(root: Element) -> Element:
-    for one in root.iter():
-        one.tag = one.tag.rpartition("}")[2]
-    return root
-
-
-def _members(manifest: Element) -> dict[str, set[str]]:
-    return {
-        types.findtext("name", ""): {member.text or "" for member in types.findall("members")}
-        for types in manifest.findall("types")
-    }
-
-
-def _read_file(package: Package, origins: dict[str, str], name: str, content: bytes) -> None:
-    folder, _, rest = name.partition("/")
-    stem = rest.rpartition("/")[2].split(".")[0]
-    if folder == "objects":
-        _read_object(package, origins, name, stem, _xml(content, name))
-    elif folder == "permissionsets":
-        package.permission_sets.append(_read_permission_set(stem, _xml(content, name)))
-        origins[f"PermissionSet:{stem}"] = name
-    elif not name.endswith("-meta.xml"):
-        package.others.append((folder, rest))
-        origins[f"{folder}:{rest}"] = name
-
-
-def _read_object(package: Package, origins: dict[str, str], file: str, name: str, root: Element) -> None:
-    if name.endswith("__c") and root.find("label") is not None:
-        package.objects[name] = root.findtext("label", name)
-        origins[f"CustomObject:{name}"] = file
-    for one in root.findall("fields"):
-        full_name = f"{name}.{one.findtext('fullName', '')}"
-        package.fields[full_name] = _tree(one)
-        origins[f"CustomField:{full_name}"] = file
-    for kind, tag in (("ListView", "listViews"), ("CompactLayout", "compactLayouts")):
-        for one in root.findall(tag):
-            full_name = f"{name}.{one.findtext('fullName', '')}"
-            package.others.append((kind, full_name))
-            origins[f"{kind}:{full_name}"] = file
-
-
-def _tree(node: Element) -> dict[str, Any]:
-    """Nested elements as a dictionary; repeated ones as a list."""
-    found: dict[str, Any] = {}
-    for child in node:
-        value = _tree(child) if len(child) else (child.text or "").strip()
-        if child.tag in found:
-            earlier = found[child.tag]
-            found[child.tag] = [*(earlier if isinstance(earlier, list) else [earlier]), value]
-        else:
-            found[child.tag] = value
-    return found
-
-
-def _read_permission_set(name: str, root: Element) -> PermissionSet:
-    return PermissionSet(
-        name,
-        root.findtext("label", name),
-        tuple(_grant(one, "field", "readable", "editable") for one in root.findall("fieldPermissions")),
-        tuple(_grant(one, "object", "allowRead", "allowEdit") for one in root.findall("objectPermissions")),
-    )
-
-
-def _grant(node: Element, target: str, read: str, edit: str) -> Grant:
-    return Grant(node.findtext(target, ""), _flag(node.findtext(read)), _flag(node.findtext(edit)))
-
-
-def _check_manifest(members: dict[str, set[str]], origins: dict[str, str]) -> None:
-    """Fields and permission sets have to be named in package.xml, and what is named has to be there."""
-    for key, file in origins.items():
-        kind, _, name = key.partition(":")
-        whole_object = kind == "CustomField" and _named(members, "CustomObject", name.partition(".")[0])
-        if kind in {"CustomField", "CustomObject", "PermissionSet"} and not (
-            _named(members, kind, name) or whole_object
-        ):
-            raise _BadPackage(f"{file}: {name} of type {kind} is not named in package.xml")
-    for kind in ("CustomField", "PermissionSet"):
-        for name in members.get(kind, set()) - {"*"}:
-            if f"{kind}:{name}" not in origins:
-                raise _BadPackage(f"Entity of type '{kind}' named '{name}' was not found in the zip")
-
-
-def _named(members: dict[str, set[str]], kind: str, name: str) -> bool:
-    return bool(members.get(kind, set()) & {name, "*"})
-
-
-# Applying
-
-
 @dataclass(frozen=True, slots=True)
 class _Step:
     component: Component
@@ -324,7 +178,7 @@ def _check_grants(org: Org, package: Package, wanted: PermissionSet) -> None:
         known = of.fields.get(name) if of is not None else None
         if known is None and grant.target not in package.fields:
             raise ApiError("INVALID", f"In field: field - no CustomField named {grant.target} found")
-        required = known.required if known is not None else _flag(package.fields[grant.target].get("required"))
+        required = known.required if known is not None else is_true(package.fields[grant.target].get("required"))
         if required:
             raise ApiError("INVALID", f"You cannot deploy to a required field: {grant.target}")
     for grant in wanted.objects:

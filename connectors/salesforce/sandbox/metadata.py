@@ -95,7 +95,7 @@ def build_field(name: str, metadata: Mapping[str, Any]) -> Field:
     if precision > 18 or scale > precision:
         raise _integrity(f"precision and scale of {name} do not fit: ({precision},{scale})")
     values, restricted = _picklist(metadata)
-    required = _flag(metadata.get("required")) or kind == "MasterDetail"
+    required = is_true(metadata.get("required")) or kind == "MasterDetail"
     return Field(
         name=name,
         type=_TYPES[kind],
@@ -105,15 +105,15 @@ def build_field(name: str, metadata: Mapping[str, Any]) -> Field:
         precision=precision,
         scale=scale,
         required=required,
-        external_id=_flag(metadata.get("externalId")),
-        unique=_flag(metadata.get("unique")),
-        case_sensitive=_flag(metadata.get("caseSensitive")),
+        external_id=is_true(metadata.get("externalId")),
+        unique=is_true(metadata.get("unique")),
+        case_sensitive=is_true(metadata.get("caseSensitive")),
         values=values,
         restricted=restricted,
         refers_to=(str(target),) if target else (),
         relationship=name.removesuffix("__c") + "__r" if target else "",
         long_text=kind in {"LongTextArea", "Html"},
-        default=_flag(metadata.get("defaultValue")) if kind == "Checkbox" else None,
+        default=is_true(metadata.get("defaultValue")) if kind == "Checkbox" else None,
         open=required,
     )
 
@@ -122,7 +122,8 @@ def _integrity(message: str) -> ApiError:
     return ApiError("FIELD_INTEGRITY_EXCEPTION", message)
 
 
-def _flag(value: Any) -> bool:
+def is_true(value: Any) -> bool:
+    """Of a flag as JSON or as the text of XML."""
     return value is True or str(value).lower() == "true"
 
 
@@ -132,7 +133,7 @@ def _picklist(metadata: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
     values = definition.get("value") or []
     listed = values if isinstance(values, list) else [values]
     names = tuple(str(one.get("fullName") or one.get("valueName") or one.get("label")) for one in listed)
-    return names, _flag(value_set.get("restricted"))
+    return names, is_true(value_set.get("restricted"))
 
 
 def check_field(org: Org, full_name: str, metadata: Mapping[str, Any], coming: Iterable[str] = ()) -> tuple[str, Field]:

@@ -129,8 +129,6 @@ class Org:
             self._grants[user] = load_grants(self, user)
         return self._grants[user]
 
-    # Reading
-
     def record(self, object_name: str, record_id: str) -> dict[str, Any]:
         """All stored fields of one record, deleted or not; KeyError when there is none (or it was purged)."""
         table = self.table(object_name)
@@ -150,8 +148,6 @@ class Org:
         record = {name: row[field.slot] for name, field in of.fields.items() if field.slot >= 0}
         formulas = {name: field.formula(record) for name, field in of.fields.items() if field.formula}
         return record | formulas
-
-    # Writing
 
     def create(self, object_name: str, values: Mapping[str, Any], *, user: str | None = None) -> str:
         """Insert a record and return its id."""
@@ -252,8 +248,6 @@ class Org:
         number = self.numbers.get(prefix, 0)
         self.numbers[prefix] = number + 1
         return number
-
-    # Set-up
 
     def add_type(self, of: ObjectType) -> None:
         self.tables[of.name] = Table(of)

@@ -108,9 +108,6 @@ def _meet_fault(engine: Engine, call: Call, target: str) -> None:
         raise ApiError(fault.code, fault.message, fields=())
 
 
-# Single records
-
-
 def create(engine: Engine, call: Call, name: str) -> Reply:
     of = visible_type(engine, call, name)
     written = insert_row(engine, call, of, _fields(read_json(call)))

@@ -51,9 +51,6 @@ def record_count(engine: Engine, call: Call) -> Reply:
     return json_reply({"sObjects": counts})
 
 
-# Describe
-
-
 def describe_global(engine: Engine, call: Call) -> Reply:
     view = engine.view(call)
     types = [table.type for table in engine.org.tables.values() if view.type(table.type.name)]
@@ -128,9 +125,6 @@ def _http_instant(text: str) -> datetime:
         return parsedate_to_datetime(text).astimezone(UTC)
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
-
-
-# Query
 
 
 def query(engine: Engine, call: Call) -> Reply:
@@ -227,9 +221,6 @@ def _column_metadata(answer: Answer) -> dict[str, Any]:
         "idSelected": True,
         "keyPrefix": of.prefix,
     }
-
-
-# Replication
 
 
 def updated(engine: Engine, call: Call, name: str) -> Reply:

@@ -11,8 +11,9 @@ from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.schema import Field, ObjectType, Row
 from connectors.salesforce.sandbox.soql_evaluate import check_rows, select_rows
 from connectors.salesforce.sandbox.soql_groups import group_records
-from connectors.salesforce.sandbox.soql_parse import AGGREGATES, Function, Path, Query, parse
+from connectors.salesforce.sandbox.soql_parse import parse
 from connectors.salesforce.sandbox.soql_scope import Read, Resolved, Scope, field_reader, is_folded, open_scope, resolve
+from connectors.salesforce.sandbox.soql_tree import AGGREGATES, Function, Path, Query
 from connectors.salesforce.sandbox.values import csv_writer, dump_json, json_writer, quote_json
 
 Write = Callable[[Row], str]

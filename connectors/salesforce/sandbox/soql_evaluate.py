@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from connectors.salesforce.sandbox.schema import Row
-from connectors.salesforce.sandbox.soql_parse import Comparison, Function, Literal, Logic, Order, Path, Query
 from connectors.salesforce.sandbox.soql_scope import (
     Resolved,
     Scope,
@@ -16,6 +15,7 @@ from connectors.salesforce.sandbox.soql_scope import (
     open_scope,
     resolve,
 )
+from connectors.salesforce.sandbox.soql_tree import Comparison, Function, Literal, Logic, Order, Path, Query
 from connectors.salesforce.sandbox.soql_where import compile_condition, id_value
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from typing import Any
 
 from connectors.salesforce.sandbox.schema import NUMERIC, Field, Row
 from connectors.salesforce.sandbox.soql_evaluate import matching_rows, sort_rows
-from connectors.salesforce.sandbox.soql_parse import AGGREGATES, Function, Order, Path, Query
 from connectors.salesforce.sandbox.soql_scope import Scope, check_usable, is_folded, local_parts, resolve
+from connectors.salesforce.sandbox.soql_tree import AGGREGATES, Function, Order, Path, Query
 from connectors.salesforce.sandbox.values import decimal_json, json_writer, quote_json
 
 

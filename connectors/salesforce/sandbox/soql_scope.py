@@ -10,7 +10,7 @@ from typing import Any
 from connectors.salesforce.sandbox.access import View
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.schema import NUMERIC, Field, ObjectType, Row
-from connectors.salesforce.sandbox.soql_parse import Path, Query, placed
+from connectors.salesforce.sandbox.soql_tree import Path, Query, placed
 from connectors.salesforce.sandbox.tables import Table
 
 Read = Callable[[Row], Any]

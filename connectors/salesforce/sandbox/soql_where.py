@@ -12,8 +12,8 @@ from connectors.salesforce.sandbox.clock import stamp_text
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.ids import full_id
 from connectors.salesforce.sandbox.schema import NUMERIC, Field, Row
-from connectors.salesforce.sandbox.soql_parse import Comparison, Condition, Literal, Logic, Not, Path, Query, unescape
 from connectors.salesforce.sandbox.soql_scope import Read, Resolved, Scope, check_usable, is_folded, resolve
+from connectors.salesforce.sandbox.soql_tree import Comparison, Condition, Literal, Logic, Not, Path, Query, unescape
 
 Test = Callable[[Row], bool]
 Pick = Callable[[Scope, Query], set[Any]]

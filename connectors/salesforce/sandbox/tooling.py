@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from connectors.salesforce.sandbox import deploy
-from connectors.salesforce.sandbox.bulk_ingest import read_parts
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.metadata import check_customiser, check_field
+from connectors.salesforce.sandbox.multipart import read_parts
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.schema import Field, build_type
 from connectors.salesforce.sandbox.soql_answer import answer_query
