@@ -224,29 +224,24 @@ def unite(memberships: Iterable[Membership]) -> list[tuple[date, date]]:
 def participation(memberships: Iterable[Membership], rules: EngagementRules, as_of: date) -> Participation:
     """How long and whether an account takes part. Overlapping memberships count their days once."""
     united = unite(memberships)
-    window = rules.participation_days
-    return Participation(
-        _covered(united, as_of, window),
-        any(start <= as_of < end for start, end in united),
-        _next_change(united, as_of, window),
-    )
+    days, is_active = _standing(united, as_of, rules.participation_days)
+    return Participation(days, is_active, _next_change(united, as_of, rules.participation_days))
 
 
-def _covered(united: Sequence[tuple[date, date]], as_of: date, window: int) -> int:
-    stop = as_of.toordinal() + 1
+def _standing(united: Sequence[tuple[date, date]], day: date, window: int) -> tuple[int, bool]:
+    stop = day.toordinal() + 1
     spans = ((start.toordinal(), end.toordinal()) for start, end in united)
-    return sum(max(0, min(end, stop) - max(start, stop - window)) for start, end in spans)
+    covered = sum(max(0, min(end, stop) - max(start, stop - window)) for start, end in spans)
+    return covered, any(start <= day < end for start, end in united)
 
 
 def _next_change(united: Sequence[tuple[date, date]], as_of: date, window: int) -> date | None:
-    """Tomorrow while the days count up or down; otherwise the next day on which a membership enters or leaves."""
-    if as_of >= date.max - timedelta(1):
-        return None
-    tomorrow = as_of + timedelta(1)
-    if _covered(united, tomorrow, window) != _covered(united, as_of, window):
-        return tomorrow
-    edges = (edge for span in united for day in span for edge in (day, _days_after(day, window)))
-    return min((edge for edge in edges if as_of < edge < date.max), default=None)
+    """Tomorrow while the days count up or down; otherwise only a day on which a membership enters or leaves."""
+    edges = {edge for span in united for day in span for edge in (day, _days_after(day, window))}
+    edges.add(_days_after(as_of, 1))
+    now = _standing(united, as_of, window)
+    ahead = (day for day in sorted(edges) if as_of < day < date.max)
+    return next((day for day in ahead if _standing(united, day, window) != now), None)
 
 
 class Outcome(StrEnum):
