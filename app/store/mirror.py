@@ -34,6 +34,11 @@ VALUED = (
     "probability", "home_amount",
 )  # fmt: skip
 """The columns of an opportunity that a value depends on."""
+STATED = tuple(name for name in VALUED if name != "home_amount")
+"""Those that the CRM states; the rest follows from rates."""
+
+SHOWN_KEY = 100
+"""Characters of a record's key that a problem keeps."""
 
 REVALUE_ALL = "revalue_all"
 """State flag: the next valuation covers everything, single dirty marks do not matter."""
@@ -43,6 +48,8 @@ VALUED_BY = "valued_by"
 """State: the version of the policy that the stored values follow."""
 CONVERTED_TO = "converted_to"
 """State: the reporting currency, and its decimal places, that the stored amounts were converted to."""
+_LIVE_COUNT = "live_count:"
+"""State, with the entity behind it: how many live records we hold, as long as that is known."""
 ORGANISATION = "organisation"
 """State: the CRM organisation this database belongs to; another one behind the same address is refused."""
 
@@ -91,6 +98,8 @@ def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_lo
     """Save one translated page. `first_load`: everything will be revalued, so nothing is marked."""
     entity = batch.entity
     columns = (*COLUMNS[entity], "pulled_in")
+    if batch.rows:
+        save_flag(connection, _LIVE_COUNT + entity, None)
     rows = [(*row, run_id) for row in batch.rows]
     if first_load:
         upsert_rows(connection, entity, KEYS[entity], columns, rows)
@@ -107,11 +116,20 @@ def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], ro
     insert_rows(connection, stage, columns, _last_of_each(rows, columns, KEYS[entity]))
     for statement in _dirty_statements(connection, entity, stage):
         connection.exec_driver_sql(statement)
+    if entity is not Entity.CURRENCY_RATE:  # a currency has many rates, and a page may hold a part of them
+        connection.exec_driver_sql(
+            f"delete from row_problem where entity = '{entity}'"
+            f" and record_id in (select substr(id, 1, {SHOWN_KEY}) from {stage})"
+        )
     names = ", ".join(columns)
-    connection.exec_driver_sql(
-        f"insert into {entity} ({names}) select {names} from {stage} where 1 = 1 "
-        + upsert_clause(KEYS[entity], columns)
-    )
+    clause = upsert_clause(KEYS[entity], columns)
+    told, run = names, names
+    if entity is Entity.OPPORTUNITY:
+        # A sale that shows up in the ledger without having changed was brought by time, not by anybody.
+        told, run = f"{names}, changed_in", f"{names}, pulled_in"
+        changed = differs(connection, "excluded", entity, STATED)
+        clause += f", changed_in = case when {changed} then excluded.changed_in else {entity}.changed_in end"
+    connection.exec_driver_sql(f"insert into {entity} ({told}) select {run} from {stage} where 1 = 1 {clause}")
     drop_stage(connection, stage)
 
 
@@ -195,6 +213,11 @@ def save_problems(connection: sa.Connection, problems: Sequence[RowProblem], run
     upsert_rows(connection, row_problem.name, key, (*key, "message", "run_id"), rows)
 
 
+def forget_unseen_problems(connection: sa.Connection, entity: Entity, run_id: int) -> None:
+    """After a completed full pull: problems that it did not meet again are solved, or their records are gone."""
+    connection.execute(sa.delete(row_problem).where(row_problem.c.entity == str(entity), row_problem.c.run_id < run_id))
+
+
 def suspend_indexes(connection: sa.Connection, entity: Entity) -> None:
     """Drop the secondary indexes of an empty table before its first load: building them afterwards is twice as fast."""
     for index in metadata.tables[entity].indexes:
@@ -224,6 +247,7 @@ def count_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> tupl
 
 def delete_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> None:
     """Mark as deleted what a completed full pull did not see, and everything that depends on it as dirty."""
+    save_flag(connection, _LIVE_COUNT + entity, None)
     gone = f"{entity} where pulled_in < {int(run_id)} and is_deleted = 0"
     match entity:
         case Entity.ACCOUNT:
@@ -308,7 +332,13 @@ def save_amounts(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 
 def count_live(connection: sa.Connection, entity: Entity) -> int:
-    return int(connection.exec_driver_sql(f"select count(*) from {entity} where is_deleted = 0").scalar_one())
+    """The live records we hold. Counted once and remembered until a page changes something."""
+    remembered = load_flag(connection, _LIVE_COUNT + entity)
+    if remembered is not None:
+        return int(remembered)
+    count = int(connection.exec_driver_sql(f"select count(*) from {entity} where is_deleted = 0").scalar_one())
+    save_flag(connection, _LIVE_COUNT + entity, str(count))
+    return count
 
 
 def vacuum_wal(connection: sa.Connection) -> None:

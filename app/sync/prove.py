@@ -37,6 +37,8 @@ def prove_ledger(run: Run) -> None:
     with run.services.database.begin() as connection:
         last = mirror.load_flag(connection, PROVEN_ALL_ON)
         everything = last is None or date.fromisoformat(last) + PROVE_ALL_AFTER <= run.day.as_of
+        if run.valued.scope == "nothing" and not everything:
+            return
         different = prove_lines(connection, run.day, everything=everything)
         if everything:
             mirror.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
@@ -79,7 +81,7 @@ def _compare(puller: Puller) -> Mapping[str, tuple[int, int]]:
     """Object -> (our count, theirs), only where they differ."""
     plans = _counted(puller)
     theirs = puller.connector.count({plan.object: plan.where for plan in plans})
-    with puller.database.read() as connection:
+    with puller.database.begin() as connection:
         unkeyed = mirror.count_unkeyed(connection)
         ours = {plan.object: mirror.count_live(connection, plan.entity) + unkeyed.get(plan.entity, 0) for plan in plans}
     return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
