@@ -210,6 +210,20 @@ def upgrade() -> None:
         sa.Column("share_denominator", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("rule", sa.Text(), server_default="", nullable=False),
+        sa.Column("net", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "dated_on",
+            sa.String(length=10).with_variant(sa.String(length=10, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("own_amount", sa.Text(), nullable=True),
+        sa.Column("own_currency", sa.String(length=3), nullable=True),
+        sa.Column("rate", sa.Text(), nullable=True),
+        sa.Column(
+            "rate_on",
+            sa.String(length=10).with_variant(sa.String(length=10, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("policy_version", sa.Text(), nullable=False),
         sa.Column("valid_from_run", sa.BigInteger(), nullable=False),
         sa.Column("valid_to_run", sa.BigInteger(), nullable=True),
@@ -295,6 +309,7 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("pulled_in", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("changed_in", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint("is_closed in (0, 1)", name=op.f("ck_opportunity_is_closed")),
         sa.CheckConstraint("is_deleted in (0, 1)", name=op.f("ck_opportunity_is_deleted")),
         sa.CheckConstraint("is_won in (0, 1)", name=op.f("ck_opportunity_is_won")),
@@ -326,6 +341,12 @@ def upgrade() -> None:
         batch_op.create_index("ix_opportunity_issue_account_id", ["account_id"], unique=False)
         batch_op.create_index("ix_opportunity_issue_opportunity_id", ["opportunity_id"], unique=False)
 
+    op.create_table(
+        "policy",
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_policy")),
+    )
     op.create_table(
         "row_problem",
         sa.Column("entity", sa.Text(), nullable=False),
@@ -427,6 +448,7 @@ def downgrade() -> None:
     op.drop_table("sync_run")
     op.drop_table("state")
     op.drop_table("row_problem")
+    op.drop_table("policy")
     with op.batch_alter_table("opportunity_issue", schema=None) as batch_op:
         batch_op.drop_index("ix_opportunity_issue_opportunity_id")
         batch_op.drop_index("ix_opportunity_issue_account_id")

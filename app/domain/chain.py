@@ -86,7 +86,7 @@ def _climb(sale: Sale, edge: Edge, upstream: Mapping[str, Sequence[Edge]], polic
 def _network(sale: Sale, net: int, distance: int, steps: Iterable[_Step], policy: Policy) -> list[CreditLine]:
     faded = policy.chain.delta ** (distance - 1)
     merged = _merge(step._replace(share=step.share * faded) for step in steps if step.distance == distance)
-    return [_line(Measure.NETWORK, sale, step, amount, distance) for step, amount in _amounts(net, merged)]
+    return [_line(Measure.NETWORK, sale, net, step, amount, distance) for step, amount in _amounts(net, merged)]
 
 
 def _carved(
@@ -95,7 +95,7 @@ def _carved(
     tiers = {edge.referrer_id: edge.tier for edge in direct}
     merged = _merge(step for edge in direct for step in _carve(edge, _climb(sale, edge, upstream, policy), policy))
     return [
-        _line(Measure.REFERRED, sale, step, amount, tiers[step.account_id] if step.distance == 1 else 0)
+        _line(Measure.REFERRED, sale, net, step, amount, tiers[step.account_id] if step.distance == 1 else 0)
         for step, amount in _amounts(net, merged)
     ]
 
@@ -122,7 +122,17 @@ def _amounts(net: int, steps: list[_Step]) -> Iterable[tuple[_Step, int]]:
     return zip(steps, allocate(net, shares, sum(shares, NOTHING)), strict=True)
 
 
-def _line(measure: Measure, sale: Sale, step: _Step, amount: int, tier: int) -> CreditLine:
-    rule = "referral, shared with its chain" if step.distance == 1 else f"chain, step {step.distance}"
-    share = storable(step.share)
-    return CreditLine(measure, step.account_id, sale.id, sale.buyer_id, amount, step.event_id, tier, share, rule)
+def _line(measure: Measure, sale: Sale, net: int, step: _Step, amount: int, tier: int) -> CreditLine:
+    return CreditLine(
+        measure,
+        step.account_id,
+        sale.id,
+        sale.buyer_id,
+        amount,
+        step.event_id,
+        tier,
+        storable(step.share),
+        "referral, shared with its chain" if step.distance == 1 else f"chain, step {step.distance}",
+        net,
+        step.occurred_on,
+    )

@@ -21,6 +21,7 @@ Chains come after that, from the lines of first won opportunities: `chain`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from enum import Enum
 from fractions import Fraction
@@ -210,21 +211,31 @@ def _referred(
     if not claims:
         return []
     if len(claims) == 1 and claims[0].share is None and kept is WHOLE:
-        return [_referred_line(sale, claims[0], net, WHOLE, policy.split)] if net > 0 else []
+        return [_referred_line(sale, claims[0], net, net, WHOLE, policy.split)] if net > 0 else []
     shares, rules = _shares(sale, claims, policy, issues)
     if net <= 0:
         return []
     amounts = allocate(net, shares, sum(shares, NOTHING) * kept)
     return [
-        _referred_line(sale, claim, amount, storable(share * kept), rule)
+        _referred_line(sale, claim, net, amount, storable(share * kept), rule)
         for claim, amount, share, rule in zip(claims, amounts, shares, rules, strict=True)
         if share * kept
     ]
 
 
-def _referred_line(sale: Sale, claim: Claim, amount: int, share: Fraction, rule: str) -> CreditLine:
+def _referred_line(sale: Sale, claim: Claim, net: int, amount: int, share: Fraction, rule: str) -> CreditLine:
     return CreditLine(
-        Measure.REFERRED, claim.referrer_id, sale.id, sale.buyer_id, amount, claim.event_id, claim.tier, share, rule
+        Measure.REFERRED,
+        claim.referrer_id,
+        sale.id,
+        sale.buyer_id,
+        amount,
+        claim.event_id,
+        claim.tier,
+        share,
+        rule,
+        net,
+        claim.occurred_on,
     )
 
 
@@ -306,17 +317,26 @@ def _influence_pool(parts: list[_Part], is_sourced: bool, reference_share: Fract
 def _influence(sale: Sale, net: int, parts: list[_Part], pool: Fraction) -> list[CreditLine]:
     if net <= 0:
         return []
-    lines = [_part_line(Measure.TOUCHED, sale, part, net, WHOLE, "took part") for part in parts]
+    touched = CreditLine(Measure.TOUCHED, "", sale.id, sale.buyer_id, net, rule="took part", net=net)
+    lines = [_part_line(touched, part, net, WHOLE) for part in parts]
     if not pool:
         return lines
     amounts = allocate(net, [part.weight for part in parts], pool)
     whole = sum(part.weight for part in parts)
+    answered = replace(touched, measure=Measure.INFLUENCE, rule="won survey")
     return lines + [
-        _part_line(Measure.INFLUENCE, sale, part, amount, pool * part.weight / whole, "won survey")
+        _part_line(answered, part, amount, pool * part.weight / whole)
         for part, amount in zip(parts, amounts, strict=True)
         if part.weight
     ]
 
 
-def _part_line(measure: Measure, sale: Sale, part: _Part, amount: int, share: Fraction, rule: str) -> CreditLine:
-    return CreditLine(measure, part.account_id, sale.id, sale.buyer_id, amount, part.event_id, 0, share, rule)
+def _part_line(like: CreditLine, part: _Part, amount: int, share: Fraction) -> CreditLine:
+    return replace(
+        like,
+        account_id=part.account_id,
+        amount=amount,
+        event_id=part.event_id,
+        share=share,
+        dated_on=part.occurred_on,
+    )

@@ -12,6 +12,8 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
+from app.domain.rules import EngagementRules, SegmentRules
+
 
 class OpportunityType(StrEnum):
     NEW = "new"
@@ -120,6 +122,8 @@ class Policy:
     reporting_currency: str = "USD"
     grace_days: int = 0
     """A referral may be dated this many days after the opportunity was created and still have sourced it."""
+    engagement: EngagementRules = EngagementRules()
+    segments: SegmentRules = SegmentRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,10 @@ class CreditLine:
     tier: int = 0
     share: Fraction = Fraction(1)
     rule: str = ""
+    net: int = 0
+    """What the share was taken of: the opportunity's value after refunds. A direct line is its own."""
+    dated_on: str | None = None
+    """ISO day of the event, of the correction, or, for the opportunity's own line, of its close."""
 
 
 @dataclass(frozen=True, slots=True)

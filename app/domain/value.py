@@ -89,7 +89,8 @@ def _direct(day: _Day) -> tuple[list[CreditLine], list[AccountIssue]]:
         if won.amount is None:
             issues.append(AccountIssue(Issue.AMOUNT_MISSING, buyer, won.id))
         issues += [AccountIssue(Issue.RATE_MISSING, buyer, won.id, missing) for missing in _without_rate(steps)]
-        lines += [_direct_line(buyer, won, step, step.amount) for step in steps if step.amount is not None]
+        days = {one.id: one.dated_on for one in corrections[won.id]}
+        lines += [_direct_line(buyer, won, step, step.amount, days) for step in steps if step.amount is not None]
     return lines, issues
 
 
@@ -107,9 +108,10 @@ def _without_rate(steps: list[NetStep]) -> list[str | None]:
     return [None] if None in missing else missing
 
 
-def _direct_line(buyer: str, won: Opportunity, step: NetStep, amount: int) -> CreditLine:
+def _direct_line(buyer: str, won: Opportunity, step: NetStep, amount: int, days: Mapping[str, str]) -> CreditLine:
     rule = str(won.type) if step.correction_id is None else "adjustment"
-    return CreditLine(Measure.DIRECT, buyer, won.id, buyer, amount, step.correction_id, 0, WHOLE, rule)
+    day = won.close_on.isoformat() if step.correction_id is None else days[step.correction_id]
+    return CreditLine(Measure.DIRECT, buyer, won.id, buyer, amount, step.correction_id, 0, WHOLE, rule, amount, day)
 
 
 def _nets(direct: Iterable[CreditLine]) -> Counter[str]:

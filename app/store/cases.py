@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app.domain.chain import Edge
 from app.domain.credit import Advocate, Claim, Sale
 from app.store.bulk import analyze
+from app.store.ledger import Origin
 from app.store.staging import PRICED, SOLD, create_temp, stage_ids, text_type
 
 CASES = 2_000
@@ -32,6 +33,7 @@ class Case:
 
     sale: Sale
     net: int
+    origin: Origin
     claims: tuple[Claim, ...] = ()
     advocates: tuple[Advocate, ...] = ()
     reference_share: Fraction | None = None
@@ -116,7 +118,9 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
         sa.text(
             "select o.id, coalesce(c.canonical_id, o.account_id), "
             " coalesce(g.group_id, c.canonical_id, o.account_id), coalesce(o.created_on, o.close_on), o.close_on,"
-            " o.type, case when f.opportunity_id is null then 0 else 1 end, coalesce(n.net, o.home_amount, 0)"
+            " o.type, case when f.opportunity_id is null then 0 else 1 end, coalesce(n.net, o.home_amount, 0),"
+            " case when o.rate is not null then o.amount end, case when o.rate is not null then o.currency end,"
+            " o.rate, o.rate_on"
             " from s_page join opportunity o on o.id = s_page.id"
             " left join s_canonical c on c.account_id = o.account_id"
             " left join s_group g on g.account_id = coalesce(c.canonical_id, o.account_id)"
@@ -128,6 +132,7 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
         Case(
             Sale._make(row[:7]),
             row[7],
+            Origin._make(row[8:12]),
             tuple(claims.get(row[0], ())),
             tuple(advocates.get(row[0], ())),
             surveys.get(row[0]),

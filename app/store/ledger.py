@@ -6,11 +6,11 @@ reported in any run can be read again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,7 +22,8 @@ from app.store.staging import LINE_COLUMNS, PRICED, SOLD, create_temp, stage_ids
 from app.store.tables import credit_line
 
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
-CONTENT = "buyer_id", "amount", "share_numerator", "share_denominator", "rule"
+CONTENT = "buyer_id", "amount", "share_numerator", "share_denominator", "rule", "net", "dated_on"
+"""A line that differs in one of these is replaced. A rate that moved and left the amount alone is no reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_o
         sa.text(
             f"insert into {table} ({', '.join(LINE_COLUMNS)}) "
             "select 'direct', coalesce(c.canonical_id, o.account_id), o.id, coalesce(c.canonical_id, o.account_id),"
-            " null, 0, 1, 1, coalesce(o.home_amount, 0), o.type, cast(:policy as text), :run"
+            " null, 0, 1, 1, coalesce(o.home_amount, 0), o.type, coalesce(o.home_amount, 0), o.close_on,"
+            " case when o.rate is not null then o.amount end, case when o.rate is not null then o.currency end,"
+            " o.rate, o.rate_on, cast(:policy as text), :run"
             f" from opportunity o{only} left join s_canonical c on c.account_id = o.account_id"
             f" where {SOLD} and {PRICED}"
             " and not exists (select 1 from adjustment a where a.opportunity_id = o.id and a.is_deleted = 0)"
@@ -120,11 +123,30 @@ def stage_nets(connection: sa.Connection, nets: Mapping[str, int]) -> None:
     analyze(connection, "s_net")
 
 
-def stage_lines(connection: sa.Connection, table: str, stamp: Stamp, lines: Sequence[CreditLine]) -> None:
+class Origin(NamedTuple):
+    """Where an amount of the reporting currency comes from; empty when it was in that currency."""
+
+    own_amount: str | None = None
+    own_currency: str | None = None
+    rate: str | None = None
+    rate_on: str | None = None
+
+
+HOME = Origin()
+
+
+def stage_lines(
+    connection: sa.Connection,
+    table: str,
+    stamp: Stamp,
+    lines: Sequence[CreditLine],
+    origin_of: Callable[[CreditLine], Origin],
+) -> None:
     rows: list[Row] = [
         (
             line.measure, line.account_id, line.opportunity_id, line.buyer_id, line.event_id, line.tier,
-            line.share.numerator, line.share.denominator, line.amount, line.rule, stamp.policy_version, stamp.run_id,
+            line.share.numerator, line.share.denominator, line.amount, line.rule, line.net, line.dated_on,
+            *origin_of(line), stamp.policy_version, stamp.run_id,
         )
         for line in lines
     ]  # fmt: skip
@@ -229,8 +251,9 @@ class LineRow:
     close_on: str | None
     currency: str | None
     own_amount: str | None
-    """The opportunity's amount in its own currency, exact text."""
+    """The amount in its own currency, exact text: of the opportunity, or of the correction where it was converted."""
     rate: str | None
+    """The rate the line was computed with, exact text; None where nothing was converted."""
     rate_on: str | None
     event_type: str | None
     event_title: str | None
@@ -239,7 +262,8 @@ class LineRow:
 
 _LINE_QUERY = (
     "select l.measure, l.account_id, l.opportunity_id, l.buyer_id, l.amount, l.event_id, l.tier, l.share_numerator,"
-    " l.share_denominator, l.rule, l.policy_version, o.name, o.close_on, o.currency, o.amount, o.rate, o.rate_on,"
+    " l.share_denominator, l.rule, l.net, l.dated_on, l.policy_version, o.name, o.close_on,"
+    " coalesce(l.own_currency, o.currency), coalesce(l.own_amount, o.amount), l.rate, l.rate_on,"
     " e.type, e.title, e.occurred_on from {source} left join opportunity o on o.id = l.opportunity_id"
     " left join advocacy_event e on e.event_id = l.event_id where l.valid_to_run is null"
 )
@@ -256,7 +280,8 @@ def load_lines(connection: sa.Connection, account_ids: Collection[str], *, table
 
 
 def _line_row(row: Sequence[Any]) -> LineRow:
-    measure, account, opportunity, buyer, amount, event, tier, numerator, denominator, rule, policy, name, *rest = row
+    measure, account, opportunity, buyer, amount, event, tier, numerator, denominator, rule, net, day, *rest = row
     share = Fraction(numerator, denominator)
-    line = CreditLine(Measure(measure), account, opportunity, buyer, amount, event, tier, share, rule)
-    return LineRow(line, policy, name or "", *rest)
+    line = CreditLine(Measure(measure), account, opportunity, buyer, amount, event, tier, share, rule, net, day)
+    policy, name, *more = rest
+    return LineRow(line, policy, name or "", *more)

@@ -310,7 +310,8 @@ def stage_lines_table(connection: sa.Connection) -> None:
 
 LINE_COLUMNS = (
     "measure", "account_id", "opportunity_id", "buyer_id", "event_id", "tier", "share_numerator", "share_denominator",
-    "amount", "rule", "policy_version", "valid_from_run",
+    "amount", "rule", "net", "dated_on", "own_amount", "own_currency", "rate", "rate_on", "policy_version",
+    "valid_from_run",
 )  # fmt: skip
 
 

@@ -111,6 +111,7 @@ opportunity = sa.Table(
     sa.Column("rate", sa.Text),
     sa.Column("rate_on", Day),
     sa.Column("pulled_in", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("changed_in", sa.BigInteger, nullable=False, server_default="0"),
     _is_flag("is_won"),
     _is_flag("is_closed"),
     _is_flag("is_deleted"),
@@ -215,6 +216,13 @@ credit_line = sa.Table(
     sa.Column("share_denominator", sa.BigInteger, nullable=False, server_default="1"),
     sa.Column("amount", Money, nullable=False),
     sa.Column("rule", sa.Text, nullable=False, server_default=""),
+    # What the line was computed from: the mirror will have been overwritten when somebody asks why it changed.
+    sa.Column("net", Money, nullable=False),
+    sa.Column("dated_on", Day),
+    sa.Column("own_amount", sa.Text),
+    sa.Column("own_currency", sa.String(3)),
+    sa.Column("rate", sa.Text),
+    sa.Column("rate_on", Day),
     sa.Column("policy_version", sa.Text, nullable=False),
     sa.Column("valid_from_run", sa.BigInteger, nullable=False),
     sa.Column("valid_to_run", sa.BigInteger),
@@ -299,6 +307,13 @@ row_problem = sa.Table(
     sa.Column("attribute", sa.Text, primary_key=True),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("run_id", sa.BigInteger, nullable=False),
+)
+
+policy = sa.Table(
+    "policy",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),
 )
 
 sync_run = sa.Table(

@@ -66,8 +66,12 @@ class ExplainedLine:
     event: str | None
     event_title: str | None
     occurred_on: str | None
+    dated_on: str | None
+    """The day of the event, of the correction, or of the opportunity's close."""
     tier: int
     share: str
+    net: Decimal
+    """What the share was taken of: the opportunity's value after refunds."""
     currency: str | None
     own_amount: str | None
     rate: str | None
@@ -76,8 +80,11 @@ class ExplainedLine:
     policy_version: str
 
     def as_json(self) -> dict[str, Any]:
-        """Every field, the amount as decimal text."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"amount": str(self.amount)}
+        """Every field, the amounts as decimal text."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {
+            "amount": str(self.amount),
+            "net": str(self.net),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +228,10 @@ def _explained(services: Services, one: LineRow, places: int) -> ExplainedLine:
         event=line.event_id,
         event_title=one.event_title,
         occurred_on=one.occurred_on,
+        dated_on=line.dated_on,
         tier=line.tier,
         share=str(line.share),
+        net=major_units(line.net, places),
         currency=one.currency,
         own_amount=one.own_amount,
         rate=one.rate,

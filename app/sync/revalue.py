@@ -6,21 +6,22 @@ computed with what is stored and replace only what differs, so a full one over a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 from app.domain.chain import credit_chain, edges_of
 from app.domain.credit import credit_opportunity
 from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
-from app.domain.money import WHOLE, RateBook, net_steps
+from app.domain.money import RateBook, net_steps
 from app.store import cases, ledger, staging, values
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
-from app.store.ledger import Corrected, Stamp
+from app.store.ledger import HOME, Corrected, Origin, Stamp
 from app.store.mirror import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, load_rates, save_flag
 
 STAGED = "s_line"
@@ -159,7 +160,7 @@ def _stage_everything(
     cases.stage_cases(connection, day.iso, scoped=scoped, held=held)
     for page in cases.stream_cases(connection, day.iso):
         lines, found = _credit(page, day.policy)
-        ledger.stage_lines(connection, table, day.stamp, lines)
+        ledger.stage_lines(connection, table, day.stamp, lines, _origins(page))
         ledger.stage_issues(connection, found)
     if day.policy.chain.mode is not ChainMode.NONE:
         _stage_chains(connection, day, table, scoped=scoped)
@@ -174,7 +175,7 @@ def _stage_direct(connection: Connection, day: Day, table: str, *, scoped: bool)
     nets: dict[str, int] = {}
     for sale in corrected:
         lines, issues = _correct(sale, book)
-        ledger.stage_lines(connection, table, day.stamp, lines)
+        ledger.stage_lines(connection, table, day.stamp, lines, partial(_origin_of_step, sale, book))
         ledger.stage_issues(connection, issues)
         if lines:
             nets[sale.opportunity_id] = sum(line.amount for line in lines)
@@ -187,22 +188,39 @@ def _correct(sale: Corrected, book: RateBook) -> tuple[list[CreditLine], list[Ac
     steps = net_steps(book, amount, sale.currency, sale.close_on, sale.corrections)
     held = [step.correction_id for step in steps if step.amount is None]
     missing = [None] if None in held else held
-    lines = [
-        CreditLine(
-            Measure.DIRECT,
-            sale.buyer_id,
-            sale.opportunity_id,
-            sale.buyer_id,
-            step.amount,
-            step.correction_id,
-            0,
-            WHOLE,
-            sale.type if step.correction_id is None else "adjustment",
-        )
-        for step in steps
-        if step.amount is not None
-    ]
+    lines = [_step_line(sale, step.correction_id, step.amount) for step in steps if step.amount is not None]
     return lines, [AccountIssue(Issue.RATE_MISSING, sale.buyer_id, sale.opportunity_id, one) for one in missing]
+
+
+def _step_line(sale: Corrected, correction_id: str | None, amount: int) -> CreditLine:
+    dated_on = next((one.dated_on for one in sale.corrections if one.id == correction_id), sale.close_on)
+    return CreditLine(
+        Measure.DIRECT,
+        sale.buyer_id,
+        sale.opportunity_id,
+        sale.buyer_id,
+        amount,
+        correction_id,
+        rule=sale.type if correction_id is None else "adjustment",
+        net=amount,
+        dated_on=dated_on,
+    )
+
+
+def _origin_of_step(sale: Corrected, book: RateBook, line: CreditLine) -> Origin:
+    """A correction in the opportunity's own currency was converted with it, any other on its own day."""
+    amount, currency, day = sale.amount, sale.currency, sale.close_on
+    for one in sale.corrections:
+        if one.id == line.event_id:
+            is_netted = (one.currency or book.currency) == (sale.currency or book.currency)
+            amount, currency, day = str(one.amount), one.currency, sale.close_on if is_netted else one.dated_on
+    _, rate, rate_on = book.convert(Decimal(amount or 0), currency, day)
+    return HOME if rate is None else Origin(amount, currency, rate, rate_on)
+
+
+def _origins(page: Sequence[Case]) -> Callable[[CreditLine], Origin]:
+    by_id = {case.sale.id: case.origin for case in page}
+    return lambda line: by_id[line.opportunity_id]
 
 
 def _credit(page: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], list[AccountIssue]]:
@@ -238,4 +256,4 @@ def _stage_chains(connection: Connection, day: Day, table: str, *, scoped: bool)
             for case in page
             for line in credit_chain(case.sale, case.net, direct[case.sale.id], upstream, day.policy)
         ]
-        ledger.stage_lines(connection, table, day.stamp, lines)
+        ledger.stage_lines(connection, table, day.stamp, lines, _origins(page))
