@@ -65,6 +65,7 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
     """Bring the mirror up to date. `full`: read everything, whatever was read before."""
     report = PullReport()
     sources = _open_sources(puller, full=full)
+    resumed = any(source.position.resume for source in sources)
     try:
         _pull_pages(puller, sources, report)
     except ResumeError:
@@ -72,8 +73,14 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
         for source in sources:
             source.position = replace(source.position, resume=None)
         _pull_pages(puller, sources, report)
+    if resumed:
+        # What was gone on with was asked for before the kill, perhaps days ago: read on top what has changed since.
+        _pull_pages(puller, _open_sources(puller, full=False), report)
     with puller.database.begin() as connection:
         mirror.ensure_indexes(connection)
+        if report.full:
+            # An approval is about what one person saw in one run, not about everything that ever vanishes.
+            mirror.save_flag(connection, ACCEPT_VANISHED, None)
     return report
 
 
@@ -186,19 +193,25 @@ def _complete(
 
 
 def _sweep(connection: Connection, plan: EntityPlan, run_id: int, report: PullReport) -> None:
-    if plan.entity is Entity.CURRENCY_RATE:
+    if plan.entity is not Entity.CURRENCY_RATE and not _sweep_rows(connection, plan, run_id, report):
         return
+    mirror.forget_unseen_problems(connection, plan.entity, run_id)
+
+
+def _sweep_rows(connection: Connection, plan: EntityPlan, run_id: int, report: PullReport) -> bool:
+    """Whether what was not seen may be treated as gone."""
     unseen, live = mirror.count_unseen(connection, plan.entity, run_id)
     if not unseen:
-        return
+        return True
     accepted = mirror.load_flag(connection, ACCEPT_VANISHED) is not None
     if unseen >= VANISHED_MINIMUM and unseen * 100 > live * VANISHED_PERCENT and not accepted:
         report.vanished.append(
             f"{unseen:,} of {live:,} {plan.object} records are no longer visible: "
             "that looks like a lost permission rather than a purge, so nothing was treated as deleted"
         )
-        return
+        return False
     mirror.delete_unseen(connection, plan.entity, run_id)
+    return True
 
 
 def convert_again(database: Database, policy: Policy) -> None:
