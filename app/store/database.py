@@ -6,9 +6,9 @@ fails there without waiting. `read` sees one consistent state and never blocks a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,14 @@ TRANSIENT_DATABASE_ERRORS: tuple[type[Exception], ...] = (sa.exc.OperationalErro
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An engine and what the rooms above may do with it."""
+    """An engine and what the rooms above may do with it. `fence`: asked at the end of every writing transaction."""
 
     engine: sa.Engine
+    fence: Callable[[sa.Connection], None] | None = None
+
+    def fenced(self, fence: Callable[[sa.Connection], None]) -> Database:
+        """The same database, on which nothing is committed that the fence refuses by raising."""
+        return replace(self, fence=fence)
 
     @property
     def is_sqlite(self) -> bool:
@@ -45,6 +50,8 @@ class Database:
         """One writing transaction: committed at the end, rolled back on any exception."""
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
+            if self.fence is not None:
+                self.fence(connection)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

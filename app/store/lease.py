@@ -33,7 +33,16 @@ class Lease:
                 .values(expires_at=_now(connection) + self.seconds)
             )
         if renewed.rowcount == 0:
-            raise LeaseHeldError("another run took over, this one stops before its next write")
+            raise _overtaken()
+
+    def check(self, connection: sa.Connection) -> None:
+        """The fence of a transaction: raises LeaseHeldError when another process took over meanwhile.
+
+        Asked last, so that nobody waits for a long transaction; until it has ended nobody else can take over.
+        """
+        query = sa.select(lease.c.epoch).where(lease.c.name == NAME).with_for_update(read=True)
+        if connection.execute(query).scalar() != self.epoch:
+            raise _overtaken()
 
     def release(self) -> None:
         """Let the next run in at once. Harmless when the lease is no longer ours."""
@@ -43,6 +52,10 @@ class Lease:
                 .where(lease.c.name == NAME, lease.c.epoch == self.epoch)
                 .values(holder=None, expires_at=0)
             )
+
+
+def _overtaken() -> LeaseHeldError:
+    return LeaseHeldError("another run took over, this one stops before its next write")
 
 
 def acquire_lease(database: Database, *, holder: str, seconds: int) -> Lease:

@@ -35,7 +35,7 @@ def run_errand(services: Services, errand: Errand, *, send: bool, progress: Prog
         with run.phase("pull"):
             reread(build_puller(run, connector, read_plan), errand.accounts)
         writer = build_writer(run, read_plan)
-        with run.phase("plan"), services.database.begin() as connection:
+        with run.phase("plan"), run.services.database.begin() as connection:
             intents, run.plan.updates, run.plan.counts["skipped"] = errand.plan(connection)
             run.plan.counts["update"] = run.plan.sent = len(intents)
             if send:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.money import major_units
 from app.domain.plan import GuardVerdict
@@ -128,7 +128,9 @@ def _create(
         run_id = runs.create_run(connection, new, now=services.now())
     if run_id is None:
         raise ConfigError(f"the run of {slot} was made already", hint="look at it with: advocacy runs list")
-    return Run(services, lease, run_id, trigger, send, progress)
+    # A run that slept through the end of its lease must not write over what its successor has read meanwhile.
+    fenced = replace(services, database=services.database.fenced(lease.check))
+    return Run(fenced, lease, run_id, trigger, send, progress)
 
 
 def _status(run: Run) -> str:
@@ -212,7 +214,7 @@ def _fail(run: Run, error: AppError) -> AppError:
         notes=(error.message,),
         phases=run.phases,
     )
-    with run.services.database.begin() as connection:
+    with run.lease.database.begin() as connection:
         runs.finish_run(
             connection,
             run.run_id,
