@@ -5,6 +5,7 @@ A type that is not listed here must start with `x_` and say itself what it is (`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,6 +66,8 @@ class EventType:
         return self.family in {Family.REFERENCE, Family.ENDORSEMENT} or self.basis is Basis.INFLUENCED
 
 
+CUSTOM_CODE = re.compile(r"x_[a-z0-9_.]{1,62}", re.ASCII)
+"""The code of a type of one's own."""
 _ACRONYMS = {"nps": "NPS", "csat": "CSAT", "rfp": "RFP", "nda": "NDA", "linkedin": "LinkedIn"}
 REFERRAL = "referral"
 WON_SURVEY = "won_survey"

@@ -122,8 +122,8 @@ class Policy:
     reporting_currency: str = "USD"
     grace_days: int = 0
     """A referral may be dated this many days after the opportunity was created and still have sourced it."""
-    engagement: EngagementRules = EngagementRules()
-    segments: SegmentRules = SegmentRules()
+    engagement: EngagementRules = field(default_factory=EngagementRules)
+    segments: SegmentRules = field(default_factory=SegmentRules)
 
 
 @dataclass(frozen=True, slots=True)

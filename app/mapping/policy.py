@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt, ValidationError
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
+from app.domain.event_types import CUSTOM_CODE, EVENT_TYPES
 from app.domain.model import Chain, ChainMode, Influence, OpportunityType, Policy, Scope, Split
+from app.domain.rules import AGAINST_US, MEMBERSHIPS, EngagementRules, SegmentRules
 from app.errors import ConfigError
-from app.mapping.grammar import Currency, Share, Strict, Zone
+from app.mapping.grammar import Currency, Share, Strict, Zone, fault
 from app.mapping.render import suggest
 from app.mapping.source import read_scalar
 
@@ -28,6 +30,48 @@ class ChainModel(Strict):
 class InfluenceModel(Strict):
     include: StrictBool = Field(False, description="whether influence counts in the total")
     rho: Share = Field(Fraction(0), description="largest share of a deal that influence may take")
+
+
+def _check_type(code: str) -> str:
+    if code not in EVENT_TYPES and not CUSTOM_CODE.fullmatch(code):
+        raise fault(13, f"{code[:60]!r} is not a type of advocacy event", suggest(code, EVENT_TYPES, listed=False))
+    return code
+
+
+EventCode = Annotated[StrictStr, AfterValidator(_check_type)]
+Days = Annotated[StrictInt, Field(ge=1, le=3650)]
+Cap = Annotated[StrictInt, Field(ge=1, le=1000)]
+Points = Annotated[StrictInt, Field(ge=-1000, le=1000)]
+Band = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+Least = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Threshold = Annotated[StrictInt, Field(ge=0, le=10**15)] | Literal["median"]
+RULES = EngagementRules()
+
+
+class EngagementModel(Strict):
+    half_life_days: Days = Field(RULES.half_life_days, description="after so many days points are worth half")
+    half_lives: dict[EventCode, Days] = Field({}, max_length=200, description="the same for single types of events")
+    points: dict[EventCode, Points] = Field(
+        {}, max_length=200, description="points of single types, where not the default; 0 mutes a type"
+    )
+    cap: Cap = Field(RULES.cap, description="how many events of one type count in a calendar quarter")
+    caps: dict[EventCode, Cap] = Field({}, max_length=200, description="the same for single types of events")
+    bands: dict[Band, Least] = Field(
+        dict(RULES.bands), max_length=20, description="names for scores: band and the least points it takes"
+    )
+    detractor_days: Days = Field(RULES.detractor_days, description="how long a word against us counts")
+    detractor_types: list[EventCode] = Field(
+        list(AGAINST_US), max_length=50, description="types that always speak against us"
+    )
+    participation_days: Days = Field(RULES.participation_days, description="how far back days of membership count")
+    participation_types: list[EventCode] = Field(
+        list(MEMBERSHIPS), max_length=50, description="memberships that are participation"
+    )
+
+
+class SegmentsModel(Strict):
+    direct: Threshold = Field("median", description="own revenue is high from here on: whole units, or median")
+    referred: Threshold = Field("median", description="the same for referred revenue")
 
 
 class PolicyModel(Strict):
@@ -46,6 +90,8 @@ class PolicyModel(Strict):
     time_zone: Zone = Field("UTC", description="IANA name; decides the date of a moment")
     reporting_currency: Currency = Field("USD", description="ISO code; all results are in it")
     grace_days: StrictInt = Field(0, ge=0, le=365, description="a referral may come this many days after the deal")
+    engagement: EngagementModel = Field(EngagementModel(), description="points, detractors and participation")
+    segments: SegmentsModel = Field(SegmentsModel(), description="what counts as high in the quadrant")
 
 
 def read_policy(model: PolicyModel) -> Policy:
@@ -62,7 +108,18 @@ def read_policy(model: PolicyModel) -> Policy:
         time_zone=model.time_zone,
         reporting_currency=model.reporting_currency,
         grace_days=model.grace_days,
+        engagement=_read_engagement(model.engagement),
+        segments=SegmentRules(_read_threshold(model.segments.direct), _read_threshold(model.segments.referred)),
     )
+
+
+def _read_engagement(model: EngagementModel) -> EngagementRules:
+    types = {name: frozenset(getattr(model, name)) for name in ("detractor_types", "participation_types")}
+    return EngagementRules(**{**{name: getattr(model, name) for name in type(model).model_fields}, **types})
+
+
+def _read_threshold(threshold: int | str) -> int | None:
+    return threshold if isinstance(threshold, int) else None
 
 
 def policy_content(policy: Policy) -> dict[str, Any]:
@@ -80,6 +137,19 @@ def policy_content(policy: Policy) -> dict[str, Any]:
         "time_zone": policy.time_zone,
         "reporting_currency": policy.reporting_currency,
         "grace_days": policy.grace_days,
+        "engagement": _engagement_content(policy.engagement),
+        "segments": {
+            name: "median" if amount is None else amount
+            for name, amount in (("direct", policy.segments.direct), ("referred", policy.segments.referred))
+        },
+    }
+
+
+def _engagement_content(rules: EngagementRules) -> dict[str, Any]:
+    found = {name: getattr(rules, name) for name in EngagementModel.model_fields}
+    return {
+        name: sorted(value) if isinstance(value, frozenset) else dict(value) if isinstance(value, Mapping) else value
+        for name, value in found.items()
     }
 
 
@@ -127,8 +197,11 @@ def _keys(content: dict[str, Any]) -> list[str]:
     return [key for key, value in content.items() if not isinstance(value, dict)] + nested
 
 
+_LISTS = frozenset({"credited_types", "detractor_types", "participation_types"})
+
+
 def _read_value(key: str, text: str) -> object:
-    if key == "credited_types":
+    if key.rpartition(".")[2] in _LISTS:
         return [word for part in text.strip("[]").split(",") if (word := part.strip())]
     # An exact decimal is fine for a share; everything else is as it would be in the file.
     return read_scalar(text)

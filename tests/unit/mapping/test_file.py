@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.model import ChainMode, OpportunityType, Policy, Scope, Split
 from app.domain.rows import Entity
+from app.domain.rules import EngagementRules, SegmentRules
 from app.errors import ConfigError, MappingError
 from app.mapping.file import apply_policy_overrides, load_mapping, parse_mapping
 from app.mapping.measures import MEASURES
@@ -123,7 +124,7 @@ def test_the_policy_version_moves_with_the_policy_only(changed) -> None:
 
 
 def test_the_version_of_the_default_policy_never_changes_by_accident() -> None:
-    assert policy_version(Policy()) == "fedf4bd484c6"
+    assert policy_version(Policy()) == "52d13043dfab"
 
 
 def test_overrides_change_single_keys() -> None:
@@ -137,6 +138,9 @@ def test_overrides_change_single_keys() -> None:
             "credited_types=new,renewal",
             "intra_group=allow",
             "influence.rho=0.25",
+            "engagement.cap=3",
+            "engagement.detractor_types=complaint,x_angry",
+            "segments.direct=50000",
         ],
     )
 
@@ -146,6 +150,9 @@ def test_overrides_change_single_keys() -> None:
     assert policy.credited_types == {OpportunityType.NEW, OpportunityType.RENEWAL}
     assert policy.intra_group
     assert policy.influence.rho == Fraction(1, 4)
+    assert policy.engagement.cap == 3
+    assert policy.engagement.detractor_types == {"complaint", "x_angry"}
+    assert (policy.segments.direct, policy.segments.referred) == (50_000, None)
 
 
 def test_no_overrides_change_nothing() -> None:
@@ -166,6 +173,10 @@ def test_no_overrides_change_nothing() -> None:
         ("time_zone=Mars", "041", "time zone"),
         ("reporting_currency=eur", "041", "currency"),
         ("credited_types=neu", "041", "credited_types"),
+        ("engagement.cap=0", "041", "engagement.cap"),
+        ("engagement.detractor_types=complain", "041", "did you mean 'complaint'?"),
+        ("engagement.points=5", "041", "engagement.points"),
+        ("segments.direct=mean", "041", "segments.direct"),
     ],
 )
 def test_nonsense_in_an_override_is_refused(override: str, code: str, said: str) -> None:
@@ -192,6 +203,13 @@ def test_all_wrong_overrides_are_named_together() -> None:
         exclusive=st.booleans(),
         intra_group=st.booleans(),
         grace_days=st.integers(0, 365),
+        engagement=st.builds(
+            EngagementRules,
+            points=st.dictionaries(st.sampled_from(("referral", "x_ours")), st.integers(-1000, 1000)),
+            bands=st.dictionaries(st.sampled_from(("some", "many")), st.integers(1, 10**6)),
+            detractor_types=st.frozensets(st.sampled_from(("complaint", "x_angry"))),
+        ),
+        segments=st.builds(SegmentRules, st.none() | st.integers(0, 10**15), st.none() | st.integers(0, 10**15)),
     )
 )
 def test_a_policy_survives_being_written_and_read(policy: Policy) -> None:

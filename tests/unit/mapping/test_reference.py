@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.engagement import BASE_POINTS
 from app.mapping.attributes import SECTIONS
 from app.mapping.document import json_schema
 from app.mapping.file import Limits, parse_mapping
@@ -71,6 +72,13 @@ def test_the_reference_gives_the_defaults_of_the_policy() -> None:
     assert policy_content(read_policy(PolicyModel.model_validate(defaults))) == policy_content(
         read_policy(PolicyModel())
     )
+
+
+def test_the_reference_gives_the_points_of_every_type() -> None:
+    rows = re.findall(r"^\| (-?\d+) \| (.*) \|$", CHAPTERS["Policy"], re.MULTILINE)
+
+    listed = {code: int(number) for number, codes in rows for code in re.findall(r"`([a-z_]+)`", codes)}
+    assert listed == BASE_POINTS
 
 
 def test_the_reference_names_every_operator_type_and_limit() -> None:
