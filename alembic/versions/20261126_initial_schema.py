@@ -58,6 +58,47 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "account_engagement",
+        sa.Column("account_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("points", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("whole_points", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("points_band", sa.Text(), nullable=True),
+        sa.Column("is_detractor", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("is_participant", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("participation_days", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("feedback_adopted", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("feedback_declined", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("feedback_open", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("quadrant", sa.Text(), nullable=True),
+        sa.Column("percentile", sa.SmallInteger(), nullable=True),
+        sa.Column("direct_new", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("direct_upsell", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("direct_renewal", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("direct_refund", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("direct_unknown", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("revenue_at_risk", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "next_change_on",
+            sa.String(length=10).with_variant(sa.String(length=10, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("run_id", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint("is_detractor in (0, 1)", name=op.f("ck_account_engagement_is_detractor")),
+        sa.CheckConstraint("is_participant in (0, 1)", name=op.f("ck_account_engagement_is_participant")),
+        sa.CheckConstraint("percentile between 0 and 100", name=op.f("ck_account_engagement_percentile")),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_account_engagement")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("account_engagement", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_account_engagement_next_change_on",
+            ["next_change_on"],
+            unique=False,
+            sqlite_where=sa.text("next_change_on is not null"),
+            postgresql_where=sa.text("next_change_on is not null"),
+        )
+
+    op.create_table(
         "account_value",
         sa.Column("account_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("direct", sa.BigInteger(), server_default="0", nullable=False),
@@ -499,6 +540,14 @@ def downgrade() -> None:
         batch_op.drop_index("ix_account_value_next_change_on")
 
     op.drop_table("account_value")
+    with op.batch_alter_table("account_engagement", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_account_engagement_next_change_on",
+            sqlite_where=sa.text("next_change_on is not null"),
+            postgresql_where=sa.text("next_change_on is not null"),
+        )
+
+    op.drop_table("account_engagement")
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_account_parent_id",

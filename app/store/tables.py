@@ -260,6 +260,41 @@ account_value = sa.Table(
     sqlite_with_rowid=False,
 )
 
+account_engagement = sa.Table(
+    "account_engagement",
+    metadata,
+    sa.Column("account_id", Binary, primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("whole_points", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("points_band", sa.Text),
+    _flag("is_detractor"),
+    _flag("is_participant"),
+    *[
+        sa.Column(name, sa.Integer, nullable=False, server_default="0")
+        for name in ("participation_days", "feedback_adopted", "feedback_declined", "feedback_open")
+    ],
+    sa.Column("quadrant", sa.Text),
+    sa.Column("percentile", sa.SmallInteger),
+    *[
+        sa.Column(name, Money, nullable=False, server_default="0")
+        for name in (
+            "direct_new",
+            "direct_upsell",
+            "direct_renewal",
+            "direct_refund",
+            "direct_unknown",
+            "revenue_at_risk",
+        )
+    ],
+    sa.Column("next_change_on", Day),
+    sa.Column("run_id", sa.BigInteger, nullable=False, server_default="0"),
+    _is_flag("is_detractor"),
+    _is_flag("is_participant"),
+    sa.CheckConstraint("percentile between 0 and 100", name="percentile"),
+    _present("account_engagement", "next_change_on"),
+    sqlite_with_rowid=False,
+)
+
 opportunity_issue = sa.Table(
     "opportunity_issue",
     metadata,
