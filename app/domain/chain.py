@@ -15,6 +15,9 @@ from app.domain.credit import NOTHING, Sale
 from app.domain.model import ChainMode, CreditLine, Measure, Policy
 from app.domain.money import allocate, storable
 
+CHAINED = "chain, step"
+"""How the rule of a line starts that a chain gives to somebody further up."""
+
 
 class Edge(NamedTuple):
     """A referred line seen from the account it brought in: who referred, with what share, when."""
@@ -132,7 +135,7 @@ def _line(measure: Measure, sale: Sale, net: int, step: _Step, amount: int, tier
         step.event_id,
         tier,
         storable(step.share),
-        "referral, shared with its chain" if step.distance == 1 else f"chain, step {step.distance}",
+        "referral, shared with its chain" if step.distance == 1 else f"{CHAINED} {step.distance}",
         net,
         step.occurred_on,
     )
