@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -13,12 +14,14 @@ from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.records import insert_row
 from connectors.salesforce.sandbox.rest import visible_type
+from connectors.salesforce.sandbox.schema import ObjectType
 from connectors.salesforce.sandbox.values import Raw, dump_json
 from connectors.salesforce.sandbox.wire import error_entry, error_reply, read_json
 
 MOST_REQUESTS, MOST_QUERIES = 25, 5
 MOST_NODES, MOST_GRAPHS = 500, 75
 FAILED_GRAPHS_STOP = 14
+MOST_PLANTED, DEEPEST_TREE = 200, 5
 _REFERENCE = re.compile(r"@\{([A-Za-z]\w*)((?:\.\w+|\[\d+\])*)\}")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
@@ -164,19 +167,51 @@ def graph(engine: Engine, call: Call, dispatch: Dispatch) -> Reply:
 
 
 def tree(engine: Engine, call: Call, name: str) -> Reply:
-    """Insert up to 200 records of one object, all or none; nested children are not modelled."""
-    of = visible_type(engine, call, name)
-    records = _requests(read_json(call), "records", 200)
-    results, errors = list[dict[str, Any]](), list[dict[str, Any]]()
+    """Insert up to 200 records with their children, and the children's, all or none."""
+    planting = _Planting(engine, call)
     with engine.org.transaction() as transaction:
+        planting.plant(visible_type(engine, call, name), _requests(read_json(call), "records", MOST_PLANTED), {}, 1)
+        if planting.errors:
+            transaction.roll_back()
+    failed = bool(planting.errors)
+    body = {"hasErrors": failed, "results": planting.errors or planting.results}
+    return json_reply(body, 400 if failed else 201)
+
+
+@dataclass(slots=True)
+class _Planting:
+    """What became of the records of a tree so far."""
+
+    engine: Engine
+    call: Call
+    results: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+    def plant(self, of: ObjectType, records: list[dict[str, Any]], parent: Mapping[str, Any], depth: int) -> None:
+        """`parent`: the field that leads to the record above, with its id."""
         for record in records:
             reference = str((record.get("attributes") or {}).get("referenceId", ""))
-            values = {key: value for key, value in record.items() if key != "attributes"}
+            children = {key: value for key, value in record.items() if isinstance(value, dict) and "records" in value}
+            values = {key: value for key, value in record.items() if key != "attributes" and key not in children}
             try:
-                results.append({"referenceId": reference, "id": insert_row(engine, call, of, values).id})
+                made = insert_row(self.engine, self.call, of, {**values, **parent}).id
+                self.results.append({"referenceId": reference, "id": made})
+                self._check_size(depth, children)
+                for name, below in children.items():
+                    child, link = self._child(of, name)
+                    self.plant(child, _requests(below, "records", MOST_PLANTED), {link: made}, depth + 1)
             except ApiError as error:
                 entry = {"statusCode": error.code, "message": error.message, "fields": list(error.fields)}
-                errors.append({"referenceId": reference, "errors": [entry]})
-        if errors:
-            transaction.roll_back()
-    return json_reply({"hasErrors": bool(errors), "results": errors or results}, 400 if errors else 201)
+                self.errors.append({"referenceId": reference, "errors": [entry]})
+
+    def _check_size(self, depth: int, children: Mapping[str, Any]) -> None:
+        if len(self.results) > MOST_PLANTED or (children and depth == DEEPEST_TREE):
+            raise ApiError("INVALID_INPUT", f"a tree has up to {MOST_PLANTED} records on {DEEPEST_TREE} levels")
+
+    def _child(self, of: ObjectType, name: str) -> tuple[ObjectType, str]:
+        """The object behind a child relationship, and its field that leads back."""
+        link = of.children.get(name)
+        child = self.engine.view(self.call).type(link.object) if link is not None else None
+        if link is None or child is None:
+            raise ApiError("INVALID_FIELD", f"No such column '{name}' on sobject of type {of.name}", fields=(name,))
+        return child, link.field

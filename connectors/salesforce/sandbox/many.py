@@ -56,7 +56,7 @@ def upsert_many(engine: Engine, call: Call, name: str, key_name: str) -> Reply:
     key = key_field(engine, call, of, key_name)
 
     def write(record: Any) -> Written:
-        given, values = _read_record(engine, call, record)
+        given, values = _read_record(engine, call, record, key_name)
         if given is not of:
             raise ApiError("INVALID_TYPE", f"all records must be of type {of.name}")
         value = _take_id(values) if key.type == "id" else values.pop(key.name, None)
@@ -109,9 +109,9 @@ def _listed(value: Any) -> list[str]:
     return [one for one in value.split(",") if one] if isinstance(value, str) else list(value or ())
 
 
-def _read_record(engine: Engine, call: Call, record: Any) -> tuple[ObjectType, dict[str, Any]]:
-    """The record's object and fields; `attributes` has to come first, only a lower-case `id` may stand before it."""
-    first = next((name for name in record if name != "id"), None) if isinstance(record, Mapping) else None
+def _read_record(engine: Engine, call: Call, record: Any, key: str = "") -> tuple[ObjectType, dict[str, Any]]:
+    """The record's object and fields; only a lower-case `id` or the key of an upsert may stand before `attributes`."""
+    first = next((name for name in record if name not in {"id", key}), None) if isinstance(record, Mapping) else None
     attributes = record["attributes"] if first == "attributes" else None
     if not isinstance(attributes, Mapping) or not isinstance(attributes.get("type"), str):
         raise ApiError("JSON_PARSER_ERROR", "attributes with a type must come first in every record")

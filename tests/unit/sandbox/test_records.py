@@ -269,6 +269,16 @@ class TestCollections:
         assert answer.status_code == 200
         assert [row["errors"][0]["statusCode"] for row in answer.json()] == ["JSON_PARSER_ERROR"] * 2
 
+    def test_the_key_of_an_upsert_may_stand_before_the_attributes(self, client, org):
+        org.add_field("Account", Field("Key__c", external_id=True))
+        body = {"records": [{"Key__c": "k", "attributes": {"type": "Account"}, "Name": "A"}]}
+
+        made = client.patch("composite/sobjects/Account/Key__c", body).json()
+        refused = client.post("composite/sobjects", body).json()
+
+        assert made[0]["created"] is True
+        assert refused[0]["errors"][0]["statusCode"] == "JSON_PARSER_ERROR"
+
     def test_a_lower_case_id_may_stand_before_the_attributes(self, client, account, org):
         record = {"id": account, "attributes": {"type": "Account"}, "Name": "x"}
 
@@ -519,3 +529,22 @@ class TestComposite:
         assert made.status_code == 201
         assert [one["referenceId"] for one in made.json()["results"]] == ["a", "b"]
         assert org.count("Account") == 2
+
+    def test_a_tree_brings_its_children_and_fails_with_them(self, client, org):
+        def account(*deals):
+            plant = {"attributes": {"type": "Account", "referenceId": "a"}, "Name": "A"}
+            return {"records": [{**plant, "Opportunities": {"records": list(deals)}}]}
+
+        def deal(reference, **values):
+            fields = {"Name": reference, "StageName": "Closed Won", "CloseDate": "2026-01-01", **values}
+            return {"attributes": {"type": "Opportunity", "referenceId": reference}, **fields}
+
+        refused = client.post("composite/tree/Account", account(deal("b"), deal("c", CloseDate="never")))
+        made = client.post("composite/tree/Account", account(deal("b"), deal("c")))
+
+        assert [one["referenceId"] for one in refused.json()["results"]] == ["c"]
+        assert [one["referenceId"] for one in made.json()["results"]] == ["a", "b", "c"]
+        (parent,) = org.records("Account")
+        assert [one["AccountId"] for one in org.records("Opportunity")] == [parent["Id"]] * 2
+        unknown = client.post("composite/tree/Account", {"records": [{"Name": "A", "Nopes": {"records": [{}]}}]})
+        assert unknown.json()["results"][0]["errors"][0]["statusCode"] == "INVALID_FIELD"
