@@ -193,6 +193,24 @@ def test_watermarks_never_go_back_within_a_pull(world, crm: CrmConnector) -> Non
     assert marks == sorted(marks)
 
 
+def test_a_watermark_covers_only_what_has_been_yielded(world, crm: CrmConnector) -> None:
+    if not crm.capabilities.incremental:
+        pytest.skip("every pull is the full snapshot")
+    since = world.now()
+    changed = {}
+    for i in range(15):
+        changed[world.create_account(f"Account {i}")] = world.now().replace(microsecond=0)
+        world.pass_time(7)
+    seen: set[str | None] = set()
+
+    for request in (accounts(world, since=since), accounts(world)):
+        seen.clear()
+        for page in crm.pull([request]):
+            seen.update(row[0] for row in page.rows)
+            if page.watermark is not None:
+                assert {key for key, at in changed.items() if at < page.watermark} <= seen
+
+
 def test_deleted_records_are_yielded_with_their_mark(world, crm: CrmConnector, ten) -> None:
     if not crm.capabilities.deletions:
         pytest.skip("absence from a full pull means deleted")

@@ -140,11 +140,3 @@ def test_every_request_but_the_login_is_counted(connect, sandbox) -> None:
     assert crm.usage.api_calls == sandbox.engine.api_used == 3
     assert crm.usage.bytes_in > 1000
     assert crm.usage.bytes_out > 100
-
-
-def test_a_netrc_file_does_not_replace_the_token(connect, tmp_path, monkeypatch) -> None:
-    netrc = tmp_path / ".netrc"
-    netrc.write_text("default login someone password else\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-
-    assert connect().count({"Account": ()}) == {"Account": 0}

@@ -510,6 +510,25 @@ def test_problem_14_a_kill_at_a_page_border_loses_no_row_of_the_same_second(org,
     assert {row[0] for row in [*first.rows, *rows_of(again)]} == set(ids)
 
 
+def test_problem_14_each_page_of_a_query_carries_the_stamp_of_its_last_row(org, connect, sandbox) -> None:
+    sandbox.manners.page_size = 10
+    since = org.clock.now().replace(microsecond=0)
+    for _ in range(25):
+        make_accounts(org, 1)
+        org.clock.advance(10)
+
+    marks = [page.watermark for page in pull(connect(), replace(ACCOUNTS, since=since))]
+
+    assert marks[:2] == [since + timedelta(seconds=90), since + timedelta(seconds=190)]
+    assert marks[2] == since + timedelta(seconds=250)
+
+
+def test_problem_15_a_bulk_page_before_the_last_carries_no_watermark(org, by_bulk) -> None:
+    make_accounts(org, 25)
+
+    assert [page.watermark is None for page in pull(by_bulk)] == [True, True, False]
+
+
 def test_problem_15_the_watermark_is_the_clock_of_the_crm_when_the_pull_started(org, by_bulk) -> None:
     org.clock.advance(-86_400 * 30)
     make_accounts(org)
