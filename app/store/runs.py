@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.store.tables import audit_entry, sync_run
+from app.store.tables import audit_entry, policy, sync_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +141,31 @@ def save_audit(
             at=now, who=who, action=action, subject=subject, detail=json.dumps(detail, sort_keys=True)
         )
     )
+
+
+_VALUED = "phase in ('plan', 'push', 'prove') and (mode like 'sync%' or mode like 'plan%')"
+"""SQL: the run stored a valuation. Its last phase tells, whatever became of it afterwards."""
+
+
+def load_valued_run(connection: sa.Connection, *, run_id: int | None = None, day: str | None = None) -> Run | None:
+    """The last run that valued: of all, up to a run, or the last finished one of a business day or before."""
+    query = sa.select(*_COLUMNS).where(sa.text(_VALUED)).order_by(sync_run.c.run_id.desc()).limit(1)
+    if run_id is not None:
+        query = query.where(sync_run.c.run_id <= run_id)
+    if day is not None:
+        query = query.where(sync_run.c.as_of <= day, sync_run.c.status.not_in(("running", "failed")))
+    row = connection.execute(query).mappings().first()
+    return _run(row) if row else None
+
+
+def save_policy(connection: sa.Connection, version: str, content: Mapping[str, Any]) -> None:
+    """Keep what a version of the policy says, once."""
+    known = connection.execute(sa.select(policy.c.version).where(policy.c.version == version)).first()
+    if known is None:
+        connection.execute(sa.insert(policy).values(version=version, content=json.dumps(content, sort_keys=True)))
+
+
+def load_policy(connection: sa.Connection, version: str) -> dict[str, Any]:
+    """What a version of the policy said; empty when nobody kept it."""
+    found = connection.execute(sa.select(policy.c.content).where(policy.c.version == version)).scalar()
+    return dict(json.loads(found)) if found else {}

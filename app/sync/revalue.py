@@ -17,12 +17,14 @@ from app.domain.credit import credit_opportunity
 from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
 from app.domain.money import RateBook, net_steps
+from app.mapping.policy import policy_content
 from app.store import cases, ledger, staging, values
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
 from app.store.ledger import HOME, Corrected, Origin, Stamp
 from app.store.mirror import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, load_rates, save_flag
+from app.store.runs import save_policy
 
 STAGED = "s_line"
 STORED = "credit_line"
@@ -74,6 +76,8 @@ def revalue(connection: Connection, day: Day) -> Revaluation:
             save_flag(connection, VALUED_AS_OF, day.iso)
             return Revaluation("nothing", 0)
         everything = day.policy.chain.mode is ChainMode.CARVE_OUT
+    if valued_by != day.policy_version:
+        save_policy(connection, day.policy_version, policy_content(day.policy))
     moved = _revalue_all(connection, day) if everything or backwards else _revalue_scope(connection, day)
     clear_dirty(connection)
     save_flag(connection, REVALUE_ALL, None)

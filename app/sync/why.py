@@ -1,0 +1,372 @@
+"""Why values changed: the ledger at two runs, explained part by part, for one account or for all of them.
+
+Both runs are read from stored lines; nothing is computed again. What an account was worth at a run is the sum of the
+lines valid then, so the parts always lead from the one to the other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.domain.causes import MEANING, SPLIT, Between, Cause, Change, Part
+from app.domain.model import Measure
+from app.domain.money import major_units
+from app.domain.rows import Entity
+from app.domain.why import changes_of, explain_deal, measures_of
+from app.errors import ConfigError
+from app.store import changes as ledger
+from app.store import mirror, runs, values
+from app.store.changes import Runs
+from app.store.connection import Connection
+from app.sync.services import Services
+
+SUMMABLE = (Measure.DIRECT, Measure.REFERRED, Measure.NETWORK, Measure.INFLUENCE, "conserved")
+"""What may be added up over accounts; totals never."""
+Since = date | int
+"""A run, or a day, which means the last run that had finished by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """A run that is compared."""
+
+    run_id: int
+    as_of: str
+    started_at: datetime
+    policy_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePart:
+    """One reason why an account's measures moved. Money in major units; every measure is there, zero or not."""
+
+    cause: str
+    meaning: str
+    amounts: Mapping[str, Decimal]
+    opportunity: str | None = None
+    opportunity_name: str = ""
+    opportunity_url: str = ""
+    event: str | None = None
+    event_title: str | None = None
+    """What kind of event it was, where it has no title; None for a refund, which is no advocacy event."""
+    occurred_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeExplanation:
+    """`after - before == change`, and the parts add up to `change`, exactly, in every measure."""
+
+    account_id: str
+    name: str
+    currency: str
+    since: RunMark
+    until: RunMark
+    before: Mapping[str, Decimal]
+    after: Mapping[str, Decimal]
+    change: Mapping[str, Decimal]
+    parts: tuple[ChangePart, ...]
+    policy: tuple[str, ...] = ()
+    """What is different in the policy: `split: equal -> first`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseSum:
+    """What one cause did to all accounts together, and how many it moved."""
+
+    cause: str
+    meaning: str
+    accounts: int
+    amounts: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDelta:
+    """How far one account moved, and why, the strongest cause first."""
+
+    account_id: str
+    name: str
+    change: Mapping[str, Decimal]
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsDiff:
+    """Two runs of the whole company. `accounts`: those that moved, the biggest move of the total first."""
+
+    currency: str
+    since: RunMark
+    until: RunMark
+    before: Mapping[str, Decimal]
+    after: Mapping[str, Decimal]
+    change: Mapping[str, Decimal]
+    causes: tuple[CauseSum, ...]
+    accounts: tuple[AccountDelta, ...]
+    policy: tuple[str, ...] = ()
+
+
+def explain_change(services: Services, account_id: str, since: Since) -> ChangeExplanation:
+    """Split the difference between what an account was worth then and what it is worth now.
+
+    Raises ConfigError for an account or a run that does not exist, and where the two cannot be compared.
+    """
+    with services.database.read() as connection:
+        account = values.load_value(connection, values.load_survivor(connection, account_id))
+        if account is None:
+            raise ConfigError(f"no account has the id {account_id}", hint="list them with: advocacy accounts --all")
+        comparison = _compare(services, connection, _find_since(connection, since), _last_run(connection))
+        absorbed = [one for one, winner in comparison.survivors.items() if winner == account.account_id]
+        mine = [account.account_id, *absorbed]
+        parts = [one for one in _explain(connection, comparison, mine) if one.account_id == account.account_id]
+        before, after = (
+            measures_of(ledger.load_sums(connection, run, account.account_id), include=include)
+            for run, include in zip(comparison.run_ids, comparison.includes, strict=True)
+        )
+        found = changes_of(parts, influence_before=before[Measure.INFLUENCE], includes=comparison.includes)
+        told = _Teller(services, connection, comparison.places).tell(found)
+    money = comparison.money
+    change = {measure: after[measure] - before[measure] for measure in after}
+    return ChangeExplanation(
+        account.account_id, account.name, comparison.currency, comparison.since, comparison.until,
+        money(before), money(after), money(change), tuple(told), comparison.policy,
+    )  # fmt: skip
+
+
+def diff_runs(services: Services, a: int, b: int) -> RunsDiff:
+    """Compare two runs, the earlier one first: every account that moved, and what the causes add up to.
+
+    Raises ConfigError for a run that does not exist or valued nothing, and where the two cannot be compared.
+    """
+    if a > b:
+        raise ConfigError(f"run {a} comes after run {b}", hint=f"advocacy runs diff {b} {a}")
+    with services.database.read() as connection:
+        comparison = _compare(services, connection, _find_run(connection, a), _find_run(connection, b))
+        tally = _Tally(includes=comparison.includes)
+        for part in _explain(connection, comparison, None):
+            tally.add(part)
+        if comparison.includes[0] != comparison.includes[1]:
+            tally.restate(ledger.load_influence(connection, comparison.since.run_id))
+        before, after = (_portfolio(ledger.load_sums(connection, run)) for run in comparison.run_ids)
+        deltas = tally.deltas()
+        names = ledger.load_names(connection, "account", [account for account, *_ in deltas])
+    money = comparison.money
+    return RunsDiff(
+        comparison.currency, comparison.since, comparison.until, money(before), money(after),
+        money({measure: after[measure] - before[measure] for measure in after}),
+        tuple(CauseSum(c, MEANING[c], count, money(sums)) for c, count, sums in tally.causes()),
+        tuple(AccountDelta(one, names.get(one, ""), money(sums), causes) for one, sums, causes in deltas),
+        comparison.policy,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Two runs, and everything about them that the parts depend on."""
+
+    since: RunMark
+    until: RunMark
+    includes: tuple[bool, bool]
+    policy: tuple[str, ...]
+    currency: str
+    places: int
+    survivors: Mapping[str, str]
+
+    @property
+    def run_ids(self) -> tuple[int, int]:
+        return self.since.run_id, self.until.run_id
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(*self.run_ids)
+
+    def money(self, amounts: Mapping[str, int]) -> dict[str, Decimal]:
+        return {str(measure): major_units(amount, self.places) for measure, amount in amounts.items()}
+
+
+def _find_since(connection: Connection, since: Since) -> runs.Run:
+    if isinstance(since, int):
+        return _find_run(connection, since)
+    found = runs.load_valued_run(connection, day=since.isoformat())
+    if found is None:
+        raise ConfigError(f"no run had finished by {since}", hint="list them with: advocacy runs list")
+    return found
+
+
+def _find_run(connection: Connection, run_id: int) -> runs.Run:
+    """The run itself, or, where it valued nothing, the one before whose values still stood then."""
+    if runs.load_run(connection, run_id) is None:
+        raise ConfigError(f"there is no run {run_id}", hint="list them with: advocacy runs list")
+    found = runs.load_valued_run(connection, run_id=run_id)
+    if found is None:
+        raise ConfigError(f"nothing had been valued by run {run_id}", hint="list them with: advocacy runs list")
+    return found
+
+
+def _last_run(connection: Connection) -> runs.Run:
+    found = runs.load_valued_run(connection)
+    if found is None:
+        raise ConfigError("nothing has been valued yet", hint="run: advocacy sync")
+    return found
+
+
+def _compare(services: Services, connection: Connection, since: runs.Run, until: runs.Run) -> _Comparison:
+    old, new = (runs.load_policy(connection, one.policy_version) for one in (since, until))
+    currency = services.mapping.policy.reporting_currency
+    currencies = [str(one.get("reporting_currency", currency)) for one in (old, new)]
+    if currencies[0] != currencies[1]:
+        raise ConfigError(
+            f"run {since.run_id} counted in {currencies[0]} and run {until.run_id} in {currencies[1]}",
+            hint="compare runs of the same reporting currency",
+        )
+    return _Comparison(
+        since=_mark(since),
+        until=_mark(until),
+        includes=(_includes(old), _includes(new)),
+        policy=tuple(_differences(old, new)),
+        currency=currencies[1],
+        places=mirror.load_places(connection, currencies[1]),
+        survivors=ledger.load_survivors(connection, Runs(since.run_id, until.run_id)),
+    )
+
+
+def _mark(run: runs.Run) -> RunMark:
+    return RunMark(run.run_id, run.as_of, run.started_at, run.policy_version)
+
+
+def _includes(content: Mapping[str, Any]) -> bool:
+    return bool(content.get("influence", {}).get("include", False))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    if not old or not new:
+        return
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _differences(before, after, f"{path}{key}.")
+        elif before != after:
+            yield f"{path}{key}: {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _explain(connection: Connection, comparison: _Comparison, accounts: Sequence[str] | None) -> Iterator[Part]:
+    """The parts of every opportunity where a line moved, of all accounts that have one on it."""
+    between_runs = comparison.runs
+    ledger.stage_moved_deals(connection, between_runs, accounts)
+    events = ledger.load_event_facts(connection, between_runs, comparison.since.started_at)
+    between = Between(
+        as_of_before=comparison.since.as_of,
+        as_of_after=comparison.until.as_of,
+        policy_changed=comparison.since.policy_version != comparison.until.policy_version,
+        unit=10**comparison.places,
+        survivors=comparison.survivors,
+        new_events=events.new,
+        lost_events=events.lost,
+        merged_events=events.merged,
+    )
+    for deal in ledger.stream_moved_deals(connection, between_runs):
+        yield from explain_deal(deal.before, deal.after, deal.facts, between)
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """Turns changes into what a person reads."""
+
+    services: Services
+    connection: Connection
+    places: int
+
+    def tell(self, found: Sequence[Change]) -> Iterator[ChangePart]:
+        deals = {one.opportunity_id for one in found if one.opportunity_id}
+        names = ledger.load_names(self.connection, "opportunity", deals)
+        titles = ledger.load_event_titles(self.connection, {one.event_id for one in found if one.event_id})
+        return (self._part(one, names, titles) for one in found)
+
+    def _part(
+        self, one: Change, names: Mapping[str, str], titles: Mapping[str, tuple[str, str | None, str]]
+    ) -> ChangePart:
+        section = self.services.mapping.entities.get(Entity.OPPORTUNITY)
+        kind, title, day = titles.get(one.event_id or "", (None, None, None))
+        deal = one.opportunity_id
+        return ChangePart(
+            cause=one.cause,
+            meaning=MEANING[one.cause],
+            amounts={measure: major_units(amount, self.places) for measure, amount in one.amounts.items()},
+            opportunity=deal,
+            opportunity_name=names.get(deal or "", ""),
+            opportunity_url=self.services.record_url(section.object, deal) if section and deal else "",
+            event=one.event_id,
+            event_title=title or kind,
+            occurred_on=day,
+        )
+
+
+class _Tally:
+    """Parts of many accounts, added up as they come."""
+
+    def __init__(self, includes: tuple[bool, bool]) -> None:
+        self._includes = includes
+        self._sums: defaultdict[tuple[str, Cause], Counter[str]] = defaultdict(Counter)
+        self._restated: dict[str, int] = {}
+
+    def add(self, part: Part) -> None:
+        self._sums[part.account_id, part.cause][part.measure] += part.amount
+
+    def restate(self, influence: Mapping[str, int]) -> None:
+        """Influence entered or left the total by the policy."""
+        sign = 1 if self._includes[1] else -1
+        self._restated = {account: sign * amount for account, amount in influence.items() if amount}
+
+    def causes(self) -> list[tuple[Cause, int, dict[str, int]]]:
+        """(cause, accounts moved, summable measures), the biggest cause first."""
+        sums: defaultdict[Cause, Counter[str]] = defaultdict(Counter)
+        moved: defaultdict[Cause, set[str]] = defaultdict(set)
+        for (account, cause), found in self._sums.items():
+            if any(found.values()):
+                moved[cause].add(account)
+                sums[cause].update(measures_of({m: found[m] for m in SPLIT}, include=False))
+        for account in self._restated:
+            moved[Cause.POLICY].add(account)
+        rows = [(cause, len(moved[cause]), {m: sums[cause][m] for m in SUMMABLE}) for cause in moved]
+        return sorted(rows, key=lambda row: (-max(map(abs, row[2].values())), row[0]))
+
+    def deltas(self) -> list[tuple[str, dict[str, int], tuple[str, ...]]]:
+        """(account, how far each measure moved, causes), the biggest move of the total first."""
+        by_account: defaultdict[str, list[tuple[Cause, dict[str, int]]]] = defaultdict(list)
+        for (account, cause), found in self._sums.items():
+            by_account[account].append((cause, self._measures(found)))
+        for account, amount in self._restated.items():
+            by_account[account].append((Cause.POLICY, {**self._measures(Counter()), "total": amount}))
+        rows = [(account, *_add_up(found)) for account, found in by_account.items()]
+        return sorted((row for row in rows if any(row[1].values())), key=_biggest_first)
+
+    def _measures(self, sums: Counter[str]) -> dict[str, int]:
+        return measures_of({measure: sums[measure] for measure in SPLIT}, include=self._includes[1])
+
+
+def _add_up(found: Iterable[tuple[Cause, dict[str, int]]]) -> tuple[dict[str, int], tuple[str, ...]]:
+    sums: Counter[str] = Counter()
+    strength: Counter[Cause] = Counter()
+    for cause, amounts in found:
+        sums.update(amounts)
+        strength[cause] += max(map(abs, amounts.values()))
+    causes = sorted((cause for cause in strength if strength[cause]), key=lambda cause: (-strength[cause], cause))
+    return dict(sums), tuple(causes)
+
+
+def _biggest_first(row: tuple[str, Mapping[str, int], object]) -> tuple[int, int, str]:
+    account, amounts, _ = row
+    return -abs(amounts["total"]), -max(map(abs, amounts.values())), account
+
+
+def _portfolio(sums: Mapping[str, int]) -> dict[str, int]:
+    """Only what may be added up over accounts."""
+    measures = measures_of(sums, include=False)
+    return {measure: measures[measure] for measure in SUMMABLE}
