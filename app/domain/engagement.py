@@ -171,15 +171,19 @@ def detractor_until(deeds: Iterable[Deed], rules: EngagementRules, as_of: date) 
     Its latest word against us counts for `detractor_days` days, that day included, unless it has recovered since
     (or on the same day). Old points never outweigh it.
     """
-    against, recovered = date.min, date.min
-    for deed in deeds:
-        if deed.occurred_on > as_of:
-            continue
-        if deed.type == RECOVERED:
-            recovered = max(recovered, deed.occurred_on)
-        elif deed.polarity is Polarity.DETRACTOR or deed.type in rules.detractor_types:
-            against = max(against, deed.occurred_on)
-    if against <= recovered:
+    known = [deed for deed in deeds if deed.occurred_on <= as_of]
+    recovered = max((deed.occurred_on for deed in known if deed.type == RECOVERED), default=None)
+    against = max((deed.occurred_on for deed in known if _is_against(deed, rules)), default=None)
+    return grudge_until(against, recovered, rules, as_of)
+
+
+def _is_against(deed: Deed, rules: EngagementRules) -> bool:
+    return deed.type != RECOVERED and (deed.polarity is Polarity.DETRACTOR or deed.type in rules.detractor_types)
+
+
+def grudge_until(against: date | None, recovered: date | None, rules: EngagementRules, as_of: date) -> date | None:
+    """`detractor_until` from the latest word against us and the latest recovery."""
+    if against is None or (recovered is not None and recovered >= against):
         return None
     until = _days_after(against, rules.detractor_days)
     return until if until > as_of else None

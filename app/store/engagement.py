@@ -1,0 +1,246 @@
+"""The measures beside the money, per account: staged, stored where they differ, read for people and plans.
+
+Part of every valuation, after the values. An incremental one computes the touched accounts, whoever brought them, and
+whoever stands elsewhere among all now; on the first one of a week everybody whose points fade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.decay import MILLION
+from app.domain.engagement import week_of
+from app.domain.model import Policy
+from app.domain.rules import EngagementRules
+from app.domain.segments import Standard
+from app.store.activity import FACTS, stage_activity
+from app.store.bulk import analyze, differs
+from app.store.mirror import load_flag, save_flag
+from app.store.segments import (
+    KINDS,
+    PERCENTILE,
+    QUADRANT,
+    load_kept_standard,
+    load_standard,
+    save_standard,
+    stage_engaged,
+    stage_segments,
+)
+from app.store.staging import add_ids, create_temp, stage_ids, text_type
+from app.store.values import LineSource
+
+MONEY = (*KINDS, "revenue_at_risk")
+SHOWN = (
+    "whole_points", "points_band", "is_detractor", "is_participant", "feedback_adopted", "feedback_declined",
+    "feedback_open", "quadrant", "percentile", *MONEY,
+)  # fmt: skip
+"""What people see of it: an account is planned again when one of these moves, and not for a tenth of a point."""
+STORED = ("points", "participation_days", "next_change_on", *SHOWN)
+FADED_IN = "points_faded_in"
+"""State: the week that the stored points are of."""
+
+_WHOLE = f"case when points >= 0 then points / {MILLION} else -((-points + {MILLION - 1}) / {MILLION}) end"
+"""SQL: whole points, cut downwards on both sides of zero."""
+
+
+def refresh_engagement(
+    connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool, moved: int = 0
+) -> int:
+    """Bring the stored measures up to date. Returns the accounts of which people will see something else.
+
+    `moved`: how many values just moved; where none did, nobody stands elsewhere among all.
+    """
+    before = load_kept_standard(connection)
+    compared = everything or moved or _has_marks(connection, "account")
+    standard = load_standard(connection, "account_value", policy) if compared else before
+    if not everything:
+        stage_engaged(connection, before, standard, is_new_week=is_new_week(connection, as_of))
+    _stage(connection, LineSource(), "account_value", policy, standard, as_of, touched=not everything)
+    seen = _merge(connection, run_id, touched=not everything)
+    save_standard(connection, standard)
+    save_flag(connection, FADED_IN, str(week_of(as_of)))
+    return seen
+
+
+def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: date) -> None:
+    """Fill `s_engagement` for another day or policy from lines and values staged for it; nothing stored is touched."""
+    standard = load_standard(connection, "s_value", policy)
+    _stage(connection, lines, "s_value", policy, standard, as_of, touched=False)
+
+
+def is_new_week(connection: sa.Connection, as_of: date) -> bool:
+    """Whether points have faded since they were stored."""
+    return load_flag(connection, FADED_IN) != str(week_of(as_of))
+
+
+def _has_marks(connection: sa.Connection, kind: str) -> bool:
+    found = connection.execute(sa.text("select 1 from dirty where kind = :kind limit 1"), {"kind": kind})
+    return found.first() is not None
+
+
+def mark_engagement_due(connection: sa.Connection, as_of: str) -> None:
+    """Mark what time alone changes by that day: flags that end, memberships that begin, end or age."""
+    connection.execute(
+        sa.text(
+            "insert into dirty (kind, id) select 'engagement', account_id from account_engagement"
+            " where next_change_on <= :as_of on conflict (kind, id) do nothing"
+        ),
+        {"as_of": as_of},
+    )
+
+
+def _stage(
+    connection: sa.Connection,
+    lines: LineSource,
+    values: str,
+    policy: Policy,
+    standard: Standard,
+    as_of: date,
+    *,
+    touched: bool,
+) -> None:
+    """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
+    stage_activity(connection, policy.engagement, as_of, touched=touched)
+    stage_segments(connection, lines, values, standard, touched=touched)
+    _gather(connection, values, standard, touched=touched)
+    _name_bands(connection, policy.engagement)
+    analyze(connection, "s_engagement")
+
+
+NUMBERS = ("points", *FACTS, *MONEY)
+_PARTS = ("s_score", "s_fact", "s_kind", "s_risk")
+
+
+def _gather(connection: sa.Connection, values: str, standard: Standard, *, touched: bool) -> None:
+    """Join the parts. Accounts that are deleted or merged away stand in no quadrant."""
+    _stage_ids(connection, values, touched=touched)
+    create_temp(
+        connection,
+        "s_engagement",
+        f"account_id {text_type(connection)} primary key, quadrant text, percentile int, next_change_on text,"
+        f" points_band text, whole_points bigint not null default 0, {_columns('bigint not null')}",
+    )
+    of = {"points": "s", "revenue_at_risk": "r"} | dict.fromkeys(FACTS, "f") | dict.fromkeys(KINDS, "k")
+    connection.execute(
+        sa.text(
+            f"insert into s_engagement (account_id, quadrant, percentile, next_change_on, {', '.join(NUMBERS)})"
+            f" select i.id, {QUADRANT}, {PERCENTILE}, f.next_change_on,"
+            f" {', '.join(f'coalesce({of[name]}.{name}, 0)' for name in NUMBERS)}"
+            f" from s_id i left join {values} v on v.account_id = i.id left join s_score s on s.account_id = i.id"
+            " left join s_fact f on f.account_id = i.id left join s_kind k on k.account_id = i.id"
+            " left join s_risk r on r.account_id = i.id"
+            " left join account a on a.id = i.id and a.is_deleted = 0 and a.merged_into_id is null"
+        ),
+        {"high_direct": standard.direct, "high_referred": standard.referred},
+    )
+
+
+def _columns(kind: str) -> str:
+    return ", ".join(f"{name} {kind}" for name in NUMBERS)
+
+
+def _stage_ids(connection: sa.Connection, values: str, *, touched: bool) -> None:
+    create_temp(connection, "s_id", f"id {text_type(connection)} primary key")
+    if touched:
+        add_ids(connection, "s_id", "select id from s_engaged")
+        return
+    worth = "direct <> 0 or referred <> 0 or total > 0"
+    add_ids(connection, "s_id", f"select account_id as id from {values} where {worth}")
+    for part in _PARTS:
+        add_ids(connection, "s_id", f"select account_id as id from {part}")
+
+
+def _name_bands(connection: sa.Connection, rules: EngagementRules) -> None:
+    connection.exec_driver_sql(f"update s_engagement set whole_points = {_WHOLE} where points <> 0")
+    for band, least in sorted(rules.bands.items(), key=lambda item: (item[1], item[0])):
+        connection.execute(
+            sa.text("update s_engagement set points_band = :band where whole_points >= :least"),
+            {"band": band, "least": least},
+        )
+
+
+def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
+    """Store the staged rows that differ; mark for the plan those that people see differ. Returns how many of these."""
+    if not touched:
+        _stage_absent(connection)
+    # Whoever was nothing and still is needs no row.
+    nothing = "new.quadrant is null and new.percentile is null and new.next_change_on is null and " + " and ".join(
+        f"new.{name} = 0" for name in NUMBERS
+    )
+    joined = (
+        "s_engagement new left join account_engagement old on old.account_id = new.account_id"
+        f" where (old.account_id is not null or not ({nothing})) and "
+    )
+    seen = joined + differs(connection, "new", "old", SHOWN)
+    moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
+    connection.exec_driver_sql(
+        f"insert into dirty (kind, id) select 'plan', new.account_id from {seen} on conflict (kind, id) do nothing"
+    )
+    connection.exec_driver_sql(
+        f"insert into account_engagement (account_id, run_id, {', '.join(STORED)})"
+        f" select new.account_id, {int(run_id)}, {', '.join(f'new.{name}' for name in STORED)}"
+        f" from {joined}{differs(connection, 'new', 'old', STORED)}"
+        " on conflict (account_id) do update set run_id = excluded.run_id, "
+        + ", ".join(f"{name} = excluded.{name}" for name in STORED)
+    )
+    return moved
+
+
+def _stage_absent(connection: sa.Connection) -> None:
+    """Accounts that have a stored row and nothing any more."""
+    connection.exec_driver_sql(
+        f"insert into s_engagement (account_id, {', '.join(NUMBERS)})"
+        f" select old.account_id, {', '.join('0' for _ in NUMBERS)} from account_engagement old"
+        " where not exists (select 1 from s_engagement n where n.account_id = old.account_id)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EngagementRow:
+    """The measures of one account beside the money of its value. `points` in millionths, money in minor units."""
+
+    points: int = 0
+    whole_points: int = 0
+    points_band: str | None = None
+    is_detractor: bool = False
+    is_participant: bool = False
+    participation_days: int = 0
+    feedback_adopted: int = 0
+    feedback_declined: int = 0
+    feedback_open: int = 0
+    quadrant: str | None = None
+    percentile: int | None = None
+    money: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to show of it."""
+        return self == NOTHING
+
+
+NOTHING = EngagementRow(money=dict.fromkeys(MONEY, 0))
+_READ = tuple(name for name in EngagementRow.__dataclass_fields__ if name != "money")
+
+
+def load_engagement(
+    connection: sa.Connection, account_ids: Collection[str], *, staged: bool = False
+) -> dict[str, EngagementRow]:
+    """Account id -> its measures, for every id that is asked for."""
+    stage_ids(connection, "s_asked", account_ids)
+    rows = connection.exec_driver_sql(
+        f"select t.account_id, {', '.join(f't.{name}' for name in (*_READ, *MONEY))} from s_asked q"
+        f" join {'s_engagement' if staged else 'account_engagement'} t on t.account_id = q.id"
+    )
+    found = {row[0]: _engagement_row(row[1:]) for row in rows}
+    return {id_: found.get(id_, NOTHING) for id_ in account_ids}
+
+
+def _engagement_row(cells: Sequence[Any]) -> EngagementRow:
+    facts = dict(zip(_READ, cells, strict=False))
+    flags = {name: bool(facts[name]) for name in ("is_detractor", "is_participant")}
+    return EngagementRow(**facts | flags, money=dict(zip(MONEY, cells[len(_READ) :], strict=True)))

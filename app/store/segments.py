@@ -1,0 +1,148 @@
+"""Where accounts stand among all, and what hangs on them, staged from credit lines and values.
+
+`s_kind`      own revenue by type
+`s_risk`      own revenue of the accounts that an account brought
+`s_cut`       from where on a total has which percentile
+`s_engaged`   the accounts to compute again; without it (`touched=False`) all of them
+"""
+
+from __future__ import annotations
+
+import json
+
+import sqlalchemy as sa
+
+from app.domain.model import OpportunityType, Policy
+from app.domain.segments import Standard, build_standard, shifted_totals
+from app.store.bulk import analyze, insert_rows
+from app.store.mirror import load_flag, load_places, save_flag
+from app.store.staging import add_ids, create_temp, text_type
+from app.store.values import LineSource
+
+KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
+STANDARD = "segment_standard"
+"""State: what the stored quadrants and percentiles were compared with."""
+
+_BUYS = "v.direct > 0 and v.direct >= :high_direct"
+_REFERS = "v.referred > 0 and v.referred >= :high_referred"
+QUADRANT = (
+    "case when a.id is null or v.account_id is null or (v.direct <= 0 and v.referred <= 0) then null"
+    f" when {_BUYS} and {_REFERS} then 'champion' when {_BUYS} then 'affluent' when {_REFERS} then 'advocate'"
+    " else 'potential' end"
+)
+"""SQL: `domain.segments.quadrant`."""
+PERCENTILE = (
+    "case when a.id is null or coalesce(v.total, 0) <= 0 then null"
+    " else coalesce((select u.percentile from s_cut u where u.low < v.total order by u.low desc limit 1), 0) end"
+)
+"""SQL: `domain.segments.percentile`."""
+
+
+def stage_segments(
+    connection: sa.Connection, lines: LineSource, values: str, standard: Standard, *, touched: bool
+) -> None:
+    """Fill `s_kind`, `s_risk` and `s_cut`. `values`: the table of the sums, `account_value` or `s_value`."""
+    _stage_kinds(connection, lines, touched=touched)
+    _stage_risk(connection, lines, values, touched=touched)
+    _stage_cuts(connection, standard)
+
+
+def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """Own revenue by type. A correction belongs to the type of its opportunity, so that the types sum to `direct`."""
+    text = text_type(connection)
+    only = "s_engaged t join {0} l on l.account_id = t.id" if touched else "{0} l"
+    source = only.format(lines.table)
+    create_temp(connection, "s_part", f"account_id {text}, type text, amount bigint")
+    own = f"{lines.current('l')} and l.measure = 'direct'"
+    connection.exec_driver_sql(
+        f"insert into s_part select l.account_id, l.rule, sum(l.amount) from {source}"
+        f" where {own} and l.event_id is null group by 1, 2"
+    )
+    connection.exec_driver_sql(
+        f"insert into s_part select l.account_id, o.type, sum(l.amount) from {source}"
+        f" join opportunity o on o.id = l.opportunity_id where {own} and l.event_id is not null group by 1, 2"
+    )
+    columns = ", ".join(f"{name} bigint" for name in KINDS)
+    create_temp(connection, "s_kind", f"account_id {text} primary key, {columns}")
+    sums = ", ".join(
+        f"cast(sum(case when type = '{kind}' then amount else 0 end) as bigint)" for kind in OpportunityType
+    )
+    connection.exec_driver_sql(f"insert into s_kind select account_id, {sums} from s_part group by account_id")
+    analyze(connection, "s_kind")
+
+
+def _stage_risk(connection: sa.Connection, lines: LineSource, values: str, *, touched: bool) -> None:
+    text = text_type(connection)
+    source = f"s_engaged t join {lines.table} l on l.account_id = t.id" if touched else f"{lines.table} l"
+    create_temp(connection, "s_risk", f"account_id {text} primary key, revenue_at_risk bigint")
+    connection.exec_driver_sql(
+        "insert into s_risk select s.account_id, cast(sum(v.direct) as bigint) from"
+        f" (select distinct l.account_id, l.buyer_id from {source}"
+        f" where {lines.current('l')} and l.measure = 'referred') s"
+        f" join {values} v on v.account_id = s.buyer_id group by s.account_id"
+    )
+    analyze(connection, "s_risk")
+
+
+def _stage_cuts(connection: sa.Connection, standard: Standard) -> None:
+    create_temp(connection, "s_cut", "low bigint primary key, percentile int")
+    cuts: dict[int, int] = {cut: place for place, cut in enumerate(standard.cuts, start=1)}
+    insert_rows(connection, "s_cut", ("low", "percentile"), sorted(cuts.items()))
+
+
+def load_standard(connection: sa.Connection, values: str, policy: Policy) -> Standard:
+    """What accounts are compared with, from the values of all live ones."""
+    places = load_places(connection, policy.reporting_currency)
+    rows = connection.exec_driver_sql(
+        f"select v.direct, v.referred, v.total from {values} v join account a on a.id = v.account_id"
+        " where a.is_deleted = 0 and a.merged_into_id is null and (v.direct > 0 or v.total > 0)"
+    )
+    return build_standard(((d, r, t) for d, r, t in rows), policy.segments, 10**places)
+
+
+def load_kept_standard(connection: sa.Connection) -> Standard:
+    """What the stored quadrants and percentiles were compared with."""
+    text = load_flag(connection, STANDARD)
+    if text is None:
+        return Standard()
+    direct, referred, cuts = json.loads(text)
+    return Standard(direct, referred, tuple(cuts))
+
+
+def save_standard(connection: sa.Connection, standard: Standard) -> None:
+    save_flag(connection, STANDARD, json.dumps([standard.direct, standard.referred, standard.cuts]))
+
+
+def stage_engaged(connection: sa.Connection, before: Standard, after: Standard, *, is_new_week: bool) -> None:
+    """Fill `s_engaged`: the touched accounts, whoever brought them, and whoever stands elsewhere in comparison now."""
+    create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
+    add_ids(connection, "s_engaged", "select id from s_touched")
+    add_ids(connection, "s_engaged", "select id from dirty where kind = 'engagement'")
+    add_ids(
+        connection,
+        "s_engaged",
+        "select l.account_id as id from credit_line l join s_touched t on t.id = l.buyer_id"
+        " where l.valid_to_run is null and l.measure = 'referred'",
+    )
+    for low, high in shifted_totals(before, after):
+        _add_between(connection, "total", low + 1, high + 1)
+    for name in ("direct", "referred"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            _add_between(connection, name, min(old, new), max(old, new))
+    if is_new_week:
+        add_ids(
+            connection,
+            "s_engaged",
+            "select coalesce(c.canonical_id, e.account_id) as id from advocacy_event e"
+            " left join s_canonical c on c.account_id = e.account_id",
+        )
+    analyze(connection, "s_engaged")
+
+
+def _add_between(connection: sa.Connection, column: str, low: int, high: int) -> None:
+    add_ids(
+        connection,
+        "s_engaged",
+        f"select account_id as id from account_value where {column} >= {int(low)} and {column} < {int(high)}",
+    )

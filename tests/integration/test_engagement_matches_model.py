@@ -1,0 +1,334 @@
+"""What the database says beside the money, against the pure functions, and valued in part against valued as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from stored_worlds import event_row, save_world
+from worlds import START, build_case
+
+from app.domain.engagement import (
+    FEEDBACK_TYPES,
+    Deed,
+    Membership,
+    Outcome,
+    band_of,
+    detractor_until,
+    outcome_of,
+    participation,
+    points,
+    whole_points,
+)
+from app.domain.events import Polarity
+from app.domain.hierarchy import build_hierarchy
+from app.domain.model import Measure, OpportunityType
+from app.domain.rules import EngagementRules, SegmentRules
+from app.domain.segments import build_standard, percentile, quadrant, revenue_at_risk
+from app.domain.value import value_world
+from app.store.database import open_database
+from app.store.engagement import FACTS, KINDS, SHOWN, STORED
+from app.store.tables import advocacy_event, metadata
+from app.sync.revalue import Day, revalue, value_as_of
+
+WORLDS = {"sqlite": 40, "postgresql": 10}
+TYPES = (
+    "referral", "case_study", "reference_call", "complaint", "escalation", "recovered", "nps_response", "x_ours", "follow",
+    "beta_membership", "advisory_board_membership", "idea_submitted", "product_feedback", "idea_adopted",
+)  # fmt: skip
+RULES = EngagementRules(
+    half_lives={"case_study": 90, "follow": 7}, points={"x_ours": 9, "reference_call": 31}, cap=2, caps={"follow": 1}
+)
+
+
+@pytest.fixture
+def database(migrated_database_url):
+    opened = open_database(migrated_database_url)
+    yield opened
+    opened.close()
+
+
+def empty(connection):
+    for table in metadata.tables:
+        connection.exec_driver_sql(f"delete from {table}")
+
+
+def build(seed):
+    draw = Random(f"engagement {seed}")
+    case = build_case(seed, 3 + seed % 7)
+    segments = SegmentRules(draw.choice((None, 0, 100)), draw.choice((None, None, 1, 1000)))
+    return replace(case, policy=replace(case.policy, engagement=RULES, segments=segments))
+
+
+def build_deeds(draw, case, count=30):
+    """Rows of advocacy events that say nothing about any opportunity."""
+    ids = [account.id for account in case.world.accounts] + ["Partner"]
+    for number in range(count):
+        code = draw.choice(TYPES[1:])
+        day = START + timedelta(draw.randrange(0, 480))
+        start = draw.choice((None, day - timedelta(draw.randrange(0, 300)), day + timedelta(draw.randrange(0, 60))))
+        row = event_row(
+            f"deed-{draw.randrange(10**9)}-{number}", code, day, draw.choice(ids),
+            polarity=str(draw.choice((Polarity.ADVOCATE, Polarity.ADVOCATE, *Polarity))),
+            status=draw.choice(("verified", "verified", "verified", "rejected", "claimed")),
+            title=draw.choice((None, "Programme")), contact_id=draw.choice((None, "C1")),
+            attributes=json.dumps(draw.choice(({}, {"outcome": "adopted"}, {"outcome": "declined"}, {"outcome": "?"}))),
+        )  # fmt: skip
+        row["valid_from"] = start and start.isoformat()
+        row["valid_to"] = draw.choice((None, ((start or day) + timedelta(draw.randrange(0, 400))).isoformat()))
+        row["recorded_at"] = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(draw.randrange(5))
+        yield row
+        if draw.random() < 0.3:
+            # The same membership told again, with another end.
+            end = (start or day) + timedelta(draw.randrange(0, 400))
+            again = {"recorded_at": row["recorded_at"] + timedelta(1), "valid_to": end.isoformat()}
+            yield row | again | {"event_id": row["event_id"] + "-again", "source_event_id": row["event_id"] + "-again"}
+
+
+def save_deeds(connection, rows):
+    connection.execute(sa.insert(advocacy_event), rows)
+    connection.execute(
+        sa.text("insert into dirty (kind, id) values ('event', :id)"), [{"id": row["event_id"]} for row in rows]
+    )
+
+
+def expected_rows(connection, world, policy, as_of):
+    """What the pure functions say about every account, from the stored events and the reference model."""
+    valuation = value_world(world, policy, as_of)
+    hierarchy = build_hierarchy(world.accounts)
+    events = defaultdict(list)
+    for row in connection.execute(sa.select(advocacy_event)).mappings():
+        if row["status"] == "verified" and row["occurred_on"] <= as_of.isoformat():
+            events[hierarchy.account(row["account_id"])].append(row)
+    live = {one.id for one in world.accounts if not one.is_deleted and one.merged_into_id is None}
+    values = valuation.values
+    standard = build_standard(
+        [(v.direct, v.referred, v.total) for id_, v in values.items() if id_ in live], policy.segments
+    )
+    types = {one.id: one.type for one in world.opportunities}
+    kinds = defaultdict(Counter)
+    for line in valuation.lines:
+        if line.measure is Measure.DIRECT:
+            kinds[line.account_id][f"direct_{types[line.opportunity_id]}"] += line.amount
+    sources = [(line.account_id, line.buyer_id) for line in valuation.lines if line.measure is Measure.REFERRED]
+    risk = revenue_at_risk(sources, {id_: value.direct for id_, value in values.items()})
+    found = {}
+    for id_ in {*events, *values, *risk}:
+        row = expected_activity(events[id_], policy.engagement, as_of)
+        value = values.get(id_)
+        is_customer = id_ in live and value is not None
+        row["quadrant"] = quadrant(value.direct, value.referred, standard) if is_customer else None
+        row["percentile"] = percentile(value.total, standard) if is_customer else None
+        row |= {name: kinds[id_][name] for name in KINDS} | {"revenue_at_risk": risk.get(id_, 0)}
+        if any(row.values()) or row["percentile"] is not None:
+            found[id_] = row
+    return found
+
+
+def expected_activity(events, rules, as_of):
+    deeds = [
+        Deed(e["event_id"], e["type"], date.fromisoformat(e["occurred_on"]), Polarity(e["polarity"])) for e in events
+    ]
+    score, until = points(deeds, rules, as_of), detractor_until(deeds, rules, as_of)
+    part = participation(told_last(events, rules), rules, as_of)
+    told = Counter(outcome_of(e["type"], json.loads(e["attributes"])) for e in events if e["type"] in FEEDBACK_TYPES)
+    due = min((day for day in (until, part.next_change_on) if day), default=None)
+    return {
+        "points": score, "whole_points": whole_points(score), "points_band": band_of(score, rules),
+        "is_detractor": int(until is not None), "is_participant": int(part.is_active),
+        "participation_days": part.days, "feedback_adopted": told[Outcome.ADOPTED],
+        "feedback_declined": told[Outcome.DECLINED], "feedback_open": told[Outcome.OPEN],
+        "next_change_on": due and due.isoformat(),
+    }  # fmt: skip
+
+
+def told_last(events, rules):
+    latest = {}
+    for e in sorted(events, key=lambda e: e["event_id"]):
+        if e["type"] in rules.participation_types:
+            start = e["valid_from"] or e["occurred_on"]
+            key = (e["type"], e["contact_id"], e["title"], start)
+            kept = latest.get(key)
+            if kept is None or later(e, kept):
+                latest[key] = e
+    return [
+        Membership(date.fromisoformat(key[-1]), e["valid_to"] and date.fromisoformat(e["valid_to"]))
+        for key, e in latest.items()
+    ]
+
+
+def later(one, other):
+    if one["recorded_at"] != other["recorded_at"]:
+        return one["recorded_at"] > other["recorded_at"]
+    ends = [e["valid_to"] or "9999-12-31" for e in (one, other)]
+    return ends[0] < ends[1] if ends[0] != ends[1] else one["event_id"] < other["event_id"]
+
+
+def stored_rows(connection, table="account_engagement"):
+    names = STORED
+    rows = connection.exec_driver_sql(f"select account_id, {', '.join(names)} from {table}")
+    found = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
+    return {id_: row for id_, row in found.items() if any(row.values()) or row["percentile"] is not None}
+
+
+def day_of(case, run_id=1):
+    return Day(case.policy, "p1", case.as_of, run_id)
+
+
+def test_a_full_valuation_gives_what_the_pure_functions_give(database):
+    met = Counter()
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case = build(seed)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_deeds(Random(seed), case)))
+            revalue(connection, day_of(case))
+
+            found = stored_rows(connection)
+            assert found == expected_rows(connection, case.world, case.policy, case.as_of), seed
+        met.update(name for row in found.values() for name, value in row.items() if value)
+        met.update(f"{name} {row[name]}" for row in found.values() for name in ("quadrant", "points_band"))
+
+    everything = {*SHOWN, *FACTS, "points", "next_change_on", *(f"direct_{kind}" for kind in OpportunityType)}
+    everything |= {f"quadrant {one}" for one in ("champion", "affluent", "advocate", "potential")}
+    everything |= {f"points_band {one}" for one in ("light", "active", "strong", None)}
+    assert {name for name in everything if not met[name]} == set(), "the worlds were too tame"
+
+
+def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(database):
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case, draw = build(seed), Random(f"change {seed}")
+        other = changed(case, draw)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_deeds(draw, case)))
+            revalue(connection, replace(day_of(case), as_of=case.as_of - timedelta(draw.randrange(0, 15))))
+            save_world(connection, other, case.policy, run_id=2, first_load=False)
+            save_deeds(connection, list(build_deeds(draw, case, 3)))
+
+            revalue(connection, day_of(case, 2))
+
+            assert stored_rows(connection) == expected_rows(connection, other, case.policy, case.as_of), seed
+
+
+def test_days_and_weeks_alone_give_what_a_full_valuation_of_the_later_day_gives(database):
+    for seed in range(0, WORLDS[database.engine.dialect.name], 3):
+        case, draw = build(seed), Random(f"days {seed}")
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_deeds(draw, case)))
+            day = case.as_of - timedelta(40)
+            while day < case.as_of:
+                revalue(connection, replace(day_of(case), as_of=day))
+                assert stored_rows(connection) == expected_rows(connection, case.world, case.policy, day), (seed, day)
+                day += timedelta(draw.choice((1, 1, 2, 7, 30)))
+
+
+def test_going_back_a_day_or_changing_the_policy_values_everybody_again(database):
+    case = build(3)
+    other = replace(case, policy=replace(case.policy, engagement=EngagementRules(), segments=SegmentRules()))
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, case.world, case.policy)
+        save_deeds(connection, list(build_deeds(Random(3), case)))
+        revalue(connection, day_of(case))
+
+        revalue(connection, Day(other.policy, "p2", case.as_of, 2))
+        restated = stored_rows(connection)
+        revalue(connection, Day(other.policy, "p2", case.as_of - timedelta(90), 3))
+
+        assert restated == expected_rows(connection, case.world, other.policy, case.as_of)
+        assert stored_rows(connection) == expected_rows(
+            connection, case.world, other.policy, case.as_of - timedelta(90)
+        )
+
+
+def test_another_day_is_staged_and_nothing_is_stored(database):
+    for seed in range(0, WORLDS[database.engine.dialect.name], 5):
+        case = build(seed)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_deeds(Random(seed), case)))
+
+            value_as_of(connection, day_of(case))
+
+            staged = stored_rows(connection, "s_engagement")
+            assert staged == expected_rows(connection, case.world, case.policy, case.as_of), seed
+            assert stored_rows(connection) == {}
+
+
+def test_a_week_that_takes_less_than_a_whole_point_plans_nobody_again(database):
+    monday = date(2026, 3, 2)
+    case = replace(build_case(1, 3), as_of=monday)
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, replace(case.world, opportunities=(), referrals=(), influence=()), case.policy)
+        # 20 points lose 0.27 in the first week and 0.26 in the second; 10 of a follow-up lose less.
+        rows = [event_row(f"e{at}", "online_review", monday, f"A{at}") for at in range(2)]
+        save_deeds(connection, [*rows, event_row("e9", "case_study", monday, "A1")])
+        revalue(connection, day_of(case))
+        before = stored_rows(connection)
+        connection.exec_driver_sql("delete from dirty")
+
+        revalue(connection, replace(day_of(case, 2), as_of=monday + timedelta(6)))
+        same_week = stored_rows(connection)
+        revalue(connection, replace(day_of(case, 3), as_of=monday + timedelta(7)))
+        next_week = stored_rows(connection)
+
+        planned = set(connection.exec_driver_sql("select id from dirty where kind = 'plan'").scalars())
+        assert same_week == before
+        assert {id_: row["whole_points"] for id_, row in before.items()} == {"A0": 20, "A1": 80}
+        assert {id_: row["whole_points"] for id_, row in next_week.items()} == {"A0": 19, "A1": 78}
+        assert planned == {"A0", "A1"}
+
+        connection.exec_driver_sql("delete from dirty")
+        revalue(connection, replace(day_of(case, 4), as_of=monday + timedelta(14)))
+
+        assert stored_rows(connection)["A0"]["points"] < next_week["A0"]["points"]
+        assert set(connection.exec_driver_sql("select id from dirty where kind = 'plan'").scalars()) == {"A1"}
+
+
+def test_days_of_membership_count_up_without_planning_anybody(database):
+    monday = date(2026, 3, 2)
+    case = replace(build_case(1, 3), as_of=monday)
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, replace(case.world, opportunities=(), referrals=(), influence=()), case.policy)
+        save_deeds(connection, [event_row("e", "beta_membership", monday, "A0", valid_to="2026-03-05")])
+        revalue(connection, day_of(case))
+        seen = []
+        for later in range(1, 5):
+            connection.exec_driver_sql("delete from dirty")
+            revalue(connection, replace(day_of(case, later), as_of=monday + timedelta(later)))
+            row = stored_rows(connection)["A0"]
+            marked = connection.exec_driver_sql("select count(*) from dirty").scalar_one()
+            seen.append((row["participation_days"], row["is_participant"], marked))
+
+        assert seen == [(2, 1, 0), (3, 1, 0), (3, 0, 1), (3, 0, 0)]
+
+
+def changed(case, draw):
+    """The same company some time later: about a third of everything is different."""
+    source = build_case(draw.randrange(10**6), len(case.world.accounts)).world
+
+    def mixed(old, new):
+        by_id = {one.id: one for one in new}
+        return tuple(by_id.get(one.id, one) if draw.random() < 0.35 else one for one in old)
+
+    world = case.world
+    return replace(
+        world,
+        accounts=mixed(world.accounts, source.accounts),
+        opportunities=mixed(world.opportunities, source.opportunities),
+        referrals=world.referrals
+        + tuple(replace(one, id=f"new-{one.id}") for one in source.referrals if draw.random() < 0.3),
+    )
