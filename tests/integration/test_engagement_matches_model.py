@@ -36,7 +36,7 @@ from app.store.engagement import FACTS, KINDS, SHOWN, STORED
 from app.store.tables import advocacy_event, metadata
 from app.sync.revalue import Day, revalue, value_as_of
 
-WORLDS = {"sqlite": 40, "postgresql": 10}
+WORLDS = {"sqlite": 40, "postgresql": 12}
 TYPES = (
     "referral", "case_study", "reference_call", "complaint", "escalation", "recovered", "nps_response", "x_ours", "follow",
     "beta_membership", "advisory_board_membership", "idea_submitted", "product_feedback", "idea_adopted",
