@@ -6,6 +6,7 @@ shorter way, because everything is dirty then and will be valued as a whole.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from app.domain.model import Rate
 from app.domain.money import minor_places
-from app.domain.rows import COLUMNS, Batch, Entity, Row, RowProblem
+from app.domain.rows import COLUMNS, Batch, Entity, Row, RowIssue, RowProblem
 from app.store.bulk import create_stage, differs, drop_stage, insert_rows, is_sqlite, upsert_clause, upsert_rows
 from app.store.tables import metadata, row_problem, state, watermark
 
@@ -209,8 +210,21 @@ def _dropped_contacts(
 
 def save_problems(connection: sa.Connection, problems: Sequence[RowProblem], run_id: int) -> None:
     key = ("entity", "record_id", "code", "attribute")
-    rows: list[Row] = [(p.entity, p.record_id, p.code, p.attribute, p.message, run_id) for p in problems]
+    rows: list[Row] = [
+        (p.entity, record_id, p.code, p.attribute, p.message, run_id) for p, record_id in _told_apart(problems)
+    ]
     upsert_rows(connection, row_problem.name, key, (*key, "message", "run_id"), rows)
+
+
+def _told_apart(problems: Sequence[RowProblem]) -> Iterator[tuple[RowProblem, str]]:
+    """Ten records without an id are ten problems: the second of a page gets a number, and so on."""
+    seen: Counter[str] = Counter()
+    for problem in problems:
+        number = 1
+        if problem.code is RowIssue.BAD_ID:
+            seen[problem.record_id] += 1
+            number = seen[problem.record_id]
+        yield problem, problem.record_id if number == 1 else f"{problem.record_id} ({number})".strip()
 
 
 def forget_unseen_problems(connection: sa.Connection, entity: Entity, run_id: int) -> None:
