@@ -42,10 +42,15 @@ class Database:
         finally:
             self._execute(f'drop database "{name}" with (force)')
 
-    def _execute(self, statement: str) -> None:
+    def rest(self, url: str) -> None:
+        """What a server does in the hours between two nights: autovacuum refreshes the statistics."""
+        if self.kind == "postgresql":
+            self._execute("analyze", url)
+
+    def _execute(self, statement: str, url: str = "") -> None:
         import psycopg
 
-        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
+        with psycopg.connect((url or self.url).replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(statement)
 
 
@@ -80,7 +85,7 @@ def _look_at(url: str) -> tuple[str, tuple[int, ...]]:
         found: dict[str, str] = dict(connection.execute(query, (SHOWN,)).fetchall())
         is_local = connection.info.host.startswith("/") or connection.info.hostaddr in ("127.0.0.1", "::1")
         server = parent_of(connection.info.backend_pid) if is_local else None
-    settings = ", ".join(f"{name}={found[name]}" for name in SHOWN)
+    settings = ", ".join(f"{name}={found[name]}" for name in SHOWN) + "; analyze after each night"
     if server is None or server < 2:
         return f"{settings}; the server's CPU seconds cannot be seen from here", ()
     return settings, (server,)

@@ -51,7 +51,8 @@ class Bench:
         with self._crm() as crm:
             floors = self._sum_by_hand(crm, upload=True)
         nights = self._nights(floors)
-        return {"database": self.database.kind, "size": asdict(self.size), "floors": floors, "nights": nights}
+        kind, settings = self.database.kind, self.database.settings
+        return {"database": kind, "settings": settings, "size": asdict(self.size), "floors": floors, "nights": nights}
 
     def _nights(self, floors: Step) -> list[Step]:
         """The nights in the order in which a company lives through them."""
@@ -77,6 +78,7 @@ class Bench:
         before = plain.count_calls()
         night = {"name": name, **_child("night.py", {**job, "action": "night"})}
         night["calls_counted_by_crm"] = plain.count_calls() - before
+        self.database.rest(job["target"])
         self._check_night(night, writes=writes)
         return night
 
@@ -150,7 +152,8 @@ def main() -> int:
     stub = find_stub()
     options = _read_options(FULL_ACCOUNTS if stub else SANDBOX_ACCOUNTS)
     pace = Pace(options.latency_ms, options.job_seconds)
-    print(describe_machine(stub is not None, pace))
+    machine = describe_machine(stub is not None, pace)
+    print(machine)
     results, wrong = [], []
     for kind in KINDS if options.database == "both" else (options.database,):
         with tempfile.TemporaryDirectory(prefix="advocacy-bench-") as scratch, ExitStack() as stack:
@@ -161,10 +164,10 @@ def main() -> int:
                 bench = Bench(options.size.percent(percent), database, stub, pace, folder)
                 results.append(bench.run())
                 wrong += bench.wrong
-                print_result(results[-1], database.settings)
+                print_result(results[-1])
     print_memory(results)
     if options.json:
-        options.json.write_text(json.dumps({"results": results, "wrong": wrong}, indent=1), "utf-8")
+        options.json.write_text(json.dumps({"machine": machine, "results": results, "wrong": wrong}, indent=1), "utf-8")
     for text in wrong:
         print(f"WRONG  {text}")
     return 1 if wrong else 0

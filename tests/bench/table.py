@@ -34,10 +34,10 @@ def describe_machine(has_stub: bool, pace: Pace) -> str:
     )
 
 
-def print_result(result: Step, settings: str) -> None:
+def print_result(result: Step) -> None:
     size, floors = result["size"], result["floors"]
     print(f"\n{result['database']}: " + ", ".join(f"{count:,} {name}" for name, count in size.items()))
-    print(settings)
+    print(result["settings"])
     _print_rows([HEAD, SUBHEAD, *_floor_rows(floors), *_night_rows(result)])
 
 
