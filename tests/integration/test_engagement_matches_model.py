@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from random import Random
 
 import pytest
@@ -27,7 +28,7 @@ from app.domain.engagement import (
 )
 from app.domain.events import Polarity
 from app.domain.hierarchy import build_hierarchy
-from app.domain.model import Measure, OpportunityType
+from app.domain.model import Account, Measure, Opportunity, OpportunityType, Policy, Referral, World
 from app.domain.rules import EngagementRules, SegmentRules
 from app.domain.segments import build_standard, percentile, quadrant, revenue_at_risk
 from app.domain.value import value_world
@@ -58,9 +59,9 @@ def empty(connection):
         connection.exec_driver_sql(f"delete from {table}")
 
 
-def build(seed):
+def build(seed, size=None):
     draw = Random(f"engagement {seed}")
-    case = build_case(seed, 3 + seed % 7)
+    case = build_case(seed, size or 3 + seed % 7)
     segments = SegmentRules(draw.choice((None, 0, 100)), draw.choice((None, None, 1, 1000)))
     return replace(case, policy=replace(case.policy, engagement=RULES, segments=segments))
 
@@ -216,6 +217,83 @@ def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(da
             revalue(connection, day_of(case, 2))
 
             assert stored_rows(connection) == expected_rows(connection, other, case.policy, case.as_of), seed
+
+
+def test_one_small_change_moves_everybody_who_stands_elsewhere_because_of_it(database):
+    moved = Counter()
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case, draw = build(seed, 16), Random(f"small {seed}")
+        other = changed_once(case.world, draw)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+            before, direct = stored_rows(connection), load_direct(connection)
+            save_world(connection, other, case.policy, run_id=2, first_load=False)
+
+            revalue(connection, day_of(case, 2))
+
+            after, untouched = stored_rows(connection), load_direct(connection) & direct
+            assert after == expected_rows(connection, other, case.policy, case.as_of), seed
+        pairs = [(before[id_], after[id_]) for id_, _ in untouched if id_ in before and id_ in after]
+        moved.update(name for old, new in pairs for name in SHOWN if old[name] != new[name])
+
+    assert {"quadrant", "percentile", "revenue_at_risk"} <= set(moved), "nobody moved by comparison alone"
+
+
+SMALL = World(
+    accounts=tuple(Account(id_, id_) for id_ in ("A", "B", "X")),
+    opportunities=(
+        Opportunity("D1", "X", Fraction(100), "USD", date(2025, 3, 1), date(2025, 3, 9), True, True, OpportunityType.NEW),
+        Opportunity("D2", "X", Fraction(7), "USD", date(2025, 3, 1), date(2025, 4, 1), True, True, OpportunityType.RENEWAL),
+        Opportunity("D3", "B", Fraction(5), "USD", date(2025, 3, 1), date(2025, 4, 1), True, True, OpportunityType.NEW),
+    ),
+    referrals=(Referral("R", "A", date(2025, 2, 1), account_id="X"),),
+)  # fmt: skip
+
+
+def value_small(connection, world, run_id):
+    save_world(connection, world, Policy(), run_id=run_id, first_load=run_id == 1)
+    revalue(connection, Day(Policy(), "p1", date(2025, 12, 31), run_id))
+    return stored_rows(connection)
+
+
+def test_a_renewal_of_a_referred_customer_raises_what_its_referrer_puts_at_risk(database):
+    renewed = replace(SMALL.opportunities[1], amount=Fraction(9))
+    deals = (SMALL.opportunities[0], renewed, SMALL.opportunities[2])
+    with database.begin() as connection:
+        before = value_small(connection, SMALL, 1)
+        after = value_small(connection, replace(SMALL, opportunities=deals), 2)
+
+    assert (before["A"]["revenue_at_risk"], after["A"]["revenue_at_risk"]) == (107_00, 109_00)
+    assert (after["X"]["direct_new"], after["X"]["direct_renewal"]) == (100_00, 9_00)
+
+
+def test_the_others_move_up_when_a_customer_is_deleted_though_nobodys_value_moves(database):
+    accounts = (SMALL.accounts[0], replace(SMALL.accounts[1], is_deleted=True), SMALL.accounts[2])
+    with database.begin() as connection:
+        before = value_small(connection, SMALL, 1)
+        after = value_small(connection, replace(SMALL, accounts=accounts), 2)
+
+    assert {id_: row["percentile"] for id_, row in before.items()} == {"A": 50, "B": 0, "X": 100}
+    assert {id_: row["percentile"] for id_, row in after.items()} == {"A": 0, "B": None, "X": 100}
+    assert (before["B"]["quadrant"], after["B"]["quadrant"]) == ("affluent", None)
+
+
+def load_direct(connection):
+    return {tuple(row) for row in connection.exec_driver_sql("select account_id, direct from account_value")}
+
+
+def changed_once(world, draw):
+    """One sale is worth something else, or one account is gone."""
+    if draw.random() < 0.3:
+        gone = draw.choice([one for one in world.accounts if not one.is_deleted])
+        accounts = tuple(replace(one, is_deleted=True) if one is gone else one for one in world.accounts)
+        return replace(world, accounts=accounts)
+    sold = draw.choice([one for one in world.opportunities if one.is_won and one.account_id])
+    amount = Fraction(draw.randrange(1, 10**7), 100)
+    deals = tuple(replace(one, amount=amount) if one is sold else one for one in world.opportunities)
+    return replace(world, opportunities=deals)
 
 
 def test_days_and_weeks_alone_give_what_a_full_valuation_of_the_later_day_gives(database):
