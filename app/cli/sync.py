@@ -133,6 +133,8 @@ def say_plan(report: RunReport) -> None:
         say(f"{count(changes, 'account')} to write, {report.counts.get('unchanged', 0):,} unchanged.")
         _say_updates(report.updates)
     _say_rest(report, ("invalid", "drifted", "skipped"))
+    for note in report.notes:
+        say(one_line(note))
     if not report.guard.allowed:
         say("Held by a safety limit; a sync would stop before writing:")
         for reason in report.guard.reasons:

@@ -31,6 +31,9 @@ from connectors.contract import FieldSchema, FieldType, Filter, ObjectSchema
 TRANSLATION_VERSION = 1
 """Raised when the translation of the same raw values changes, so that stored rows are read again."""
 
+UNKNOWN_FIELD = FieldSchema("", FieldType.OTHER, updateable=True)
+"""Stands for a write-back field that does not exist yet: the measure's usual type decides."""
+
 Schemas = Mapping[str, ObjectSchema | None]
 
 
@@ -59,6 +62,8 @@ class ReadPlan:
     """Measure -> field, with type, scale and length settled."""
     dropped: tuple[str, ...] = ()
     """Optional sections and fields that the CRM does not have: a line per section, for people to read."""
+    absent: tuple[str, ...] = ()
+    """Write-back fields that the CRM does not have yet: planned for, never read, and not to be written."""
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -78,20 +83,25 @@ def objects_of(mapping: MappingFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys(section.object for section in mapping.sections()))
 
 
-def check_mapping(mapping: MappingFile, schemas: Schemas, username: str) -> ReadPlan:
-    """Compare with the CRM; MappingError carries every problem. Optional parts that are missing are left out."""
-    check = _Check(mapping, schemas, username)
+def check_mapping(mapping: MappingFile, schemas: Schemas, username: str, *, writing: bool = True) -> ReadPlan:
+    """Compare with the CRM; MappingError carries every problem. Optional parts that are missing are left out.
+
+    `writing=False` is for a look without consequences: write-back fields may still be missing or read-only.
+    """
+    check = _Check(mapping, schemas, username, writing=writing)
     plans = {section.section: plan for section in mapping.sections() if (plan := check.section(section))}
     writes = check.writes()
     if check.problems:
         raise MappingError(check.problems)
     accounts = plans["accounts"]
-    plans["accounts"] = _with_shown(mapping, accounts, tuple(writes.values()))
+    shown = tuple(write for write in writes.values() if write.field not in check.absent)
+    plans["accounts"] = _with_shown(mapping, accounts, shown)
     return ReadPlan(
         entities={plan.entity: plan for name, plan in plans.items() if name != "dated_rates"},
         dated_rates=plans.get("dated_rates"),
         writes=writes,
         dropped=check.dropped(),
+        absent=tuple(check.absent),
         warnings=tuple(check.warnings),
     )
 
@@ -114,8 +124,10 @@ def _fields_digest(mapping: MappingFile, plan: EntityPlan) -> str:
 class _Check:
     """Collects while it walks over one mapping. One use."""
 
-    def __init__(self, mapping: MappingFile, schemas: Schemas, username: str) -> None:
+    def __init__(self, mapping: MappingFile, schemas: Schemas, username: str, *, writing: bool) -> None:
         self.mapping = mapping
+        self.writing = writing
+        self.absent: list[str] = []
         self.schemas = schemas
         self.username = username
         self.problems: list[Problem] = []
@@ -232,7 +244,7 @@ class _Check:
         schema = self.schemas.get(write_back.object)
         if schema is None or not write_back.fields:
             return {}
-        if not schema.updateable:
+        if self.writing and not schema.updateable:
             message = f"{self._user()} may not change records of {schema.name}"
             self._note("ADV-MAP-060", message, ("write_back",), "give edit access to the object")
         settled = {measure: self._write(schema, write) for measure, write in write_back.fields.items()}
@@ -244,11 +256,14 @@ class _Check:
         if write.optional and find_field(schema, write.field, self.schemas) is None:
             self._drop("write_back", write.field)
             return None
+        if not self.writing and find_field(schema, write.field, self.schemas) is None:
+            self.absent.append(write.field)
+            return settle_write(write, UNKNOWN_FIELD, self.mapping.policy.reporting_currency)[0]
         found = self._field(schema, write.field, self._field_route(base))
         if found is None:
             return None
         settled, faults = settle_write(write, found, self.mapping.policy.reporting_currency)
-        for one in faults:
+        for one in faults if self.writing else ():
             at = (*base, one.option) if (*base, one.option) in self.mapping.source.values else self._field_route(base)
             self._note(one.code, f"{schema.name}.{write.field} {one.message}", at, one.hint)
         return settled

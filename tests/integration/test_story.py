@@ -209,6 +209,20 @@ def test_a_hidden_field_stops_the_run_before_anything_is_read_or_written(company
     assert list_runs(company.services)[0].status == "failed"
 
 
+def test_a_plan_can_be_seen_before_the_crm_has_any_of_our_fields(migrated_database_url):
+    with Sandbox(Org(write_back=False), token=TOKEN) as sandbox:
+        company = build_company(sandbox, migrated_database_url)
+
+        plan = company.sync(send=False)
+
+        assert plan.counts["update"] == 4
+        assert {change.measure: change.after for change in plan.updates[0].changes}["total"] == "280000.00"
+        assert any("advocacy crm setup" in note for note in plan.notes)
+        with pytest.raises(MappingError):
+            company.sync()
+        company.services.database.close()
+
+
 def test_a_wrong_login_ends_with_the_exit_code_for_an_unreachable_crm(company, migrated_database_url):
     services = open_services(company.sandbox, migrated_database_url, salesforce_access_token="00D000000000001!wrong")
 

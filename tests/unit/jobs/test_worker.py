@@ -30,8 +30,10 @@ class Runs:
         self.calls: list[tuple[str, ...]] = []
         self.failures: list[Exception] = []
 
-    def __call__(self, _services: Services, *, trigger: str, only: tuple[str, ...]) -> None:
-        assert trigger == "webhook"
+    def __call__(
+        self, _services: Services, *, trigger: str, only: tuple[str, ...], hints: dict[str, list[str]]
+    ) -> None:
+        assert (trigger, hints) == ("webhook", {})
         self.calls.append(only)
         if self.failures:
             raise self.failures.pop(0)
