@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.segments import Quadrant
+
 
 class MeasureKind(StrEnum):
     MONEY = "money"
@@ -55,10 +57,14 @@ class MeasureRule:
     meaning: str
     companion: bool = False
     several_lines: bool = False
+    values: tuple[str, ...] = ()
+    """Every text it can have, where there are only a few: a restricted picklist must know them."""
 
     @property
     def usual(self) -> WriteType:
         """The type where neither the file nor the CRM says one."""
+        if self.values:
+            return WriteType.PICKLIST
         return WriteType.LONGTEXT if self.several_lines else WRITABLE_AS[self.kind][0]
 
 
@@ -74,7 +80,31 @@ MEASURES: Mapping[str, MeasureRule] = {
     "pipeline": MeasureRule(MeasureKind.MONEY, "Open deals, weighted with their probability."),
     "group_direct": MeasureRule(MeasureKind.MONEY, "direct of the account and all accounts below it."),
     "group_referred": MeasureRule(MeasureKind.MONEY, "referred of the group, for deals outside the group."),
+    "direct_new": MeasureRule(MeasureKind.MONEY, "The part of direct from new business."),
+    "direct_upsell": MeasureRule(MeasureKind.MONEY, "The part of direct from upsells."),
+    "direct_renewal": MeasureRule(MeasureKind.MONEY, "The part of direct from renewals."),
+    "direct_refund": MeasureRule(MeasureKind.MONEY, "The part of direct from deals of the type refund."),
+    "direct_unknown": MeasureRule(MeasureKind.MONEY, "The part of direct from deals of no known type."),
+    "revenue_at_risk": MeasureRule(
+        MeasureKind.MONEY, "All that the accounts ever bought which this account brought; overlaps."
+    ),
     "rank": MeasureRule(MeasureKind.COUNT, "1 is the most valuable account. Moves when others move."),
+    "percentile": MeasureRule(
+        MeasureKind.COUNT, "0 to 100: percent of the other customers worth less. Moves when others move."
+    ),
+    "quadrant": MeasureRule(
+        MeasureKind.TEXT, "Who buys much and who brings much. Moves when others move.", values=tuple(Quadrant)
+    ),
+    "points": MeasureRule(MeasureKind.COUNT, "Whole points for what it does beside buying; they fade on Mondays."),
+    "points_band": MeasureRule(MeasureKind.TEXT, "Name of the range the points are in, as the policy has it."),
+    "is_detractor": MeasureRule(MeasureKind.FLAG, "Whether it spoke against us lately and has not recovered."),
+    "is_participant": MeasureRule(MeasureKind.FLAG, "Whether it is in a beta group, advisory board or the like today."),
+    "participation_days": MeasureRule(
+        MeasureKind.COUNT, "Days with such a membership, of the last 365.", companion=True
+    ),
+    "feedback_adopted": MeasureRule(MeasureKind.COUNT, "Pieces of feedback and ideas that we took up."),
+    "feedback_declined": MeasureRule(MeasureKind.COUNT, "Pieces of feedback and ideas that we declined."),
+    "feedback_open": MeasureRule(MeasureKind.COUNT, "Pieces of feedback and ideas without an outcome yet."),
     "total_multiple": MeasureRule(MeasureKind.RATIO, "total / direct; empty where direct is not above zero."),
     "referred_share": MeasureRule(MeasureKind.RATIO, "referred / total, 0 to 1 (0 to 100 as percent)."),
     "is_referrer": MeasureRule(MeasureKind.FLAG, "Whether any referred revenue is credited."),

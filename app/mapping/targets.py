@@ -106,7 +106,8 @@ def _sizes(write: WriteField, settled: WriteField, found: FieldSchema) -> Iterat
 def _values(settled: WriteField, found: FieldSchema, currency: str) -> Iterator[Misfit]:
     if not found.restricted_picklist:
         return
-    written = set(settled.values.values()) or ({currency} if settled.measure == "currency" else set())
+    closed = MEASURES[settled.measure].values or ((currency,) if settled.measure == "currency" else ())
+    written = {settled.values.get(value, value) for value in closed} | set(settled.values.values())
     missing = sorted(written - set(found.picklist_values))
     if missing:
         known = ", ".join(found.picklist_values[:20])

@@ -222,9 +222,16 @@ class EngagementRow:
         """Whether there is nothing to show of it."""
         return self == NOTHING
 
+    def facts(self) -> dict[str, object]:
+        """Measure -> what a CRM is given: whole points, money in minor units."""
+        shown = {name: getattr(self, name) for name in _READ if name != "whole_points"}
+        return {**shown, **self.money, "points": self.whole_points}
+
 
 NOTHING = EngagementRow(money=dict.fromkeys(MONEY, 0))
 _READ = tuple(name for name in EngagementRow.__dataclass_fields__ if name != "money")
+MEASURES = frozenset(NOTHING.facts())
+"""The measures that can be written back from here."""
 
 
 def load_engagement(

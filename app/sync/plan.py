@@ -24,8 +24,9 @@ from app.domain.plan import (
 from app.mapping.file import MappingFile
 from app.mapping.measures import WriteType
 from app.mapping.writer import Writer
-from app.store import values, writes
+from app.store import engagement, values, writes
 from app.store.connection import Connection
+from app.store.engagement import EngagementRow
 from app.store.mirror import REPLAN_ALL, load_flag
 from app.store.values import ValueRow
 from app.store.writes import Intent, Shown
@@ -35,8 +36,8 @@ from app.sync.report import PlannedUpdate, Progress
 SHOWN_UPDATES = 200
 """How many updates a report names; the rest is counted."""
 
-RELATIVE = frozenset({"rank"})
-"""Measures that move when other accounts move: they say nothing about how much a plan changes."""
+RELATIVE = frozenset({"rank", "percentile", "quadrant", "points", "points_band"})
+"""Measures that move when other accounts or weeks do: they say nothing about how much a plan changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _plan_page(
     connection: Connection, planner: Planner, page: list[ValueRow], tally: _Tally
 ) -> tuple[list[Intent], list[str]]:
     explanations = planner.explainer.explain_page(connection, page) if planner.explainer else {}
+    beside = _load_beside(connection, planner, page)
     policies = {measure: one.policy for measure, one in planner.mapping.write_back.fields.items()}
     companions = planner.writer.companions
     intents: list[Intent] = []
@@ -107,7 +109,7 @@ def _plan_page(
     for row in page:
         shown = json.loads(row.shown)
         written = json.loads(row.written) if row.written is not None else None
-        desired = _desired(planner, row, shown, explanations.get(row.account_id))
+        desired = _desired(planner, row, beside.get(row.account_id), shown, explanations.get(row.account_id))
         changes = plan_account(shown, desired, written, policies)
         if written is not None and any(shown.get(m) != written[m] for m in written if m in desired):
             tally.plan.counts["drifted"] += 1
@@ -119,14 +121,27 @@ def _plan_page(
     return intents, settled
 
 
+def _load_beside(connection: Connection, planner: Planner, page: list[ValueRow]) -> dict[str, EngagementRow]:
+    """The measures beside the money, where the mapping writes any of them."""
+    if engagement.MEASURES.isdisjoint(planner.writer.fields):
+        return {}
+    return engagement.load_engagement(connection, [row.account_id for row in page])
+
+
 def _desired(
-    planner: Planner, row: ValueRow, shown: Mapping[str, str | None], explanation: str | None
+    planner: Planner,
+    row: ValueRow,
+    beside: EngagementRow | None,
+    shown: Mapping[str, str | None],
+    explanation: str | None,
 ) -> dict[str, str | None]:
     """Canonical text per writable measure; nothing for an account that is worth nothing and shows nothing."""
-    if not any(row.money.values()) and not row.issues and not shows_anything(shown):
+    is_worth = any(row.money.values()) or (beside is not None and not beside.is_nothing)
+    if not is_worth and not row.issues and not shows_anything(shown):
         return {}
     facts: dict[str, object] = {
         **row.money,
+        **(beside.facts() if beside else {}),
         "rank": row.rank,
         "issues": row.issues or None,
         "currency": planner.currency,
@@ -137,17 +152,20 @@ def _desired(
     }
     if planner.record_rates is None or row.currency in (None, planner.currency):
         return planner.writer.desired(facts)
-    return planner.writer.desired({**facts, **_in_record_currency(planner, planner.record_rates, row, row.currency)})
+    money = {**row.money, **(beside.money if beside else {})}
+    return planner.writer.desired({**facts, **_in_record_currency(planner, planner.record_rates, money, row.currency)})
 
 
-def _in_record_currency(planner: Planner, rates: RateBook, row: ValueRow, currency: str) -> dict[str, Decimal | None]:
+def _in_record_currency(
+    planner: Planner, rates: RateBook, money: Mapping[str, int], currency: str
+) -> dict[str, Decimal | None]:
     """The measures that go into currency fields, in the currency of the record; empty where there is no rate.
 
     A number in the wrong currency would be worse than none.
     """
     return {
         measure: rates.shown_in(amount, currency)
-        for measure, amount in row.money.items()
+        for measure, amount in money.items()
         if measure in planner.writer.fields and planner.writer.fields[measure].type is WriteType.CURRENCY
     }
 

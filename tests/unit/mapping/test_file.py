@@ -76,7 +76,9 @@ def test_a_mapping_without_write_back_writes_nothing(good: str) -> None:
 
 
 def test_companions_are_the_measures_that_move_by_themselves() -> None:
-    assert {name for name, rule in MEASURES.items() if rule.companion} == {"as_of", "synced_at", "policy_version"}
+    moving = {"as_of", "synced_at", "policy_version", "participation_days"}
+
+    assert {name for name, rule in MEASURES.items() if rule.companion} == moving
 
 
 @pytest.mark.parametrize(
