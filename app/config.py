@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     """Cron with a time zone; `off`: no schedule."""
     look_back_seconds: int = Field(900, ge=0, le=604_800)
     """How far behind the watermark a pull starts again."""
+    full_read_days: int = Field(7, ge=0, le=365)
+    """After so many days an object is read in full again; 0: only when asked for or needed."""
     lease_seconds: int = Field(120, ge=10, le=3600)
     api_reserve_percent: int = Field(20, ge=0, le=95)
     """Share of the CRM's daily API calls that a run leaves to others."""

@@ -2,13 +2,16 @@
 
 Rates come first, because amounts are converted when they enter. A full pull of an object also finds what has vanished
 from the CRM; too much of that is more likely a lost permission than a purge, so it stops at a brake.
+
+Every few days each object is read in full anyway: a formula, or a record that is no longer visible, changes without
+moving the stamp by which changes are found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from app.domain.model import Policy
 from app.domain.money import RateBook
@@ -44,6 +47,9 @@ class Puller:
     plan: ReadPlan
     run_id: int
     look_back: timedelta
+    full_after: timedelta
+    """An object whose last full read is older is read in full again; zero: never for its age."""
+    today: date
     progress: Progress
 
     @property
@@ -131,7 +137,8 @@ def _open_sources(puller: Puller, *, full: bool) -> list[_Source]:
 def _open_position(connection: Connection, puller: Puller, plan: EntityPlan, *, full: bool) -> mirror.Position:
     position = mirror.load_position(connection, source_name(plan))
     changed = position.fields_digest != plan.fields_digest
-    if full or changed or position.watermark is None or not puller.connector.capabilities.incremental:
+    full_now = full or changed or position.watermark is None or _is_aged(position, puller)
+    if full_now or not puller.connector.capabilities.incremental:
         resuming = position.full_in_run is not None and position.resume is not None and not changed and not full
         position = replace(
             position,
@@ -142,6 +149,14 @@ def _open_position(connection: Connection, puller: Puller, plan: EntityPlan, *, 
         )
         mirror.save_position(connection, position)
     return position
+
+
+def _is_aged(position: mirror.Position, puller: Puller) -> bool:
+    """Whether the last full read is so long ago that what moves no stamp has to be looked for again."""
+    if not puller.full_after:
+        return False
+    last = position.full_done_on
+    return last is None or not date.fromisoformat(last) <= puller.today < date.fromisoformat(last) + puller.full_after
 
 
 def _pull_pages(puller: Puller, sources: Sequence[_Source], report: PullReport) -> None:
@@ -170,7 +185,7 @@ def _save_page(puller: Puller, source: _Source, page: Page, reader: Reader, repo
         mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load)
         position = replace(position, resume=page.resume)
         if page.complete:
-            position = _complete(connection, plan, position, page.watermark, report)
+            position = _complete(connection, puller, source, page.watermark, report)
         mirror.save_position(connection, position)
     source.position = position
     report.pulled[plan.entity] = report.pulled.get(plan.entity, 0) + len(page.rows)
@@ -179,16 +194,14 @@ def _save_page(puller: Puller, source: _Source, page: Page, reader: Reader, repo
 
 
 def _complete(
-    connection: Connection,
-    plan: EntityPlan,
-    position: mirror.Position,
-    watermark: datetime | None,
-    report: PullReport,
+    connection: Connection, puller: Puller, source: _Source, watermark: datetime | None, report: PullReport
 ) -> mirror.Position:
     """Move the watermark; after a full pull, what was not seen is gone."""
+    plan, position = source.plan, source.position
     if position.full_in_run is not None and position.watermark is None:
         report.full.append(plan.object)
         _sweep(connection, plan, position.full_in_run, report)
+        position = replace(position, full_done_on=puller.today.isoformat())
     return replace(position, watermark=watermark or position.watermark, resume=None, full_in_run=None)
 
 

@@ -118,6 +118,8 @@ def build_puller(run: Run, connector: CrmConnector, read_plan: ReadPlan) -> Pull
         read_plan,
         run.run_id,
         timedelta(seconds=run.services.settings.look_back_seconds),
+        timedelta(days=run.services.settings.full_read_days),
+        run.services.today,
         run.progress,
     )
 

@@ -71,6 +71,12 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("unauthorized_client", "", "The app does not allow this login flow."),
     Refusal("unsupported_grant_type", "", "The app does not allow this login flow."),
     Refusal("invalid_app_access", "", "An administrator must give the user access to the app."),
+    Refusal("OAUTH_APP_BLOCKED", "", "An administrator has blocked the app: Setup > Connected Apps OAuth Usage."),
+    Refusal(
+        "OAUTH_APPROVAL_ERROR_GENERIC",
+        "",
+        "The app is not installed in this org: an administrator installs it in Setup > Connected Apps OAuth Usage.",
+    ),
     Refusal("rate_limit_exceeded", "", "Too many logins; wait before the next.", RateLimitedError),
     Refusal("server_error", "", "", TransientError),
     Refusal("temporarily_unavailable", "", "", TransientError),

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -167,6 +167,22 @@ def test_an_allowed_host_of_ones_own_is_accepted(source: Source, login) -> None:
     login.respond(json=GOOD | {"instance_url": "https://crm.acme.example"})
 
     assert source(replace(CLIENT, allowed_hosts=("crm.acme.example",))).current().host == "crm.acme.example"
+
+
+def test_problem_22_none_of_the_ways_in_that_salesforce_closes_is_used(source: Source, login, key) -> None:
+    """No user name with a password, no SOAP login, no session that a person has to start."""
+    lasting = {"client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+    jwt_bearer = replace(CLIENT, client_secret="", username="sync@acme.example", private_key=key)
+    used = set()
+
+    for settings in (CLIENT, jwt_bearer, replace(CLIENT, refresh_token="r")):
+        source(settings).current()
+        sent = form(login)
+        used.add(sent["grant_type"])
+        assert not {"password", "username"} & sent.keys()
+
+    assert used == lasting
+    assert not [f.name for f in fields(SalesforceSettings) if "password" in f.name or "security_token" in f.name]
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=[f"{row.error}: {row.text}" for row in REFUSALS])
