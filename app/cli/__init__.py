@@ -68,6 +68,7 @@ def build_app() -> typer.Typer:
     """All commands, each from its own module."""
     from app.cli import (
         accounts,
+        changes,
         crm,
         database,
         demo,
@@ -98,6 +99,7 @@ def build_app() -> typer.Typer:
         doctor,
         sync,
         accounts,
+        changes,
         mapping,
         events,
         runs,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.changes import diff_runs
 from app.cli.invocation import AsJson, open_services
 from app.cli.output import count, plain, say, say_json, say_table, show_progress
 from app.cli.sync import EXIT_BY_STATUS, say_plan, say_report
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     runs = typer.Typer(help="Past runs.", no_args_is_help=True)
     runs.command("list")(list_past)
     runs.command("show")(show_past)
+    runs.command("diff")(diff_runs)
     runs.command("approve")(approve)
     runs.command("undo")(undo)
     runs.command("retry")(retry)

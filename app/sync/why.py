@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,10 +19,9 @@ from app.domain.money import major_units
 from app.domain.rows import Entity
 from app.domain.why import changes_of, explain_deal, measures_of
 from app.errors import ConfigError
-from app.store import changes as ledger
-from app.store import mirror, runs, values
-from app.store.changes import Runs
+from app.store import history, mirror, runs, values
 from app.store.connection import Connection
+from app.store.history import Runs
 from app.sync.services import Services
 
 SUMMABLE = (Measure.DIRECT, Measure.REFERRED, Measure.NETWORK, Measure.INFLUENCE, "conserved")
@@ -61,7 +60,7 @@ class ChangePart:
 class ChangeExplanation:
     """`after - before == change`, and the parts add up to `change`, exactly, in every measure."""
 
-    account_id: str
+    id: str
     name: str
     currency: str
     since: RunMark
@@ -72,6 +71,10 @@ class ChangeExplanation:
     parts: tuple[ChangePart, ...]
     policy: tuple[str, ...] = ()
     """What is different in the policy: `split: equal -> first`."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field; money as decimal text, moments as ISO text."""
+        return _plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class CauseSum:
 class AccountDelta:
     """How far one account moved, and why, the strongest cause first."""
 
-    account_id: str
+    id: str
     name: str
     change: Mapping[str, Decimal]
     causes: tuple[str, ...]
@@ -108,6 +111,38 @@ class RunsDiff:
     accounts: tuple[AccountDelta, ...]
     policy: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, Any]:
+        """Every field; money as decimal text, moments as ISO text."""
+        return _plain_fields(self)
+
+
+def _plain_fields(record: Any) -> dict[str, Any]:
+    return {one.name: _plain(getattr(record, one.name)) for one in fields(record)}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return _plain_fields(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return format(value, "f") if isinstance(value, Decimal) else _moment(value)
+
+
+def _moment(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def read_since(text: str) -> Since:
+    """`17` as a run, `2026-03-31` as a day. Raises ConfigError for anything else."""
+    if text.isascii() and text.isdecimal() and len(text) < len("2026-03-31"):
+        return int(text)
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        raise ConfigError(f"{text[:60]!r} is neither a date like 2026-03-31 nor the number of a run") from None
+
 
 def explain_change(services: Services, account_id: str, since: Since) -> ChangeExplanation:
     """Split the difference between what an account was worth then and what it is worth now.
@@ -123,7 +158,7 @@ def explain_change(services: Services, account_id: str, since: Since) -> ChangeE
         mine = [account.account_id, *absorbed]
         parts = [one for one in _explain(connection, comparison, mine) if one.account_id == account.account_id]
         before, after = (
-            measures_of(ledger.load_sums(connection, run, account.account_id), include=include)
+            measures_of(history.load_sums(connection, run, account.account_id), include=include)
             for run, include in zip(comparison.run_ids, comparison.includes, strict=True)
         )
         found = changes_of(parts, influence_before=before[Measure.INFLUENCE], includes=comparison.includes)
@@ -149,10 +184,10 @@ def diff_runs(services: Services, a: int, b: int) -> RunsDiff:
         for part in _explain(connection, comparison, None):
             tally.add(part)
         if comparison.includes[0] != comparison.includes[1]:
-            tally.restate(ledger.load_influence(connection, comparison.since.run_id))
-        before, after = (_portfolio(ledger.load_sums(connection, run)) for run in comparison.run_ids)
+            tally.restate(history.load_influence(connection, comparison.since.run_id))
+        before, after = (_portfolio(history.load_sums(connection, run)) for run in comparison.run_ids)
         deltas = tally.deltas()
-        names = ledger.load_names(connection, "account", [account for account, *_ in deltas])
+        names = history.load_names(connection, "account", [account for account, *_ in deltas])
     money = comparison.money
     return RunsDiff(
         comparison.currency, comparison.since, comparison.until, money(before), money(after),
@@ -229,7 +264,7 @@ def _compare(services: Services, connection: Connection, since: runs.Run, until:
         policy=tuple(_differences(old, new)),
         currency=currencies[1],
         places=mirror.load_places(connection, currencies[1]),
-        survivors=ledger.load_survivors(connection, Runs(since.run_id, until.run_id)),
+        survivors=history.load_survivors(connection, Runs(since.run_id, until.run_id)),
     )
 
 
@@ -259,8 +294,8 @@ def _shown(value: object) -> str:
 def _explain(connection: Connection, comparison: _Comparison, accounts: Sequence[str] | None) -> Iterator[Part]:
     """The parts of every opportunity where a line moved, of all accounts that have one on it."""
     between_runs = comparison.runs
-    ledger.stage_moved_deals(connection, between_runs, accounts)
-    events = ledger.load_event_facts(connection, between_runs, comparison.since.started_at)
+    history.stage_moved_deals(connection, between_runs, accounts)
+    events = history.load_event_facts(connection, between_runs, comparison.since.started_at)
     between = Between(
         as_of_before=comparison.since.as_of,
         as_of_after=comparison.until.as_of,
@@ -271,7 +306,7 @@ def _explain(connection: Connection, comparison: _Comparison, accounts: Sequence
         lost_events=events.lost,
         merged_events=events.merged,
     )
-    for deal in ledger.stream_moved_deals(connection, between_runs):
+    for deal in history.stream_moved_deals(connection, between_runs):
         yield from explain_deal(deal.before, deal.after, deal.facts, between)
 
 
@@ -285,8 +320,8 @@ class _Teller:
 
     def tell(self, found: Sequence[Change]) -> Iterator[ChangePart]:
         deals = {one.opportunity_id for one in found if one.opportunity_id}
-        names = ledger.load_names(self.connection, "opportunity", deals)
-        titles = ledger.load_event_titles(self.connection, {one.event_id for one in found if one.event_id})
+        names = history.load_names(self.connection, "opportunity", deals)
+        titles = history.load_event_titles(self.connection, {one.event_id for one in found if one.event_id})
         return (self._part(one, names, titles) for one in found)
 
     def _part(

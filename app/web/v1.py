@@ -17,6 +17,7 @@ from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS
 from app.store.events import StoredEvent, list_events, save_events
 from app.sync.answers import explain_account, find_account, list_accounts, list_runs, portfolio, show_run
+from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
 from app.web.problems import ProblemError
 from app.web.webhooks import LimitedBody, check_events
@@ -98,6 +99,21 @@ def show_explanation(services: ServicesOf, account_id: str, as_of: date | None =
         "lines": [line.as_json() for line in explanation.lines],
     }
     return JSONResponse(jsonable_encoder(answer))
+
+
+@router.get("/accounts/{account_id}/changes", dependencies=[CanRead])
+def show_changes(
+    services: ServicesOf,
+    account_id: str,
+    since: Annotated[str, Query(max_length=10, description="A day, or the number of a run.")],
+) -> JSONResponse:
+    """Say why one customer's value changed, part by part."""
+    try:
+        start = read_since(since)
+    except ConfigError as error:
+        raise ProblemError(422, error.message) from None
+    found = _find(services, account_id)
+    return JSONResponse(explain_change(services, found["id"], start).as_json())
 
 
 @router.get("/events", dependencies=[CanRead])

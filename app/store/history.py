@@ -153,7 +153,10 @@ class EventFacts:
 
 
 def load_event_facts(connection: sa.Connection, runs: Runs, since: datetime) -> EventFacts:
-    """What is known about the events behind the lines of `s_moved`. `since`: when the earlier run began."""
+    """What is known about the events behind the lines of `s_moved`. `since`: when the earlier run began.
+
+    Recorded while that run was going on is new as well, unless the run credited it.
+    """
     valid = f"({runs.valid_before('l')} or {runs.valid_after('l')})"
     named = (
         "select distinct l.event_id as id from s_moved m join credit_line l on l.opportunity_id = m.id"
@@ -163,7 +166,9 @@ def load_event_facts(connection: sa.Connection, runs: Runs, since: datetime) -> 
     add_ids(connection, "s_named", named)
     rows = connection.execute(
         sa.text(
-            "select n.id, case when e.recorded_at >= :since then 1 else 0 end,"
+            "select n.id, case when e.recorded_at >= :since and not exists (select 1 from credit_line l"
+            f" where l.account_id = e.account_id and l.event_id = e.event_id and {runs.valid_before('l')})"
+            " then 1 else 0 end,"
             " case when e.status = 'verified' then 0 else 1 end,"
             " case when doer.merged_into_id is not null or met.merged_into_id is not null then 1 else 0 end"
             " from s_named n left join advocacy_event e on e.event_id = n.id"
