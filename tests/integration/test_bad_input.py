@@ -73,11 +73,16 @@ SPOILED = [
 ]
 
 
+ONE_OF_EACH = list(
+    {(file, column, str(codes)): case for case in SPOILED for file, _, column, _, codes in [case]}.values()
+)
+
+
 @pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("file", "record", "column", "bad", "codes"),
-    SPOILED,
-    ids=[f"{file}: {column} is {bad[:24]!r}" for file, _, column, bad, _ in SPOILED],
+    ONE_OF_EACH,
+    ids=[f"{file}: {column} is {bad[:24]!r}" for file, _, column, bad, _ in ONE_OF_EACH],
 )
 def test_a_bad_value_is_counted_costs_nobody_else_anything_and_is_forgotten_when_it_is_corrected(
     exports, file, record, column, bad, codes

@@ -391,6 +391,32 @@ def test_a_run_waits_while_somebody_else_writes_into_the_sqlite_file(stage, even
     assert differences(end, right) == []
 
 
+@pytest.mark.parametrize("spare", [0, 2, 5, 8])
+def test_a_full_disk_ends_the_run_and_loses_nothing(stage, evening, undisturbed, monkeypatch, spare):
+    go(REST, monkeypatch)
+    right = undisturbed()
+    final = dict(right["shown"])
+    with stage.night(REST, evening) as night:
+        engine = night.services.database.engine
+
+        def fill(connection: sqlite3.Connection, _record: object) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages + spare}")
+
+        engine.dispose()
+        sa.event.listen(engine, "connect", fill)
+        with pytest.raises(sa.exc.OperationalError, match="full"):
+            run_sync(night.services, full=True)
+        sa.event.remove(engine, "connect", fill)
+        engine.dispose()
+        steal_lease(night.services.database)
+
+        assert night.run(full=False) == "ok"
+        end = night.end_state()
+    assert differences(end, right) == []
+    assert [(id_, values) for id_, values in night.shown_after_writes if values != final[id_]] == []
+
+
 @pytest.fixture
 def server_evening(stage: Stage, migrated_database_url: str) -> str:
     """The evening on PostgreSQL."""
