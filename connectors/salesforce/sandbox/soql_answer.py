@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.salesforce.sandbox.access import View
@@ -94,6 +94,8 @@ def _dotted(found: Resolved) -> str:
 
 def _expand(scope: Scope, item: Path | Function) -> list[Path]:
     """The item's own path, or every path behind FIELDS(...)."""
+    if item.alias:
+        raise scope.error(item.at, "only aggregate expressions use field aliasing")
     if isinstance(item, Path):
         return [item]
     if item.name != "FIELDS" or item.argument is None:
@@ -182,8 +184,8 @@ def _plan_children(scope: Scope, root: _Parent, query: Query, version: str) -> N
     if child is None or scope.view.type(child.object) is None:
         message = f"Didn't understand relationship '{query.object}' in FROM part of query call."
         raise scope.error(query.at, message, "INVALID_TYPE")
-    if any(not isinstance(item, Path) for item in query.select):
-        raise scope.error(query.at, "only fields can be selected in an inner query")
+    if query.group or any(not isinstance(item, Path) for item in query.select):
+        raise scope.error(query.at, "only fields can be selected in an inner query, and not grouped")
     table = scope.view.org.tables[child.object]
     inner = Scope(scope.view, query, table, scope.deleted)
     write = plan_select(inner, version).json_record
@@ -203,9 +205,7 @@ def _plan_children(scope: Scope, root: _Parent, query: Query, version: str) -> N
 
 
 def _unlimited(query: Query) -> Query:
-    return Query(
-        query.text, query.select, query.object, query.at, query.alias, query.where, query.group, query.order, None, 0
-    )
+    return replace(query, limit=None, offset=0)
 
 
 def _cells_writer(columns: Iterable[tuple[Read, Field]]) -> Callable[[Row], list[str]]:

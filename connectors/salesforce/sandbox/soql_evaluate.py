@@ -15,7 +15,7 @@ from connectors.salesforce.sandbox.soql_scope import (
     open_scope,
     resolve,
 )
-from connectors.salesforce.sandbox.soql_tree import Comparison, Function, Literal, Logic, Order, Path, Query
+from connectors.salesforce.sandbox.soql_tree import Comparison, Function, Literal, Logic, Operand, Order, Path, Query
 from connectors.salesforce.sandbox.soql_where import compile_condition, id_value
 
 T = TypeVar("T")
@@ -57,12 +57,12 @@ def _sortable(scope: Scope, order: Order) -> Resolved:
 def check_rows(scope: Scope) -> None:
     """Resolve WHERE and ORDER BY without running them."""
     if scope.query.where is not None:
-        compile_condition(scope, scope.query.where, _pick)
+        compile_condition(scope, scope.query.where, pick_ids)
     for one in scope.query.order:
         _sortable(scope, one)
 
 
-def _pick(scope: Scope, query: Query) -> set[Any]:
+def pick_ids(scope: Scope, query: Query) -> set[Any]:
     """The ids a semi join's sub-select finds."""
     inner, picked = open_scope(scope.view, query, deleted=scope.deleted), query.select[0]
     chosen = resolve(inner, picked) if isinstance(picked, Path) else None
@@ -73,7 +73,7 @@ def _pick(scope: Scope, query: Query) -> set[Any]:
 
 def matching_rows(scope: Scope) -> list[Row]:
     """The visible rows that meet the WHERE, in no promised order."""
-    test = compile_condition(scope, scope.query.where, _pick) if scope.query.where is not None else None
+    test = compile_condition(scope, scope.query.where, pick_ids) if scope.query.where is not None else None
     rows: Iterable[Row] = _candidates(scope)
     if not scope.deleted and "IsDeleted" in scope.table.type.fields:
         slot = scope.table.type.slot("IsDeleted")
@@ -96,6 +96,8 @@ def _candidates(scope: Scope) -> Iterable[Row]:
     return scope.table.rows.values()
 
 
-def _is_id(scope: Scope, path: Path) -> bool:
-    parts = local_parts(scope, path)
+def _is_id(scope: Scope, operand: Operand) -> bool:
+    if not isinstance(operand, Path):
+        return False
+    parts = local_parts(scope, operand)
     return len(parts) == 1 and parts[0].lower() == "id"

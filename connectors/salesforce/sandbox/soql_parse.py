@@ -1,16 +1,18 @@
-"""SOQL text -> a tree. Tokenizer and recursive descent over the part of the language the sandbox speaks.
+"""SOQL text -> a tree, by recursive descent.
 
-What is not understood is refused with MALFORMED_QUERY and the place of the first token that does not fit;
-nothing is skipped or guessed. As in Salesforce, AND and OR do not mix without parentheses.
+The whole language is read. What is not SOQL is refused with MALFORMED_QUERY and the place of the first token that does
+not fit; what is SOQL but not modelled, with FUNCTIONALITY_NOT_ENABLED and its name. Nothing is skipped or guessed.
+As in Salesforce, AND and OR do not mix without parentheses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
 
+from connectors.salesforce.sandbox import soql_clauses
 from connectors.salesforce.sandbox.errors import ApiError
+from connectors.salesforce.sandbox.soql_dates import DATE_COUNTS, DATE_WORDS
+from connectors.salesforce.sandbox.soql_tokens import Cursor, Token
 from connectors.salesforce.sandbox.soql_tree import (
     Comparison,
     Condition,
@@ -18,9 +20,11 @@ from connectors.salesforce.sandbox.soql_tree import (
     Literal,
     Logic,
     Not,
+    Operand,
     Order,
     Path,
     Query,
+    escapes,
     placed,
     unescape,
 )
@@ -28,177 +32,130 @@ from connectors.salesforce.sandbox.soql_tree import (
 MAX_LENGTH = 100_000
 MAX_STRING = 4_000
 MAX_OFFSET = 2_000
-_MAX_DEPTH = 100
-
-_DATE_WORDS = frozenset({"TODAY", "YESTERDAY", "TOMORROW"})
-_DATE_COUNTS = frozenset({"LAST_N_DAYS", "NEXT_N_DAYS"})
-_RESERVED = frozenset(
-    {"AND", "ASC", "DESC", "EXCLUDES", "FALSE", "FIRST", "FOR", "FROM", "GROUP", "HAVING", "IN", "INCLUDES", "LIKE"}
-    | {"LIMIT", "NOT", "NULL", "NULLS", "OFFSET", "OR", "ORDER", "SELECT", "TRUE", "USING", "WHERE", "WITH"}
-)
-
-_TOKEN = re.compile(
-    r"""
-    (?P<space>\s+)
-  | (?P<datetime>\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2}))
-  | (?P<date>\d{4}-\d{2}-\d{2}(?![\w:-]))
-  | (?P<number>[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-  | (?P<word>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*)
-  | (?P<string>'(?:[^'\\]|\\.)*')
-  | (?P<symbol><=|>=|!=|<>|[=<>(),:])
-    """,
-    re.VERBOSE | re.ASCII | re.DOTALL,
-)
-
-T = TypeVar("T")
-
-
-class Token(NamedTuple):
-    kind: str
-    text: str
-    at: int
+_UNMODELLED = frozenset({"TOLABEL", "CONVERTCURRENCY", "CONVERTTIMEZONE", "FORMAT", "GROUPING", "DISTANCE"})
+_CURRENCY = re.compile(r"[A-Za-z]{3}\d+")
+_COMPARISONS = ("=", "!=", "<>", "<", "<=", ">", ">=")
 
 
 def parse(text: str) -> Query:
-    """The tree of a whole query; ApiError MALFORMED_QUERY for everything else."""
+    """The tree of a whole query; ApiError MALFORMED_QUERY or FUNCTIONALITY_NOT_ENABLED for everything else."""
     if len(text) > MAX_LENGTH:
         raise ApiError("MALFORMED_QUERY", f"SOQL statements cannot be longer than {MAX_LENGTH} characters.")
     parser = _Parser(text)
     query = parser.query()
     parser.expect_end()
+    if parser.refused is not None:
+        raise parser.refused
     return query
 
 
-def _tokenize(text: str) -> list[Token]:
-    tokens, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise placed(text, at, f"no viable alternative at character '{text[at]}'")
-        if match.lastgroup != "space":
-            tokens.append(Token(match.lastgroup or "", match[0], at))
-        at = match.end()
-    tokens.append(Token("end", "<EOF>", len(text)))
-    return tokens
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = _tokenize(text)
-        self.place = 0
-        self.depth = 0
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.place]
-
-    def unexpected(self) -> ApiError:
-        return placed(self.text, self.token.at, f"unexpected token: '{self.token.text[:60]}'")
-
-    def take(self) -> Token:
-        token = self.token
-        if token.kind != "end":
-            self.place += 1
-        return token
-
-    def at_word(self, *words: str) -> bool:
-        return self.token.kind == "word" and self.token.text.upper() in words
-
-    def at_symbol(self, symbol: str) -> bool:
-        return self.token.kind == "symbol" and self.token.text == symbol
-
-    def skip_word(self, *words: str) -> bool:
-        found = self.at_word(*words)
-        if found:
-            self.place += 1
-        return found
-
-    def skip_symbol(self, symbol: str) -> bool:
-        found = self.at_symbol(symbol)
-        if found:
-            self.place += 1
-        return found
-
-    def expect_word(self, *words: str) -> str:
-        if not self.at_word(*words):
-            raise self.unexpected()
-        return self.take().text.upper()
-
-    def expect_symbol(self, symbol: str) -> None:
-        if not self.skip_symbol(symbol):
-            raise self.unexpected()
-
-    def expect_end(self) -> None:
-        if self.token.kind != "end":
-            raise self.unexpected()
-
-    def name(self) -> Token:
-        if self.token.kind != "word" or self.token.text.upper() in _RESERVED:
-            raise self.unexpected()
-        return self.take()
-
-    def path(self) -> Path:
-        token = self.name()
-        return Path(tuple(token.text.split(".")), token.at)
-
+class _Parser(Cursor):
     def query(self) -> Query:
-        start = self.token.at
         self.enter()
         self.expect_word("SELECT")
-        select = self.separated(self.selected)
-        self.expect_word("FROM")
-        target = self.name()
-        if "." in target.text:
-            raise placed(self.text, target.at, f"unexpected token: '{target.text[:60]}'")
-        alias = self.name().text if self.token.kind == "word" and not self.at_word(*_RESERVED) else ""
+        select = self.selection()
+        target, alias = self.sources()
+        soql_clauses.using(self)
         where = self.condition() if self.skip_word("WHERE") else None
+        soql_clauses.with_security(self)
         group = self.grouping() if self.skip_word("GROUP") else ()
+        having = self.condition() if group and self.skip_word("HAVING") else None
         order = self.ordering() if self.skip_word("ORDER") else ()
         limit = self.whole("LIMIT", None) if self.skip_word("LIMIT") else None
         offset = self.whole("OFFSET", MAX_OFFSET) if self.skip_word("OFFSET") else 0
+        soql_clauses.viewing(self)
         self.depth -= 1
-        text = self.text[start : self.token.at].strip()
-        return Query(text, select, target.text, target.at, alias, where, group, order, limit, offset)
+        return Query(self.text, select, target.text, target.at, alias, where, group, having, order, limit, offset)
 
-    def enter(self) -> None:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise placed(self.text, self.token.at, "the query is nested too deeply")
+    def semi_join(self) -> Query:
+        """`SELECT AccountId FROM Opportunity WHERE ...`: one field, no order, no limit."""
+        self.enter()
+        self.expect_word("SELECT")
+        select = self.operand()
+        target, alias = self.sources()
+        soql_clauses.using(self)
+        where = self.condition() if self.skip_word("WHERE") else None
+        soql_clauses.with_filter(self)
+        self.depth -= 1
+        return Query(self.text, (select,), target.text, target.at, alias, where, (), None, (), None, 0)
 
-    def separated(self, one: Callable[[], T]) -> tuple[T, ...]:
-        found = [one()]
-        while self.skip_symbol(","):
-            found.append(one())
-        return tuple(found)
+    def sources(self) -> tuple[Token, str]:
+        self.expect_word("FROM")
+        (target, alias), *more = self.separated(self.source)
+        if more:
+            self.refuse("several objects in FROM", more[0][0].at)
+        return target, alias
 
-    def selected(self) -> Path | Function | Query:
-        if self.skip_symbol("("):
-            query = self.query()
-            self.expect_symbol(")")
-            return query
-        return self.path_or_function(aliased=True)
+    def source(self) -> tuple[Token, str]:
+        target = self.name()
+        if "." in target.text:
+            self.refuse("a path in FROM", target.at)
+        if self.skip_word("AS"):
+            return target, self.alias() or "AS"
+        return target, self.alias()
 
-    def path_or_function(self, *, aliased: bool) -> Path | Function:
+    def alias(self) -> str:
+        return self.name().text if self.at_name() and not self.at_clause() else ""
+
+    def selection(self) -> tuple[Operand | Query, ...]:
+        """`COUNT()` alone, or a list."""
+        if self.at_word("COUNT") and (self.ahead(1).text, self.ahead(2).text) == ("(", ")"):
+            at = self.token.at
+            self.place += 3
+            return (Function("COUNT", None, "", at),)
+        return self.separated(self.selected)
+
+    def selected(self) -> Operand | Query:
+        at = self.token.at
+        if soql_clauses.at_typeof(self):
+            soql_clauses.typeof(self)
+            return Path(("TYPEOF",), at, self.alias())
+        if not self.skip_symbol("("):
+            return self.aliased(self.operand(distance=True))
+        query = self.query()
+        self.expect_symbol(")")
+        if self.alias():
+            self.refuse("an alias for a sub-query", at)
+        return query
+
+    def aliased(self, operand: Operand) -> Operand:
+        if isinstance(operand, Function):
+            return Function(operand.name, operand.argument, self.alias(), operand.at)
+        return Path(operand.parts, operand.at, self.alias())
+
+    def operand(self, *, distance: bool = False) -> Operand:
         path = self.path()
         if not self.skip_symbol("("):
             return path
-        argument = None if self.at_symbol(")") else self.path()
+        name = ".".join(path.parts).upper()
+        if name in _UNMODELLED:
+            self.refuse(name, path.at)
+        argument = self.path()
+        if self.skip_symbol("("):
+            self.refuse("functions of functions", argument.at)
+            self.path()
+            self.expect_symbol(")")
+        elif distance and name == "DISTANCE" and self.at_symbol(","):
+            soql_clauses.distance(self)
         self.expect_symbol(")")
-        takes_alias = aliased and self.token.kind == "word" and not self.at_word(*_RESERVED)
-        alias = self.name().text if takes_alias else ""
-        return Function(".".join(path.parts).upper(), argument, alias, path.at)
+        return Function(name, argument, "", path.at)
 
-    def grouping(self) -> tuple[Path, ...]:
+    def grouping(self) -> tuple[Operand, ...]:
         self.expect_word("BY")
-        return self.separated(self.path)
+        if not self.at_word("ROLLUP", "CUBE"):
+            return self.separated(self.operand)
+        self.refuse(self.token.text.upper(), self.take().at)
+        self.expect_symbol("(")
+        group = self.separated(self.operand)
+        self.expect_symbol(")")
+        return group
 
     def ordering(self) -> tuple[Order, ...]:
         self.expect_word("BY")
         return self.separated(self.order)
 
     def order(self) -> Order:
-        by = self.path_or_function(aliased=False)
+        by = self.operand(distance=True)
         descending = self.at_word("DESC")
         if descending or self.at_word("ASC"):
             self.take()
@@ -243,49 +200,61 @@ class _Parser:
         return self.comparison()
 
     def comparison(self) -> Comparison:
-        field = self.path()
-        if self.token.kind == "symbol" and self.token.text in {"=", "!=", "<>", "<", "<=", ">", ">="}:
+        field = self.operand(distance=True)
+        if self.at_symbol(*_COMPARISONS):
             op = self.take().text
             return Comparison(field, "!=" if op == "<>" else op, self.literal())
         op = self.expect_word("LIKE", "IN", "NOT", "INCLUDES", "EXCLUDES")
         if op == "LIKE":
-            return Comparison(field, op, self.literal())
+            return Comparison(field, op, self.literal(pattern=True))
         if op == "NOT":
             self.expect_word("IN")
             op = "NOT IN"
         self.expect_symbol("(")
-        value = self.query() if op.endswith("IN") and self.at_word("SELECT") else self.separated(self.literal)
+        value = self.semi_join() if op.endswith("IN") and self.at_word("SELECT") else self.separated(self.literal)
         self.expect_symbol(")")
         return Comparison(field, op, value)
 
-    def literal(self) -> Literal:
+    def literal(self, *, pattern: bool = False) -> Literal:
         token = self.take()
+        if token.kind == "symbol" and token.text in {"+", "-"}:
+            return Literal("number", token.text + self.expect("number").text, token.at)
         if token.kind == "string":
-            return self.string(token)
-        if token.kind in {"number", "date", "datetime"}:
-            return Literal(token.kind, token.text, token.at)
-        word = token.text.upper()
-        if token.kind == "word" and word in {"TRUE", "FALSE"}:
-            return Literal("boolean", word, token.at)
-        if token.kind == "word" and word == "NULL":
-            return Literal("null", word, token.at)
-        if token.kind == "word" and word in _DATE_WORDS | _DATE_COUNTS:
-            return self.days(token)
+            return self.string(token, pattern=pattern)
+        if token.kind == "time":
+            self.refuse("times of day", token.at)
+        if token.kind in {"number", "date", "datetime", "time"}:
+            return Literal(token.kind, token.text.upper(), token.at)
+        if token.kind == "word":
+            return self.word(token)
         raise placed(self.text, token.at, f"unexpected token: '{token.text[:60]}'")
 
-    def string(self, token: Token) -> Literal:
+    def word(self, token: Token) -> Literal:
+        word = token.text.upper()
+        if word in {"TRUE", "FALSE"}:
+            return Literal("boolean", word, token.at)
+        if word == "NULL":
+            return Literal("null", word, token.at)
+        if word in DATE_WORDS:
+            return Literal("days", word, token.at)
+        if word in DATE_COUNTS:
+            self.expect_symbol(":")
+            return Literal("days", f"{word}:{self.whole(word, 36_500)}", token.at)
+        if _CURRENCY.fullmatch(word):
+            self.refuse("amounts with a currency", token.at)
+            if self.token.kind == "number" and self.token.at == token.at + len(word) and self.token.text[0] == ".":
+                self.take()
+            return Literal("number", "0", token.at)
+        raise placed(self.text, token.at, f"unexpected token: '{token.text[:60]}'")
+
+    def string(self, token: Token, *, pattern: bool) -> Literal:
         inside = token.text[1:-1]
         if len(inside) > MAX_STRING:
             raise placed(self.text, token.at, f"string literals cannot be longer than {MAX_STRING} characters")
         try:
             unescape(inside)
+            if not pattern and {"_", "%"} & set(escapes(inside)):
+                raise ValueError("Illegal escape: a wildcard is escaped for LIKE alone")
         except ValueError as error:
             raise placed(self.text, token.at, str(error)) from None
         return Literal("string", inside, token.at)
-
-    def days(self, token: Token) -> Literal:
-        word = token.text.upper()
-        if word in _DATE_WORDS:
-            return Literal("days", word, token.at)
-        self.expect_symbol(":")
-        return Literal("days", f"{word}:{self.whole(word, 36_500)}", token.at)

@@ -10,7 +10,8 @@ from typing import Any
 from connectors.salesforce.sandbox.access import View
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.schema import NUMERIC, Field, ObjectType, Row
-from connectors.salesforce.sandbox.soql_tree import Path, Query, placed
+from connectors.salesforce.sandbox.soql_dates import DATE_PARTS, OF_DATETIMES
+from connectors.salesforce.sandbox.soql_tree import Function, Operand, Path, Query, placed
 from connectors.salesforce.sandbox.tables import Table
 
 Read = Callable[[Row], Any]
@@ -64,8 +65,25 @@ def local_parts(scope: Scope, path: Path) -> tuple[str, ...]:
     return path.parts[1:] if len(path.parts) > 1 and head in own and not scope.table.type.parent(head) else path.parts
 
 
-def resolve(scope: Scope, path: Path) -> Resolved:
-    """INVALID_FIELD for a field or relationship that is missing or hidden from the user."""
+def resolve(scope: Scope, operand: Operand) -> Resolved:
+    """A field, or a part of one's date; INVALID_FIELD when it is missing or hidden from the user."""
+    return _resolve_part(scope, operand) if isinstance(operand, Function) else _resolve_path(scope, operand)
+
+
+def _resolve_part(scope: Scope, function: Function) -> Resolved:
+    """`CALENDAR_YEAR(CloseDate)` as if it were a field; aggregates have no place outside of groups."""
+    make = DATE_PARTS.get(function.name)
+    if make is None or function.argument is None:
+        raise scope.error(function.at, f"unexpected token: '{function.name}'")
+    inner = _resolve_path(scope, function.argument)
+    if inner.field.type not in ({"datetime"} if function.name in OF_DATETIMES else {"date", "datetime"}):
+        raise scope.error(function.at, f"field '{inner.field.name}' does not support function {function.name}")
+    read = inner.read
+    field = Field(function.name, "date" if function.name == "DAY_ONLY" else "int")
+    return Resolved(field, inner.of, inner.steps, lambda row: None if (text := read(row)) is None else make(text))
+
+
+def _resolve_path(scope: Scope, path: Path) -> Resolved:
     parts = local_parts(scope, path)
     of, steps = scope.table.type, list[Field]()
     for relationship in parts[:-1]:
@@ -122,7 +140,7 @@ def _through(rows: dict[str, Row], slot: int, read: Read) -> Read:
     return follow
 
 
-def check_usable(scope: Scope, path: Path, field: Field, use: str) -> None:
+def check_usable(scope: Scope, path: Operand, field: Field, use: str) -> None:
     """Long text and compound fields can be selected, not filtered, sorted or grouped."""
     if field.long_text or field.type == "address" or (use == "sorted" and field.type == "multipicklist"):
         raise scope.error(path.at, f"field '{field.name}' can not be {use} in a query call", "INVALID_FIELD")

@@ -15,15 +15,16 @@ _ESCAPES |= {"F": "\f", '"': '"', "'": "'", "\\": "\\", "_": "_", "%": "%"}
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`Account.Owner.Name`, as written."""
+    """`Account.Owner.Name`, as written. Only a grouped query may give it an alias."""
 
     parts: tuple[str, ...]
     at: int
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`COUNT()`, `SUM(Amount) total`, `FIELDS(ALL)`, `convertCurrency(Amount)`; the name is upper case."""
+    """`COUNT()`, `SUM(Amount) total`, `FIELDS(ALL)`, `CALENDAR_YEAR(CloseDate)`; the name is upper case."""
 
     name: str
     argument: Path | None
@@ -31,9 +32,12 @@ class Function:
     at: int
 
 
+Operand = Path | Function
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """`kind`: string, number, date, datetime, boolean, null or days (a date word; text `LAST_N_DAYS:3`).
+    """`kind`: string, number, date, datetime, boolean, null or days (a relative date; text `LAST_N_DAYS:3`).
 
     The text of a string is still escaped: LIKE and = read escapes differently.
     """
@@ -47,7 +51,7 @@ class Literal:
 class Comparison:
     """`op` is one of = != < <= > >= LIKE, or of IN, NOT IN, INCLUDES, EXCLUDES with a tuple or a sub-query."""
 
-    field: Path
+    field: Operand
     op: str
     value: Literal | tuple[Literal, ...] | Query
 
@@ -70,20 +74,23 @@ Condition = Comparison | Logic | Not
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    by: Path | Function
+    by: Operand
     descending: bool
     nulls_first: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
+    """`text` is the whole text, a sub-query's too: places in it are counted from its start."""
+
     text: str
-    select: tuple[Path | Function | Query, ...]
+    select: tuple[Operand | Query, ...]
     object: str
     at: int
     alias: str
     where: Condition | None
-    group: tuple[Path, ...]
+    group: tuple[Operand, ...]
+    having: Condition | None
     order: tuple[Order, ...]
     limit: int | None
     offset: int
@@ -97,6 +104,11 @@ def placed(text: str, at: int, message: str, code: str = "MALFORMED_QUERY") -> A
     line = text[first : at + 40].split("\n", maxsplit=1)[0]
     caret = " " * (at - first) + "^"
     return ApiError(code, f"\n{line}\n{caret}\nERROR at Row:{row}:Column:{column}\n{message}")
+
+
+def escapes(text: str) -> list[str]:
+    """What stands behind each backslash of a string literal's inside."""
+    return _ESCAPE.findall(text)
 
 
 def unescape(text: str) -> str:

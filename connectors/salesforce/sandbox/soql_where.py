@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,22 +12,25 @@ from connectors.salesforce.sandbox.clock import stamp_text
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.ids import full_id
 from connectors.salesforce.sandbox.schema import NUMERIC, Field, Row
+from connectors.salesforce.sandbox.soql_dates import day_range
 from connectors.salesforce.sandbox.soql_scope import Read, Resolved, Scope, check_usable, is_folded, resolve
-from connectors.salesforce.sandbox.soql_tree import Comparison, Condition, Literal, Logic, Not, Path, Query, unescape
+from connectors.salesforce.sandbox.soql_tree import Comparison, Condition, Literal, Logic, Not, Operand, Query, unescape
 
 Test = Callable[[Row], bool]
 Pick = Callable[[Scope, Query], set[Any]]
 """Runs a sub-query and gives the values of its one field; handed in by who can run queries."""
+Find = Callable[[Scope, Operand], Resolved]
+"""What stands on the left of a comparison: a field of a row, or in HAVING something of a group."""
 
 
-def compile_condition(scope: Scope, condition: Condition, pick: Pick) -> Test:
+def compile_condition(scope: Scope, condition: Condition, pick: Pick, find: Find = resolve) -> Test:
     """A test of one row; ApiError for what the fields' types do not allow."""
     if isinstance(condition, Not):
-        inner = compile_condition(scope, condition.term, pick)
+        inner = compile_condition(scope, condition.term, pick, find)
         return lambda row: not inner(row)
     if isinstance(condition, Logic):
-        return _compile_logic(condition.op, [compile_condition(scope, term, pick) for term in condition.terms])
-    return _compile_comparison(scope, condition, pick)
+        return _compile_logic(condition.op, [compile_condition(scope, term, pick, find) for term in condition.terms])
+    return _compile_comparison(scope, condition, pick, find(scope, condition.field))
 
 
 def _compile_logic(op: str, tests: list[Test]) -> Test:
@@ -39,8 +42,7 @@ def _compile_logic(op: str, tests: list[Test]) -> Test:
     return lambda row: any(test(row) for test in tests)
 
 
-def _compile_comparison(scope: Scope, comparison: Comparison, pick: Pick) -> Test:
-    found = resolve(scope, comparison.field)
+def _compile_comparison(scope: Scope, comparison: Comparison, pick: Pick, found: Resolved) -> Test:
     check_usable(scope, comparison.field, found.field, "filtered")
     value = comparison.value
     if isinstance(value, Query):
@@ -52,7 +54,7 @@ def _compile_comparison(scope: Scope, comparison: Comparison, pick: Pick) -> Tes
     if comparison.op == "LIKE":
         return _like(scope, comparison, found, value)
     if value.kind == "days":
-        return _within_days(scope, comparison, found, value)
+        return _within_days(scope, comparison.field, found, value, comparison.op)
     return _compare(comparison.op, found, literal_value(scope, comparison.field, found.field, value), scope, value.at)
 
 
@@ -88,11 +90,14 @@ def _folded(read: Read) -> Read:
 
 
 def _in_values(scope: Scope, comparison: Comparison, found: Resolved, literals: tuple[Literal, ...]) -> Test:
-    for literal in literals:
-        if literal.kind == "days":
-            raise scope.error(literal.at, f"unexpected token: '{literal.text}'")
-    values = {literal_value(scope, comparison.field, found.field, literal) for literal in literals}
-    return _membership(found, values, negated=comparison.op == "NOT IN")
+    plain = [literal for literal in literals if literal.kind != "days"]
+    values = {literal_value(scope, comparison.field, found.field, literal) for literal in plain}
+    negated = comparison.op == "NOT IN"
+    if len(plain) == len(literals):
+        return _membership(found, values, negated=negated)
+    days = [_within_days(scope, comparison.field, found, one, "=") for one in literals if one.kind == "days"]
+    any_of = _compile_logic("OR", [_membership(found, values, negated=False), *days])
+    return lambda row: any_of(row) != negated
 
 
 def _membership(found: Resolved, values: set[Any], *, negated: bool) -> Test:
@@ -148,7 +153,7 @@ def like_pattern(escaped: str) -> re.Pattern[str]:
     return re.compile("".join(pieces), re.IGNORECASE | re.DOTALL)
 
 
-def literal_value(scope: Scope, path: Path, field: Field, literal: Literal) -> Any:
+def literal_value(scope: Scope, path: Operand, field: Field, literal: Literal) -> Any:
     """The literal as the field's rows hold it; INVALID_FIELD when the kinds do not fit."""
     if literal.kind == "null":
         return None
@@ -172,7 +177,7 @@ _LITERALS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _wrong_kind(scope: Scope, path: Path, field: Field) -> ApiError:
+def _wrong_kind(scope: Scope, path: Operand, field: Field) -> ApiError:
     kinds = {"boolean": "boolean", "date": "date", "datetime": "dateTime", "int": "int"}
     kind = kinds.get(field.type, "double" if field.type in NUMERIC else "string")
     quoting = "should be enclosed in quotes" if kind == "string" else "should not be enclosed in quotes"
@@ -180,7 +185,7 @@ def _wrong_kind(scope: Scope, path: Path, field: Field) -> ApiError:
     return scope.error(path.at, message, "INVALID_FIELD")
 
 
-def id_value(scope: Scope, path: Path, literal: Literal) -> str:
+def id_value(scope: Scope, path: Operand, literal: Literal) -> str:
     """The 18-character form; INVALID_QUERY_FILTER_OPERATOR for what is no id."""
     try:
         if literal.kind != "string":
@@ -191,13 +196,17 @@ def id_value(scope: Scope, path: Path, literal: Literal) -> str:
         raise scope.error(path.at, message, "INVALID_QUERY_FILTER_OPERATOR") from None
 
 
-def _within_days(scope: Scope, comparison: Comparison, found: Resolved, literal: Literal) -> Test:
+def _within_days(scope: Scope, path: Operand, found: Resolved, literal: Literal, op: str) -> Test:
     if found.field.type not in {"date", "datetime"}:
-        raise _wrong_kind(scope, comparison.field, found.field)
-    first, end = _day_range(scope.view.org.clock.now().date(), literal.text)
+        raise _wrong_kind(scope, path, found.field)
+    try:
+        days = day_range(scope.view.org.clock.now().date(), literal.text)
+    except (ValueError, OverflowError):
+        raise scope.error(literal.at, f"date out of range: {literal.text}") from None
+    first, end = (day.isoformat() for day in days)
     if found.field.type == "datetime":
         first, end = (stamp_text(datetime.fromisoformat(day).replace(tzinfo=UTC)) for day in (first, end))
-    read, op = found.read, comparison.op
+    read = found.read
     edges: dict[str, Callable[[str], bool]] = {
         "=": lambda value: first <= value < end,
         "!=": lambda value: not first <= value < end,
@@ -208,16 +217,3 @@ def _within_days(scope: Scope, comparison: Comparison, found: Resolved, literal:
     }
     edge = edges[op]
     return lambda row: edge(value) if (value := read(row)) is not None else op == "!="
-
-
-def _day_range(today: date, text: str) -> tuple[str, str]:
-    """First day, and the day after the last, of TODAY or LAST_N_DAYS:3."""
-    word, _, count = text.partition(":")
-    shift = {"TODAY": 0, "YESTERDAY": -1, "TOMORROW": 1}.get(word)
-    if shift is not None:
-        first, days = today + timedelta(days=shift), 1
-    elif word == "LAST_N_DAYS":
-        first, days = today - timedelta(days=int(count)), int(count) + 1
-    else:
-        first, days = today + timedelta(days=1), int(count)
-    return first.isoformat(), (first + timedelta(days=days)).isoformat()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -58,7 +58,7 @@ def names(org, rest, *, object_name="Account", **options):
         ("Name = '\\u0042ig'", ["Big"]),
         ("AnnualRevenue > 5", ["Big"]),
         ("AnnualRevenue >= 5.0", ["Big", "small"]),
-        ("AnnualRevenue < 5.5e1", ["small"]),
+        ("AnnualRevenue < + 55.5", ["small"]),
         ("AnnualRevenue != 5", ["Big", 'O\'Neil "x"\n']),
         ("AnnualRevenue = null", ['O\'Neil "x"\n']),
         ("AnnualRevenue != NULL", ["Big", "small"]),
@@ -274,14 +274,25 @@ def test_fields_all_needs_a_limit(org):
         "SELECT Id FROM Account; DROP TABLE Account",
         "SELECT * FROM Account",
         "SELECT Id FROM Account WHERE SystemModstamp > 2026-03-01T12:00:00",
-        "SELECT Id FROM Account WHERE CALENDAR_YEAR(CreatedDate) = 2026",
-        "SELECT toLabel(Industry) FROM Account",
+        "SELECT Id FROM Account WHERE CALENDAR_YEAR(Name) = 2026",
+        "SELECT Id FROM Account WHERE HOUR_IN_DAY(LastActivityDate) = 5 AND",
+        "SELECT Id FROM Account WHERE FOO(Name) = 'x'",
+        "SELECT Id FROM Account WHERE AnnualRevenue < 5.5e1",
+        "SELECT Id FROM Account WHERE Name = 'two\nlines'",
+        "SELECT Id FROM Account WHERE Name = 'a\\_b'",
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity LIMIT 1)",
+        "SELECT Id n FROM Account",
+        "SELECT Name n, COUNT(Id) n FROM Account GROUP BY Name",
+        "SELECT Name, (SELECT Name FROM Opportunities GROUP BY Name) FROM Account",
+        "SELECT Name, COUNT(Id) FROM Account GROUP BY Name HAVING Industry = 'x'",
+        "SELECT toLabel(Industry) FROM Account WHERE",
         "SELECT Id, COUNT() FROM Account",
         "SELECT Name, COUNT(Id) FROM Account",
         "SELECT Name, Name FROM Account",
         "SELECT SUM(Name) FROM Account",
         "SELECT Id FROM Account WHERE Id IN (SELECT Name FROM Opportunity)",
-        "SELECT Id FROM Account WHERE CreatedDate = THIS_QUARTER",
+        "SELECT Id FROM Account WHERE CreatedDate = THIS_CENTURY",
+        "SELECT Id FROM Account WHERE CreatedDate = LAST_N_YEARS:3000",
         "SELECT Id FROM Account WHERE CreatedDate = 2026-13-45T00:00:00Z",
     ],
 )
@@ -290,6 +301,103 @@ def test_what_is_not_understood_is_refused(org, text):
         ask(org, text)
 
     assert refused.value.code == "MALFORMED_QUERY"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("SELECT toLabel(Industry) FROM Account", "TOLABEL"),
+        ("SELECT FORMAT(convertCurrency(AnnualRevenue)) FROM Account", "FORMAT"),
+        ("SELECT TYPEOF Owner WHEN User THEN Name ELSE Id END FROM Account", "TYPEOF"),
+        ("SELECT Id FROM Account WHERE DISTANCE(BillingAddress, GEOLOCATION(1, -2.5), 'mi') < 20", "DISTANCE"),
+        ("SELECT Id FROM Account USING SCOPE mine", "USING"),
+        ("SELECT Id FROM Account WITH SECURITY_ENFORCED", "WITH SECURITY_ENFORCED"),
+        ("SELECT Id FROM Account WITH DATA CATEGORY a__c ABOVE (b__c, c__c) AND d__c AT e__c", "WITH DATA"),
+        ("SELECT Id FROM Account FOR VIEW UPDATE TRACKING", "FOR"),
+        ("SELECT Name, COUNT(Id) FROM Account GROUP BY ROLLUP(Name)", "ROLLUP"),
+        ("SELECT Id FROM Account a, a.Opportunities o", "a path in FROM"),
+        ("SELECT (SELECT Id FROM Opportunities) o FROM Account", "an alias"),
+        ("SELECT Id FROM Account WHERE AnnualRevenue > USD5.5", "amounts with a currency"),
+        ("SELECT Id FROM Account WHERE CreatedDate = 12:00:00Z", "times of day"),
+        ("SELECT Id FROM Account WHERE CALENDAR_YEAR(convertTimezone(CreatedDate)) = 2026", "functions of functions"),
+    ],
+)
+def test_what_is_not_modelled_is_refused_by_name(org, text, what):
+    with pytest.raises(ApiError) as refused:
+        ask(org, text)
+
+    assert refused.value.code == "FUNCTIONALITY_NOT_ENABLED"
+    assert f"this sandbox does not model {what}" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("literal", "first", "last"),
+    [
+        ("LAST_WEEK", "2026-02-22", "2026-02-28"),
+        ("THIS_WEEK", "2026-03-01", "2026-03-07"),
+        ("NEXT_WEEK", "2026-03-08", "2026-03-14"),
+        ("LAST_MONTH", "2026-02-01", "2026-02-28"),
+        ("NEXT_MONTH", "2026-04-01", "2026-04-30"),
+        ("THIS_QUARTER", "2026-01-01", "2026-03-31"),
+        ("LAST_FISCAL_QUARTER", "2025-10-01", "2025-12-31"),
+        ("LAST_YEAR", "2025-01-01", "2025-12-31"),
+        ("LAST_90_DAYS", "2025-12-01", "2026-03-01"),
+        ("NEXT_90_DAYS", "2026-03-02", "2026-05-30"),
+        ("LAST_N_DAYS:0", "2026-03-01", "2026-03-01"),
+        ("N_DAYS_AGO:3", "2026-02-26", "2026-02-26"),
+        ("LAST_N_WEEKS:2", "2026-02-15", "2026-02-28"),
+        ("NEXT_N_MONTHS:2", "2026-04-01", "2026-05-31"),
+        ("N_QUARTERS_AGO:2", "2025-07-01", "2025-09-30"),
+        ("LAST_N_YEARS:2", "2024-01-01", "2025-12-31"),
+        ("N_FISCAL_YEARS_AGO:1", "2025-01-01", "2025-12-31"),
+    ],
+)
+def test_a_relative_date_is_the_days_it_says(literal, first, last):
+    org = Org(clock=Clock(datetime(2026, 3, 1, 12, tzinfo=UTC)))
+    for day in ("first", "last"):
+        on = date.fromisoformat({"first": first, "last": last}[day])
+        for name, shift in (("in", 0), ("out", -1 if day == "first" else 1)):
+            values = {"Name": f"{day} {name}", "StageName": "Closed Won"}
+            org.create("Opportunity", {**values, "CloseDate": (on + timedelta(days=shift)).isoformat()})
+
+    assert set(names(org, f"WHERE CloseDate = {literal}", object_name="Opportunity")) == {"first in", "last in"}
+    assert names(org, f"WHERE CloseDate < {literal}", object_name="Opportunity") == ["first out"]
+    assert names(org, f"WHERE CloseDate > {literal}", object_name="Opportunity") == ["last out"]
+    assert set(names(org, f"WHERE CloseDate NOT IN ({literal})", object_name="Opportunity")) == {
+        "first out",
+        "last out",
+    }
+
+
+def test_parts_of_dates_filter_and_group(org):
+    assert names(org, "WHERE CALENDAR_MONTH(CloseDate) = 2", object_name="Opportunity") == ["three"]
+    assert names(org, "WHERE HOUR_IN_DAY(CreatedDate) != 12", object_name="Opportunity") == []
+    assert names(
+        org, "WHERE DAY_ONLY(CreatedDate) = 2026-03-01 AND DAY_IN_WEEK(CloseDate) = 1", object_name="Opportunity"
+    ) == ["two"]
+    assert ask(
+        org,
+        "SELECT CALENDAR_QUARTER(CloseDate) q, WEEK_IN_YEAR(CloseDate), COUNT(Id) FROM Opportunity"
+        " GROUP BY CALENDAR_QUARTER(CloseDate), WEEK_IN_YEAR(CloseDate) ORDER BY WEEK_IN_YEAR(CloseDate) DESC",
+    ) == [{"q": 1, "expr0": 9, "expr1": 2}, {"q": 1, "expr0": 5, "expr1": 1}]
+
+
+def test_having_keeps_the_groups_it_says(org):
+    def grouped(having):
+        text = f"SELECT Account.Name who, COUNT(Id) n FROM Opportunity GROUP BY Account.Name HAVING {having}"
+        return [record["who"] for record in ask(org, text)]
+
+    assert grouped("COUNT(Id) > 1") == ["Big"]
+    assert grouped("SUM(Amount) < 0 AND COUNT(Id) = 1") == [None]
+    assert grouped("NOT (Account.Name = 'big' OR AVG(Amount) = -2)") == []
+    assert grouped("MIN(CloseDate) >= 2026-02-01") == [None]
+
+
+def test_the_place_of_a_mistake_is_right_in_a_sub_query_and_behind_blanks(org):
+    with pytest.raises(ApiError, match="Row:1:Column:11\n"):
+        ask(org, "   SELECT Nope FROM Account")
+    with pytest.raises(ApiError, match="Row:2:Column:21\n"):
+        ask(org, "SELECT Id FROM Account\nWHERE Id IN (SELECT Nope FROM Contact)")
 
 
 @pytest.mark.parametrize(
