@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -92,21 +93,12 @@ def explain(
     with open_services(ctx, policy=policy) as services:
         found = find_account(services, account)
         explanation = explain_account(services, found.as_json()["id"], as_of=read_date(as_of))
-    say_json(describe_explanation(explanation)) if as_json else _say_explanation(explanation)
-
-
-def describe_explanation(explanation: Explanation) -> dict[str, Any]:
-    """The account's object plus `lines`, under the documented JSON keys."""
-    return {
-        **explanation.account.as_json(),
-        "sentence": explanation.sentence,
-        "policy_version": explanation.policy_version,
-        "computed": explanation.computed,
-        "lines": [line.as_json() for line in explanation.lines],
-    }
+    say_json(explanation.as_json()) if as_json else _say_explanation(explanation)
 
 
 def _say_explanation(explanation: Explanation) -> None:
+    from app.domain.explain import percent_text
+
     view = explanation.account.as_json()
     say(f"{view['name'] or view['id']}  ({view['id']})")
     say(explanation.sentence)
@@ -119,12 +111,60 @@ def _say_explanation(explanation: Explanation) -> None:
         opportunity = shown.get("opportunity_name") or shown["opportunity"]
         amount = money(shown["amount"], view["currency"])
         when = shown.get("occurred_on")
-        rows.append((shown["measure"], amount, opportunity, event, when, shown["share"], shown["rule"]))
+        share = percent_text(Fraction(shown["share"]))
+        rows.append((shown["measure"], amount, opportunity, event, when, share, shown["rule"]))
     say_table(columns, rows, right=("amount",))
     totals = [f"{name} {money(view[name])}" for name in ("direct", "referred", "total") if Decimal(str(view[name]))]
     say(f"{', '.join(totals) or 'worth nothing yet'} {view['currency']}; policy {explanation.policy_version}")
+    _say_beside(view, explanation)
     for code in view["issues"]:
         say(f"issue {code} (advocacy errors {code})")
+
+
+def _say_beside(view: dict[str, Any], explanation: Explanation) -> None:
+    """What is not money, as far as there is any of it."""
+    for facts in (_standing(view), _activity(view)):
+        if facts:
+            say(", ".join(facts))
+    if explanation.activity:
+        say()
+        _say_points(explanation)
+
+
+def _say_points(explanation: Explanation) -> None:
+    from app.domain.engagement import cut_points
+    from app.domain.explain import percent_text
+
+    columns = ("points", "because of", "date", "base", "left")
+    rows = [
+        (cut_points(one.points), one.title, one.occurred_on, one.base, percent_text(Fraction(one.left)))
+        for one in explanation.activity
+    ]
+    say_table(columns, rows, right=("points", "base", "left"))
+
+
+def _standing(view: dict[str, Any]) -> list[str]:
+    facts = []
+    if view["quadrant"]:
+        facts.append(f"quadrant {view['quadrant']}")
+    if view["percentile"] is not None:
+        facts.append(f"worth more than {view['percentile']} % of the other customers")
+    if Decimal(view["revenue_at_risk"]):
+        facts.append(f"revenue at risk {money(view['revenue_at_risk'], view['currency'])}")
+    return facts
+
+
+def _activity(view: dict[str, Any]) -> list[str]:
+    facts = []
+    if Decimal(view["points"]):
+        band = f" ({view['points_band']})" if view["points_band"] else ""
+        facts.append(f"{view['points']} points{band}")
+    if view["is_detractor"]:
+        facts.append("a detractor")
+    if view["participation_days"]:
+        today = ", today too" if view["is_participant"] else ""
+        facts.append(f"{view['participation_days']} days of participation{today}")
+    return facts
 
 
 def show_portfolio(ctx: typer.Context, as_json: AsJson = False) -> None:

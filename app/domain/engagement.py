@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -156,7 +156,12 @@ def whole_points(millionths: int) -> int:
 
 def shown_points(millionths: int) -> Decimal:
     """Points for people: one decimal, cut like whole ones."""
-    return Decimal(millionths // (MILLION // 10)).scaleb(-1)
+    return cut_points(Decimal(millionths) / MILLION)
+
+
+def cut_points(points: Decimal) -> Decimal:
+    """Exact points with one decimal, cut downwards."""
+    return points.quantize(Decimal("0.1"), ROUND_FLOOR)
 
 
 def band_of(millionths: int, rules: EngagementRules) -> str | None:

@@ -56,7 +56,7 @@ def explain_line(line: CreditLine, words: Words) -> str:
     day = words.event_days.get(line.event_id or "")
     what = _WORDS[line.measure][1]
     when = f" of {_day(day)}" if day and what == "referral" else f" on {_day(day)}" if day else ""
-    part = "" if line.measure is Measure.TOUCHED else f"{_percent(line.share)} of "
+    part = "" if line.measure is Measure.TOUCHED else f"{percent_text(line.share)} of "
     return f"{part}{deal}, {what}{when}"
 
 
@@ -80,7 +80,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _percent(share: Fraction) -> str:
+def percent_text(share: Fraction) -> str:
+    """A share for people, cut after one decimal: `100 %`, `33.3 %`."""
     tenths = share * 1000
     if 0 < tenths < 1:
         return "less than 0.1 %"

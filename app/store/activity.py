@@ -15,13 +15,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from app.domain.engagement import (
     FEEDBACK_TYPES,
     RECOVERED,
+    Deed,
     Membership,
     Outcome,
     Participation,
@@ -33,6 +34,7 @@ from app.domain.engagement import (
     quarter_of,
     rule_of,
 )
+from app.domain.events import Polarity
 from app.domain.rows import Row
 from app.domain.rules import EngagementRules
 from app.store.bulk import analyze, insert_rows
@@ -204,3 +206,28 @@ def _load_feedback(events: _Events) -> dict[str, Counter[Outcome]]:
 
 def _day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
+
+
+class DeedRow(NamedTuple):
+    """One verified event, and what a person recognises it by."""
+
+    deed: Deed
+    title: str
+
+
+def load_deeds(connection: sa.Connection, account_id: str) -> list[DeedRow]:
+    """The verified events of an account and of all that were merged into it, oldest first."""
+    rows = connection.execute(
+        sa.text(
+            "with recursive whole (id) as (select cast(:id as text) union"
+            " select a.id from account a join whole w on a.merged_into_id = w.id)"
+            " select e.event_id, e.type, e.occurred_on, e.polarity, e.title from whole w"
+            " join advocacy_event e on e.account_id = w.id where e.status = 'verified'"
+            " order by e.occurred_on, e.event_id"
+        ),
+        {"id": account_id},
+    )
+    return [
+        DeedRow(Deed(event, code, date.fromisoformat(day), Polarity(polarity)), title or "")
+        for event, code, day, polarity, title in rows
+    ]

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from app.domain.decay import MILLION
 from app.domain.engagement import week_of
 from app.domain.model import Policy
+from app.domain.rows import Cell
 from app.domain.rules import EngagementRules
 from app.domain.segments import Standard
 from app.store.activity import FACTS, stage_activity
@@ -222,7 +223,7 @@ class EngagementRow:
         """Whether there is nothing to show of it."""
         return self == NOTHING
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Cell]:
         """Measure -> what a CRM is given: whole points, money in minor units."""
         shown = {name: getattr(self, name) for name in _READ if name != "whole_points"}
         return {**shown, **self.money, "points": self.whole_points}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,9 @@ from app.domain.rows import Entity
 from app.errors import ConfigError
 from app.store import mirror, runs, values, writes
 from app.store.connection import Connection
+from app.store.engagement import load_engagement
 from app.store.ledger import LineRow, load_lines
+from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
 from app.sync.explanations import Explainer
 from app.sync.pull import ACCEPT_VANISHED
 from app.sync.report import RunReport, read_report
@@ -41,6 +43,8 @@ class AccountView:
     currency: str
     money: Mapping[str, Decimal]
     issues: tuple[str, ...]
+    beside: Mapping[str, Plain] = field(default_factory=dict)
+    """The measures beside the money, ready to be shown."""
 
     def as_json(self) -> dict[str, Any]:
         """The documented object: money as decimal text."""
@@ -51,6 +55,7 @@ class AccountView:
             "currency": self.currency,
             **{measure: str(amount) for measure, amount in self.money.items()},
             "issues": list(self.issues),
+            **self.beside,
         }
 
 
@@ -95,6 +100,19 @@ class Explanation:
     """Several sentences, one a line, as they stand in the CRM."""
     policy_version: str
     computed: datetime
+    activity: tuple[PointedEvent, ...] = ()
+    """The events behind the points."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The account's object plus `lines` and `activity`, under the documented keys."""
+        return {
+            **self.account.as_json(),
+            "sentence": self.sentence,
+            "policy_version": self.policy_version,
+            "computed": self.computed,
+            "lines": [line.as_json() for line in self.lines],
+            "activity": [event.as_json() for event in self.activity],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +156,7 @@ def list_accounts(
         raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
     with _valued(services, as_of) as (connection, staged):
         rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged)
-        places = _places(services, connection)
-    return [_view(services, row, places) for row in rows]
+        return _views(services, connection, rows, staged=staged)
 
 
 def find_account(services: Services, text: str) -> AccountView:
@@ -151,10 +168,9 @@ def find_account(services: Services, text: str) -> AccountView:
             candidates = values.find_accounts(connection, text, CANDIDATES + 1)
             if len(candidates) == 1:
                 row = values.load_value(connection, candidates[0][0], staged=staged)
-        places = _places(services, connection)
-    if row is None:
-        raise _unclear(text, candidates)
-    return _view(services, row, places)
+        if row is None:
+            raise _unclear(text, candidates)
+        return _views(services, connection, [row], staged=staged)[0]
 
 
 def _canonical_id(services: Services, text: str) -> str:
@@ -182,7 +198,9 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
             raise ConfigError(f"no account has the id {account_id}")
         lines = load_lines(connection, [account_id], table="s_line" if staged else "credit_line")
         places = _places(services, connection)
-    view = _view(services, row, places)
+        view = _views(services, connection, [row], staged=staged)[0]
+        day = as_of or _day_of(services, connection, staged=staged)
+        activity = explain_points(connection, account_id, services.mapping.policy.engagement, day)
     explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
@@ -192,7 +210,14 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         sentence="\n".join(explainer.sentences(lines)),
         policy_version=services.mapping.policy_version if staged else row.policy_version,
         computed=services.now(),
+        activity=activity,
     )
+
+
+def _day_of(services: Services, connection: Connection, *, staged: bool) -> date:
+    """The day that the values at hand are for: stored ones are those of the last run."""
+    stored = None if staged else mirror.load_flag(connection, mirror.VALUED_AS_OF)
+    return date.fromisoformat(stored) if stored else services.today
 
 
 @contextmanager
@@ -211,10 +236,23 @@ def _places(services: Services, connection: Connection) -> int:
     return mirror.load_places(connection, services.mapping.policy.reporting_currency)
 
 
-def _view(services: Services, row: values.ValueRow, places: int) -> AccountView:
-    currency = services.mapping.policy.reporting_currency
-    money = {measure: major_units(amount, places) for measure, amount in row.money.items()}
-    return AccountView(row.account_id, row.name, row.rank, currency, money, tuple(row.issues.split()))
+def _views(
+    services: Services, connection: Connection, rows: Sequence[values.ValueRow], *, staged: bool
+) -> list[AccountView]:
+    currency, places = services.mapping.policy.reporting_currency, _places(services, connection)
+    beside = load_engagement(connection, [row.account_id for row in rows], staged=staged)
+    return [
+        AccountView(
+            row.account_id,
+            row.name,
+            row.rank,
+            currency,
+            {measure: major_units(amount, places) for measure, amount in row.money.items()},
+            tuple(row.issues.split()),
+            read_measures(beside[row.account_id], places),
+        )
+        for row in rows
+    ]
 
 
 def _explained(services: Services, one: LineRow, places: int) -> ExplainedLine:

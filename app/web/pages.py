@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -17,6 +17,7 @@ from app.errors import ConfigError
 from app.sync.answers import explain_account, find_account, list_accounts, portfolio
 from app.web.access import ServicesOf, require_reader
 from app.web.v1 import SortKey
+from app.web.words import KINDS, QUADRANTS, describe_policy, show_points, show_rule, show_share
 
 ROWS = 50
 MAX_PAGES = 20_000
@@ -37,6 +38,7 @@ def build_templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     templates.filters |= {"money": show_money, "weblink": keep_web_link, "words": show_words}
+    templates.filters |= {"share": show_share, "points": show_points, "rule": show_rule}
     return templates
 
 
@@ -122,12 +124,21 @@ def show_account(request: Request, services: ServicesOf, account_id: str) -> HTM
     return _render(
         request,
         "account.html",
-        view=explanation.account.as_json(),
+        view=view,
+        kinds=list_kinds(view),
+        quadrants=QUADRANTS,
+        policy=describe_policy(services.mapping.policy),
         explanation=explanation,
         groups=group_lines(lines),
         bar=build_bar(view, Decimal(view["total"])),
         bar_width=BAR_WIDTH,
     )
+
+
+def list_kinds(view: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Own purchases by type of deal, as far as there is more than one kind to tell apart."""
+    kinds = [{"name": name, "amount": view[measure]} for measure, name in KINDS.items() if Decimal(view[measure])]
+    return kinds if len(kinds) > 1 else []
 
 
 def group_lines(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -91,14 +91,7 @@ def show_explanation(services: ServicesOf, account_id: str, as_of: date | None =
     """Say line by line why a customer is worth that."""
     found = _find(services, account_id)
     explanation = explain_account(services, found["id"], as_of=as_of)
-    answer = {
-        **explanation.account.as_json(),
-        "sentence": explanation.sentence,
-        "policy_version": explanation.policy_version,
-        "computed": explanation.computed,
-        "lines": [line.as_json() for line in explanation.lines],
-    }
-    return JSONResponse(jsonable_encoder(answer))
+    return JSONResponse(jsonable_encoder(explanation.as_json()))
 
 
 @router.get("/accounts/{account_id}/changes", dependencies=[CanRead])
