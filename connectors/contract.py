@@ -278,7 +278,8 @@ class CrmConnector(Protocol):
 
     def allowance(self) -> Allowance: ...
 
-    def check_health(self) -> Sequence[Finding]: ...
+    def check_health(self, written: Sequence[str] = ()) -> Sequence[Finding]:
+        """Findings for people; `written`: the objects whose records will be changed."""
 
     def plan_setup(self) -> Sequence[SetupStep]: ...
 

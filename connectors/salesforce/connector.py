@@ -91,8 +91,8 @@ class SalesforceConnector:
     def allowance(self) -> Allowance:
         return identity.read_allowance(self.transport)
 
-    def check_health(self) -> Sequence[Finding]:
-        return identity.Checkup(self.transport, self.settings).findings()
+    def check_health(self, written: Sequence[str] = ()) -> Sequence[Finding]:
+        return identity.Checkup(self.transport, self.settings, written).findings()
 
     def plan_setup(self) -> Sequence[SetupStep]:
         return Setup(self.transport, self.jobs).plan()

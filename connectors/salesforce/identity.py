@@ -12,6 +12,7 @@ from connectors.contract import Allowance, Condition, Finding, Identity, Operato
 from connectors.errors import ConnectorError, CredentialsError, ProtocolError, TransientError
 from connectors.http import decode_json, require
 from connectors.salesforce.auth import Token
+from connectors.salesforce.automations import examine_automations
 from connectors.salesforce.composite import query_path, read_composite
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.settings import SalesforceSettings
@@ -25,6 +26,8 @@ DEPRECATED_BELOW = 41.0
 _VERSION = re.compile(r"\d{1,3}\.\d", re.ASCII)
 _ORGANISATION_TOKEN = re.compile(r"(00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?)!")
 """A session token starts with the id of its organisation."""
+
+_ASK_AGAIN = "Correct what it says, then run this again."
 
 CLOCK_WARNING_SECONDS = 60.0
 LOW_ALLOWANCE = 0.2
@@ -110,6 +113,7 @@ class Checkup:
 
     transport: Transport
     settings: SalesforceSettings
+    written: Sequence[str] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def findings(self) -> Sequence[Finding]:
@@ -117,13 +121,19 @@ class Checkup:
             self.transport.tokens.current()
         except ConnectorError as error:
             return [Finding("error", "login", error.message, "Check the Salesforce settings of this service.")]
-        return [Finding("ok", "login", "Logged in."), *self._who(), *self._versions(), *self._calls_left()]
+        return [
+            Finding("ok", "login", "Logged in."),
+            *self._who(),
+            *self._versions(),
+            *self._calls_left(),
+            *(found for name in self.written for found in examine_automations(self.transport, name)),
+        ]
 
     def _who(self) -> Iterator[Finding]:
         try:
             who = identify(self.transport, self.settings.username)
         except ConnectorError as error:
-            yield Finding("error", "organisation", error.message)
+            yield Finding("error", "organisation", error.message, _ASK_AGAIN)
             return
         kind = {True: "production", False: "sandbox or developer org", None: "kind unknown"}[who.is_production]
         name = who.organisation_name or "(name hidden)"
@@ -134,7 +144,7 @@ class Checkup:
         try:
             answer = self.transport.read("GET", "/services/data", "versions")
         except ConnectorError as error:
-            yield Finding("error", "API version", error.message)
+            yield Finding("error", "API version", error.message, _ASK_AGAIN)
             return
         yield self._version(_versions_of(answer))
         yield self._clock(answer)
@@ -142,13 +152,16 @@ class Checkup:
     def _version(self, offered: Sequence[float]) -> Finding:
         ours = float(self.settings.api_version)
         if not offered:
-            return Finding("warning", "API version", "The org does not list its API versions.")
+            said = "The org does not list its API versions."
+            return Finding("warning", "API version", said, "Look for a proxy between this computer and Salesforce.")
         if ours not in offered:
             newest = f"{max(offered):.1f}"
             return Finding("error", "API version", f"The org does not offer {ours}.", f"Set api_version to {newest}.")
         if ours < max(DEPRECATED_BELOW, min(offered) + 1):
-            return Finding("warning", "API version", f"{ours} will be retired soon.", "Set a newer api_version.")
-        return Finding("ok", "API version", f"{ours} (the org offers {min(offered)} to {max(offered)})")
+            said = f"{ours} is among the oldest that are offered and will be retired."
+            return Finding("warning", "API version", said, f"Set api_version to {max(offered):.1f}.")
+        said = f"{ours}; the org offers {min(offered)} to {max(offered)} and retires the oldest first"
+        return Finding("ok", "API version", said)
 
     def _clock(self, answer: Answer) -> Finding:
         if answer.date is None:
@@ -163,10 +176,13 @@ class Checkup:
         try:
             allowance = read_allowance(self.transport)
         except ConnectorError as error:
-            yield Finding("warning", "API calls", error.message)
+            yield Finding("warning", "API calls", error.message, _ASK_AGAIN)
             return
         if allowance.left is None or not allowance.limit:
-            yield Finding("warning", "API calls", "The org does not say how many API calls are left.")
+            said = "The org does not say how many API calls are left."
+            yield Finding(
+                "warning", "API calls", said, "Give the user the right View Setup, or look in Company Information."
+            )
             return
         low = allowance.left < LOW_ALLOWANCE * allowance.limit
         said = f"{allowance.left} of {allowance.limit} API calls are left in this 24 hours."

@@ -9,6 +9,7 @@ assert sandbox.calls["query"] == 1
 
 from __future__ import annotations
 
+from connectors.salesforce.sandbox.automations import Automation
 from connectors.salesforce.sandbox.clock import Clock
 from connectors.salesforce.sandbox.engine import Manners
 from connectors.salesforce.sandbox.faults import Fault, Faults
@@ -19,6 +20,7 @@ from connectors.salesforce.sandbox.schema import Field
 from connectors.salesforce.sandbox.state import load_org, save_org
 
 __all__ = [
+    "Automation",
     "Clock",
     "Credentials",
     "Fault",

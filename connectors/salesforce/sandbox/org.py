@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.salesforce.sandbox.access import EVERYONE, Access, Grants, View, load_grants
+from connectors.salesforce.sandbox.automations import Automation
 from connectors.salesforce.sandbox.clock import Clock
 from connectors.salesforce.sandbox.currencies import CURRENCY_OBJECTS, refresh_currencies
 from connectors.salesforce.sandbox.errors import ApiError, not_found
@@ -87,6 +88,8 @@ class Org:
         self.refusals: dict[str, Refusal] = {}
         self.components: set[tuple[str, str]] = set()
         """Deployed metadata without a meaning here: (type, name)."""
+        self.automations: list[Automation] | None = []
+        """None: the user may not see them."""
         self.client_secret = secrets.token_urlsafe(24)
         self.open_commits: list[LateCommit] = []
         self.watchers: list[Callable[[str, str], None]] = []

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
+from connectors.salesforce.sandbox import tooling
+from connectors.salesforce.sandbox.automations import SET_UP_QUERY
 from connectors.salesforce.sandbox.clock import stamp_instant, stamp_text
 from connectors.salesforce.sandbox.engine import NEWEST_VERSION, OLDEST_VERSION, Call, Cursor, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
@@ -131,6 +133,8 @@ def query(engine: Engine, call: Call) -> Reply:
     """`/query`; `/queryAll` shows deleted records as well."""
     text = call.query.get("q", "")
     deleted = call.path.rstrip("/").lower().endswith("queryall")
+    if SET_UP_QUERY.search(text):
+        return tooling.query(engine, call)
     answer = answer_query(engine.view(call), text, call.version, deleted=deleted)
     slow = engine.manners.slow_query_rows
     if slow is not None and answer.total > slow and not answer.count_only:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from connectors.salesforce.sandbox import deploy
+from connectors.salesforce.sandbox.automations import Automation, automation_types, records_of
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.metadata import check_customiser, check_field
@@ -42,7 +44,7 @@ def create_component(engine: Engine, call: Call, kind: str) -> Reply:
 
 
 def query(engine: Engine, call: Call) -> Reply:
-    """SOQL over `CustomField` (Id, DeveloperName, TableEnumOrId, NamespacePrefix) and the empty `SandboxProcess`."""
+    """SOQL over `CustomField`, the empty `SandboxProcess`, and the automations where the user may see them."""
     answer = answer_query(_set_up_org(engine.org).view(None), call.query.get("q", ""), call.version, deleted=False)
     records = answer.records if answer.records is not None else [answer.json_record(row) for row in answer.rows]
     body = f'{{"size":{answer.total},"totalSize":{answer.total},"done":true,"records":[{",".join(records)}]}}'
@@ -59,7 +61,18 @@ def _set_up_org(org: Org) -> Org:
             if one.custom:
                 name = one.name.removesuffix("__c")
                 shadow.create("CustomField", {"DeveloperName": name, "TableEnumOrId": table.type.name})
+    if org.automations is not None:
+        _add_automations(shadow, org.automations)
     return shadow
+
+
+def _add_automations(shadow: Org, automations: Sequence[Automation]) -> None:
+    for of in automation_types():
+        shadow.add_type(of)
+    names = dict.fromkeys(one.object for one in automations)
+    entities = {name: shadow.create("EntityDefinition", {"QualifiedApiName": name}) for name in names}
+    for object_name, values in records_of(automations, entities):
+        shadow.create(object_name, values)
 
 
 def deploy_start(engine: Engine, call: Call) -> Reply:

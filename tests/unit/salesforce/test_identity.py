@@ -10,6 +10,7 @@ from connectors.contract import Finding
 from connectors.errors import ProtocolError
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.identity import Checkup
+from connectors.salesforce.sandbox import Automation
 
 
 def finding(crm: SalesforceConnector, subject: str) -> Finding:
@@ -140,3 +141,76 @@ def test_every_request_but_the_login_is_counted(connect, sandbox) -> None:
     assert crm.usage.api_calls == sandbox.engine.api_used == 3
     assert crm.usage.bytes_in > 1000
     assert crm.usage.bytes_out > 100
+
+
+HARMLESS = [
+    Automation("flow", "Account", "Old_Flow", active=False),
+    Automation("flow", "Account", "On_Create", on="Create"),
+    Automation("trigger", "Account", "OldTrigger", active=False),
+    Automation("trigger", "Account", "InsertTrigger", on="Create"),
+    Automation("rule", "Account", "Old_Rule", active=False),
+    Automation("flow", "Opportunity", "Other_Flow"),
+    Automation("trigger", "Opportunity", "OtherTrigger"),
+    Automation("rule", "Opportunity", "Other_Rule"),
+]
+
+
+def automations_of(crm: SalesforceConnector) -> list[Finding]:
+    return [f for f in crm.check_health(["Account"]) if f.subject == "automations"]
+
+
+def test_an_org_where_nothing_runs_when_we_write_says_so(org, connect) -> None:
+    org.automations = HARMLESS
+
+    (found,) = automations_of(connect())
+
+    assert (found.level, found.message) == (
+        "ok",
+        "No flow, trigger or validation rule runs when Account records change.",
+    )
+
+
+def test_what_runs_when_we_write_is_named(org, connect) -> None:
+    ours = [
+        Automation("flow", "Account", "Score_Changed", on="Update"),
+        Automation("trigger", "Account", "AccountTrigger"),
+        *(Automation("rule", "Account", f"Rule_{number:02}") for number in range(12)),
+    ]
+    org.automations = HARMLESS + ours
+
+    (found,) = automations_of(connect())
+
+    assert found.level == "warning"
+    assert "flows: Score_Changed; triggers: AccountTrigger; validation rules: Rule_00" in found.message
+    assert found.message.endswith("Rule_09 and 2 more.")
+    assert "200 records" in found.action
+
+
+def test_automations_that_may_not_be_read_are_one_line_that_says_where_to_look(org, connect) -> None:
+    org.automations = None
+
+    (found,) = automations_of(connect())
+
+    assert found.level == "warning"
+    assert "flows (INVALID_TYPE), triggers (INVALID_TYPE), validation rules (INVALID_TYPE)" in found.message
+    assert "Object Manager > Account" in found.action
+
+
+def test_of_automations_the_readable_kinds_are_told_beside_the_others(org, connect, sandbox) -> None:
+    org.automations = [Automation("flow", "Account", "Score_Changed")]
+    sandbox.faults.inject("error", on="tooling.query", code="API_DISABLED_FOR_ORG", status=403, times=None)
+
+    told, untold = automations_of(connect())
+
+    assert "Score_Changed" in told.message
+    assert "triggers (API_DISABLED_FOR_ORG)" in untold.message
+
+
+@pytest.mark.parametrize("broken", ["versions", "composite", "query", "tooling.query", "token"])
+def test_every_complaint_says_what_to_do(connect, sandbox, broken) -> None:
+    sandbox.faults.inject("html", on=broken, status=404, times=None)
+
+    complaints = [f for f in connect().check_health(["Account"]) if f.level != "ok"]
+
+    assert complaints
+    assert [f for f in complaints if not f.action] == []
