@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.salesforce.sandbox.soql_tokens import Cursor
+from connectors.salesforce.sandbox.soql_tokens import Cursor, Token
 
 _KEYWORDS = frozenset(
     {"ABOVE", "ABOVE_OR_BELOW", "AT", "BELOW", "CASE", "CATEGORY", "COUNT", "DATA", "DISTANCE", "END", "FIELDS", "FLAT"}
@@ -122,7 +122,7 @@ def viewing(cursor: Cursor) -> None:
         cursor.separated(lambda: _plain_name(cursor))
 
 
-def _plain_name(cursor: Cursor) -> None:
+def _plain_name(cursor: Cursor) -> Token:
     if cursor.at_word(*_KEYWORDS):
         raise cursor.unexpected()
-    cursor.name()
+    return cursor.name()
