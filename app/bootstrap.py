@@ -19,14 +19,15 @@ from app.mapping.file import load_mapping
 from app.mapping.policy import apply_policy_overrides, policy_version
 from app.store.database import check_revision, open_database, upgrade_database
 from app.sync.services import Services
-from connectors.catalogue import build_connector, id_reader, record_linker
+from connectors.catalogue import build_change_listener, build_connector, id_reader, record_linker
+from connectors.changes import ChangeListener
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
 
-INBOUND = ("salesforce_outbound_secret",)
-"""Settings of a CRM that concern what it sends to us: the connector does not know them."""
+INBOUND = ("salesforce_outbound_secret", "salesforce_changes")
+"""Settings of a CRM, or how their names begin, that concern what it sends to us: the connector does not know them."""
 
-__all__ = ["Services", "build_services", "connector_options"]
+__all__ = ["Services", "build_change_source", "build_services", "connector_options"]
 
 
 def build_services(
@@ -85,9 +86,30 @@ def connector_options(settings: Settings) -> Mapping[str, Any]:
     given = {
         name.removeprefix(prefix): _revealed(getattr(settings, name))
         for name in type(settings).model_fields
-        if name.startswith(prefix) and not name.endswith("_file") and name not in INBOUND
+        if name.startswith(prefix) and not name.endswith("_file") and not name.startswith(INBOUND)
     }
     return {name: value for name, value in given.items() if value not in (None, "", ())}
+
+
+def build_change_source(settings: Settings) -> Callable[[], ChangeListener] | None:
+    """How to listen to what the CRM announces; None where that is off. ConfigError where it could not work."""
+    if settings.salesforce_changes == "off":
+        return None
+
+    def listen() -> ChangeListener:
+        try:
+            return build_change_listener(
+                settings.crm,
+                connector_options(settings),
+                endpoint=settings.salesforce_changes_endpoint,
+                topics=settings.salesforce_changes_topics,
+            )
+        except ConfigurationError as error:
+            raise ConfigError(error.message, hint="or set ADVOCACY_SALESFORCE_CHANGES=off") from error
+
+    # Tried once at start: what is missing shows to the operator, not to a thread in the night.
+    listen().close()
+    return listen
 
 
 def _revealed(value: object) -> object:

@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     salesforce_outbound_secret: SecretStr | None = None
     """Last part of the address that Salesforce's outbound messages are sent to; 24 characters at least, random."""
     salesforce_outbound_secret_file: Path | None = None
+    salesforce_changes: Literal["off", "on"] = "off"
+    """Whether `serve` listens to Salesforce's change data capture; needs the extra `cdc`."""
+    salesforce_changes_endpoint: str = "api.pubsub.salesforce.com:7443"
+    """host:port of the Pub/Sub API; orgs bound to a region have one of their own."""
+    salesforce_changes_topics: Annotated[tuple[str, ...], NoDecode] = ("/data/ChangeEvents",)
+    """Comma-separated. The default holds every object selected in Setup under Change Data Capture."""
+    salesforce_changes_seconds: int = Field(60, ge=1, le=3600)
+    """How long announced changes are gathered before they are read: one run at most in that time."""
 
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """`whsec_...`, comma-separated: the first signs, all verify."""
@@ -142,7 +150,7 @@ class Settings(BaseSettings):
         toml = _FlatTomlSource(settings_cls, toml_file=find_settings_file(chosen))
         return (init_settings, env_settings, dotenv_settings, toml, _OriginSource(settings_cls))
 
-    @field_validator("webhook_secrets", "salesforce_allowed_hosts", mode="before")
+    @field_validator("webhook_secrets", "salesforce_allowed_hosts", "salesforce_changes_topics", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value

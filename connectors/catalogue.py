@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from connectors.changes import ChangeListener
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from connectors.salesforce import SalesforceSettings
+
 
 def _build_salesforce(options: Mapping[str, Any]) -> CrmConnector:
-    from connectors.salesforce import SalesforceSettings, connect
+    from connectors.salesforce import connect
+
+    return connect(_salesforce_settings(options))
+
+
+def _salesforce_settings(options: Mapping[str, Any]) -> SalesforceSettings:
+    from connectors.salesforce import SalesforceSettings
 
     unknown = sorted(options.keys() - {f.name for f in fields(SalesforceSettings)})
     if unknown:
         raise ConfigurationError(f"Salesforce settings: unknown option {', '.join(unknown)}")
-    return connect(SalesforceSettings(**options))
+    return SalesforceSettings(**options)
 
 
 def _build_files(options: Mapping[str, Any]) -> CrmConnector:
@@ -45,6 +55,17 @@ def build_connector(name: str, options: Mapping[str, Any]) -> CrmConnector:
     if factory is None:
         raise ConfigurationError(f"There is no connector {name!r}; choose one of {', '.join(connector_names())}.")
     return factory(options)
+
+
+def build_change_listener(
+    name: str, options: Mapping[str, Any], *, endpoint: str, topics: tuple[str, ...]
+) -> ChangeListener:
+    """Who listens to the changes that the CRM `name` announces. ConfigurationError when it announces none to us."""
+    if name != "salesforce":
+        raise ConfigurationError(f"The connector {name!r} does not announce changes.")
+    from connectors.salesforce.changes import connect_changes
+
+    return connect_changes(_salesforce_settings(options), endpoint=endpoint, topics=topics)
 
 
 def record_linker(name: str, options: Mapping[str, Any]) -> Callable[[str, str], str]:

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from app.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.bootstrap import Services
+    from connectors.changes import ChangeListener
 
 BACKLOG = 128
 GRACE_SECONDS = 10
@@ -40,11 +41,14 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Default: 8000; 0 takes a free one.")] = None,
     no_schedule: Annotated[bool, typer.Option("--no-schedule", help="Leave the nightly run to somebody else.")] = False,
 ) -> None:
-    """Serve pages, JSON and webhooks, and run on schedule."""
+    """Serve pages, JSON and webhooks, listen for changes, and run on schedule."""
+    from app.bootstrap import build_change_source
+
     with open_services(ctx, crm=True, level=None) as services:
         settings = services.settings
+        source = build_change_source(settings)
         listener = _listen(host or settings.web_host, settings.web_port if port is None else port)
-        with _background(services, schedule=not no_schedule) as wake:
+        with _background(services, source, schedule=not no_schedule) as wake:
             _serve_until_stopped(services, listener, wake)
 
 
@@ -64,18 +68,24 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _background(services: Services, *, schedule: bool) -> Iterator[threading.Event]:
-    """The inbox worker and the schedule, while the block runs. Yields what wakes the worker."""
+def _background(
+    services: Services, source: Callable[[], ChangeListener] | None, *, schedule: bool
+) -> Iterator[threading.Event]:
+    """The inbox worker, the schedule and the listener, while the block runs. Yields what wakes the worker."""
+    from app.jobs.listener import listen_for_changes
     from app.jobs.schedule import start_schedule
     from app.jobs.worker import InboxWorker
 
     worker = InboxWorker(services)
     thread = worker.start()
     scheduler = start_schedule(services) if schedule else None
+    listening = listen_for_changes(services, source) if source is not None else []
     try:
         yield worker.wake
     finally:
         worker.halt()
+        for one in listening:
+            one.halt()
         if scheduler is not None:
             scheduler.shutdown(wait=False)
         thread.join(GRACE_SECONDS)

@@ -27,8 +27,11 @@ IDLE_SECONDS = 5.0
 LEASE_WAIT_SECONDS = 5.0
 FAILURE_WAIT_SECONDS = 60.0
 CATCH_UP = timedelta(days=1)
+CATCH_UP_DELIVERIES = 200
 HINTS = "salesforce"
-"""`source` of deliveries that name a changed record, see `app.web.outbound`."""
+"""`source` of deliveries that name changed records, see `app.web.outbound` and `app.jobs.listener`."""
+MAX_HINTS = 2_000
+"""More records than this are not read one by one: a pull of all changes is cheaper, and says the same."""
 DEFAULT_SOURCE = "webhook"
 """`source_system` of events that name none."""
 
@@ -44,6 +47,8 @@ class InboxWorker:
     """Accounts whose value may have changed and has not been written yet."""
     hinted: dict[str, set[str]] = field(default_factory=dict)
     """Records by CRM object that the CRM says have changed and that have not been read yet."""
+    everything: bool = False
+    """The CRM says that more has changed than it lists: pull all changes since the watermark."""
 
     def start(self) -> threading.Thread:
         """Work in a thread of its own until `stop` is set."""
@@ -82,10 +87,11 @@ class InboxWorker:
     def _catch_up(self) -> None:
         """Look again at what was settled shortly before the last stop: its run may not have happened."""
         since = self.services.now() - CATCH_UP
-        recent = list_deliveries(self.services.database, status="done", limit=200)
+        done = list_deliveries(self.services.database, status="done", limit=CATCH_UP_DELIVERIES)
+        recent = [delivery for delivery in done if delivery.finished_at is not None and delivery.finished_at >= since]
+        # There may be more than we look at.
+        self.everything |= len(recent) == CATCH_UP_DELIVERIES
         for delivery in recent:
-            if delivery.finished_at is None or delivery.finished_at < since:
-                continue
             if delivery.source == HINTS:
                 self._note_hint(delivery)
             else:
@@ -102,13 +108,21 @@ class InboxWorker:
                 else:
                     self.pending |= take_in(self.services, delivery)
             taken += len(due)
-        if self.pending or self.hinted:
-            touched = frozenset(self.pending)
-            hints = {name: sorted(ids) for name, ids in self.hinted.items()}
-            run_sync(self.services, trigger="webhook", only=tuple(sorted(touched)), hints=hints)
-            self.pending -= touched
-            self.hinted.clear()
+        if self.pending or self.hinted or self.everything:
+            self._run()
         return taken
+
+    def _run(self) -> None:
+        if sum(map(len, self.hinted.values())) > MAX_HINTS:
+            self.everything = True
+            self.hinted.clear()
+        touched = frozenset(self.pending)
+        only = None if self.everything else tuple(sorted(touched))
+        hints = {name: sorted(ids) for name, ids in self.hinted.items()}
+        run_sync(self.services, trigger="webhook", only=only, hints=hints)
+        self.pending -= touched
+        self.hinted.clear()
+        self.everything = False
 
     def _take_hint(self, delivery: Delivery) -> None:
         """A hint is answered by reading the record: what is settled here is only that it came."""
@@ -118,8 +132,15 @@ class InboxWorker:
 
     def _note_hint(self, delivery: Delivery) -> None:
         hint = json.loads(delivery.body)
+        self.everything |= bool(hint.get("everything"))
+        changed = hint["changed"] if "changed" in hint else {hint["object"]: [hint["id"]]}
+        for name, ids in changed.items():
+            for record_id in ids:
+                self._note_record(delivery, name, record_id)
+
+    def _note_record(self, delivery: Delivery, name: str, record_id: str) -> None:
         try:
-            self.hinted.setdefault(hint["object"], set()).add(self.services.normalise_id(hint["id"]))
+            self.hinted.setdefault(name, set()).add(self.services.normalise_id(record_id))
         except ValueError as error:
             open_log().warning(
                 "hint about something that is no record", delivery_id=delivery.delivery_id, why=str(error)

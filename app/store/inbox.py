@@ -34,8 +34,13 @@ class Delivery:
 _COLUMNS = [delivery.c[name] for name in Delivery.__dataclass_fields__]
 
 
-def save_delivery(database: Database, *, sender_id: str, source: str, body: bytes, now: datetime) -> Stored:
-    """Store a verified delivery; `conflict` when its id came before with another body."""
+def save_delivery(
+    database: Database, *, sender_id: str, source: str, body: bytes, now: datetime, due: datetime | None = None
+) -> Stored:
+    """Store a verified delivery; `conflict` when its id came before with another body.
+
+    `due`: when to work on it; None: at once.
+    """
     digest = hashlib.sha256(body).hexdigest()
     with database.begin() as connection:
         known = connection.execute(
@@ -48,7 +53,7 @@ def save_delivery(database: Database, *, sender_id: str, source: str, body: byte
                 connection.execute(
                     sa.insert(delivery).values(
                         source=source, sender_id=sender_id, body_sha256=digest, body=body.decode(),
-                        next_attempt_at=now, received_at=now,
+                        next_attempt_at=due or now, received_at=now,
                     )
                 )  # fmt: skip
         except sa.exc.IntegrityError:

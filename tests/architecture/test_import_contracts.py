@@ -24,6 +24,7 @@ OFFENCES = {
     "honest-judge": {"connectors/salesforce/sandbox/offence.py": "import connectors.http"},
     "independent-connectors": {"connectors/files/offence.py": "import connectors.salesforce"},
     "vendor-sdk": {"app/mapping/offence.py": "import simple_salesforce"},
+    "extra-cdc": {"connectors/salesforce/offence.py": "import grpc"},
     "http": {"app/web/offence.py": "import httpx"},
     "sql": {"app/sync/offence.py": "import sqlalchemy"},
     "surfaces": {"app/intake/offence.py": "import fastapi"},

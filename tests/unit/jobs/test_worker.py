@@ -24,17 +24,19 @@ EVENT = {"source_event_id": "e1", "type": "referral", "occurred_on": "2026-01-01
 
 
 class Runs:
-    """Stands for `run_sync`: remembers which accounts it was called for, and fails as told."""
+    """Stands for `run_sync`: remembers which accounts and records it was called for, and fails as told."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...] | None] = []
+        self.hints: list[dict[str, list[str]]] = []
         self.failures: list[Exception] = []
 
     def __call__(
-        self, _services: Services, *, trigger: str, only: tuple[str, ...], hints: dict[str, list[str]]
+        self, _services: Services, *, trigger: str, only: tuple[str, ...] | None, hints: dict[str, list[str]]
     ) -> None:
-        assert (trigger, hints) == ("webhook", {})
+        assert trigger == "webhook"
         self.calls.append(only)
+        self.hints.append(hints)
         if self.failures:
             raise self.failures.pop(0)
 
@@ -60,6 +62,11 @@ def deliver(services: Services, sender_id: str, *events: dict[str, Any], body: b
     save_delivery(services.database, sender_id=sender_id, source="events", body=content, now=datetime.now(UTC))
 
 
+def hint(services: Services, sender_id: str, **body: Any) -> None:
+    content = json.dumps(body).encode()
+    save_delivery(services.database, sender_id=sender_id, source=jobs.HINTS, body=content, now=datetime.now(UTC))
+
+
 def statuses(services: Services) -> dict[str, str]:
     return {delivery.sender_id: delivery.status for delivery in list_deliveries(services.database)}
 
@@ -73,6 +80,64 @@ def test_deliveries_become_events_and_one_run_over_the_accounts_they_touch(servi
     assert statuses(services) == {"d1": "done", "d2": "done"}
     assert {stored.event.source_event_id for stored in list_events(services.database)} == {"e1", "e2"}
     assert runs.calls == [(A, B, "001000000000003AAA")]
+    assert runs.hints == [{}]
+
+
+def test_hints_of_every_form_become_one_run_that_reads_each_record_once(services: Services, runs: Runs) -> None:
+    hint(services, "h1", object="Account", id=A)
+    hint(services, "h2", changed={"Account": [A[:15], B], "Opportunity": ["006000000000001AAA"]})
+    hint(services, "h3", changed={"Account": ["not an id"]})
+
+    InboxWorker(services).work_once()
+
+    assert runs.calls == [()]
+    assert runs.hints == [{"Account": [A, B], "Opportunity": ["006000000000001AAA"]}]
+
+
+def test_a_crm_that_cannot_say_what_changed_is_asked_for_all_changes(services: Services, runs: Runs) -> None:
+    hint(services, "h1", changed={"Account": [A]}, everything=True)
+    worker = InboxWorker(services)
+
+    worker.work_once()
+    worker.work_once()
+
+    assert (runs.calls, runs.hints) == ([None], [{"Account": [A]}])
+
+
+def test_more_hints_than_are_worth_reading_one_by_one_become_a_pull(
+    services: Services, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MAX_HINTS", 1)
+    hint(services, "h1", changed={"Account": [A, B]})
+
+    InboxWorker(services).work_once()
+
+    assert (runs.calls, runs.hints) == ([None], [{}])
+
+
+def test_hints_of_a_run_that_failed_are_read_by_the_next(services: Services, runs: Runs) -> None:
+    runs.failures.append(LeaseHeldError("busy"))
+    hint(services, "h1", changed={"Account": [A]}, everything=True)
+    worker = InboxWorker(services)
+
+    for _ in range(3):
+        worker._attempt(worker.work_once)
+
+    assert runs.calls == [None, None]
+    assert runs.hints == [{"Account": [A]}, {"Account": [A]}]
+
+
+def test_a_new_process_that_cannot_look_at_all_that_was_settled_pulls_all_changes(
+    services: Services, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        hint(services, f"h{n}", changed={"Account": [A]})
+    InboxWorker(services).work_once()
+    monkeypatch.setattr(jobs, "CATCH_UP_DELIVERIES", 2)
+
+    InboxWorker(services)._catch_up()
+
+    assert runs.calls == [(), None]
 
 
 def test_nothing_to_do_costs_no_run(services: Services, runs: Runs) -> None:
