@@ -245,6 +245,7 @@ STEP = st.one_of(
     st.tuples(st.just("die listening"), st.sampled_from(DEATHS), st.integers(1, 3)),
     st.tuples(st.just("work"), st.sampled_from(["succeeds", "fails", "dies"])),
     st.tuples(st.just("forget")),
+    st.tuples(st.just("night")),
 )
 
 
@@ -257,15 +258,17 @@ class Life:
     crm: Crm = field(default_factory=Crm)
     clock: Iterator[int] = field(default_factory=lambda: count(1))
     read_at: dict[str, int] = field(default_factory=dict)
+    nights: int = 0
     outcome: str = "succeeds"
     inbox: InboxWorker = field(init=False)
 
     def __post_init__(self) -> None:
         self.patch.setattr(worker, "run_sync", self.run_sync)
-        object.__setattr__(
-            self.services, "now", lambda: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=next(self.clock))
-        )
+        object.__setattr__(self.services, "now", self.now)
         self.inbox = InboxWorker(self.services)
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=2 * self.nights, minutes=next(self.clock))
 
     def run_sync(self, _services: Services, *, trigger: str, only: Any, hints: dict[str, list[str]]) -> None:
         if self.outcome != "succeeds":
@@ -280,6 +283,11 @@ class Life:
 
     def change(self, record: str) -> None:
         self.crm.said.append((record, next(self.clock)))
+
+    def night(self) -> None:
+        """What was settled until now is no longer recent, and the nightly run has read all there is."""
+        self.nights += 1
+        self.read_at |= {record: next(self.clock) for record, _ in self.crm.said}
 
     def forget(self) -> None:
         self.crm.forgotten = len(self.crm.said)
@@ -334,6 +342,7 @@ def test_whatever_breaks_when_every_announced_record_is_read_after_its_change(
         life = Life(services, patch)
         life.listen(1, 1, 0)
         life.work("succeeds")
+        life.night()
 
         for name, *arguments in [*steps, ("listen", 99, 3, 0), ("work", "succeeds")]:
             getattr(life, name.replace(" ", "_"))(*arguments)
