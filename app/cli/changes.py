@@ -66,6 +66,7 @@ def _say_change(explanation: ChangeExplanation) -> None:
         return
     columns = ("cause", "total", "own", "referred", "beside the total", "opportunity", "because of")
     say_table(columns, [_row(part) for part in explanation.parts], right=("total", "own", "referred"))
+    _say_meanings({part.cause: part.meaning for part in explanation.parts})
 
 
 def _row(part: ChangePart) -> tuple[object, ...]:
@@ -74,7 +75,13 @@ def _row(part: ChangePart) -> tuple[object, ...]:
     event = part.event_title or part.event
     reason = f"{event} of {part.occurred_on}" if part.occurred_on else event
     deal = part.opportunity_name or part.opportunity
-    return part.meaning, *(signed(amounts[m]) for m in ("total", "direct", "referred")), beside, deal, reason
+    return part.cause, *(signed(amounts[m]) for m in ("total", "direct", "referred")), beside, deal, reason
+
+
+def _say_meanings(meanings: Mapping[str, str]) -> None:
+    say()
+    for cause, meaning in meanings.items():
+        say(f"{cause}: {meaning}")
 
 
 def _say_runs(since: RunMark, until: RunMark, policy: tuple[str, ...]) -> None:
@@ -103,7 +110,7 @@ def _say_diff(diff: RunsDiff, top: int) -> None:
         say("nothing moved in between")
         return
     measures = ("direct", "referred", "conserved")
-    rows = [(one.meaning, f"{one.accounts:,}", *(signed(one.amounts[m]) for m in measures)) for one in diff.causes]
+    rows = [(one.cause, f"{one.accounts:,}", *(signed(one.amounts[m]) for m in measures)) for one in diff.causes]
     say_table(("cause", "accounts", "own", "referred", "conserved"), rows, right=("accounts", "own", *measures))
     say()
     shown = diff.accounts[:top]
@@ -114,3 +121,4 @@ def _say_diff(diff: RunsDiff, top: int) -> None:
     say_table(("account", "total", "own", "referred", "causes"), moved, right=("total", "own", "referred"))
     if len(diff.accounts) > top:
         say(f"and {count(len(diff.accounts) - top, 'account')} more: --top, or --json for all")
+    _say_meanings({one.cause: one.meaning for one in diff.causes})
