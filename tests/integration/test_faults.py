@@ -459,3 +459,75 @@ def test_a_session_ended_by_the_server_fails_the_run_honestly_and_the_next_one_h
         assert (failed.status, "AdminShutdown" in str(failed.error)) == ("failed", True)
         assert night.run(full=False) == "ok"
         assert differences(night.end_state(), right) == []
+
+
+# What people do in the CRM while a run is under way
+
+
+def at(step: str, action: Callable[[], object], count: int = 1) -> Callable[[str, int, int | None], None]:
+    """Progress that does something when a step is told for the n-th time."""
+    left = [count]
+
+    def progress(phase: str, _done: int, _total: int | None) -> None:
+        left[0] -= phase == step
+        if left[0] == 0:
+            left[0] = -1_000_000
+            action()
+
+    return progress
+
+
+def test_what_changes_while_it_is_being_read_is_right_after_the_next_run(stage, evening, undisturbed, monkeypatch):
+    go(REST, monkeypatch)
+    right = undisturbed()
+    with stage.night(REST, evening) as night:
+        org = night.sandbox.org
+        deal = deal_id(org, 0)
+        amount = org.record("Opportunity", deal)["Amount"]
+        run_sync(
+            night.services,
+            full=True,
+            progress=at("pull Opportunity", lambda: org.update("Opportunity", deal, {"Amount": 55_555}), 2),
+        )
+        night.run(full=False)
+        changed = night.end_state()
+        org.update("Opportunity", deal, {"Amount": amount})
+        night.run(full=False)
+        end = night.end_state()
+    assert {row[0]: row[3] for row in changed["deals"]}[deal] == "55555"
+    assert changed["shown"] != right["shown"]
+    assert differences(end, right) == []
+
+
+def test_a_change_that_becomes_visible_below_the_watermark_is_not_lost(stage, evening):
+    with stage.night(REST, evening) as night:
+        org = night.sandbox.org
+        deal = deal_id(org, 0)
+        late = org.late_update("Opportunity", deal, {"Amount": 55_555})
+        org.clock.advance(300)
+        assert night.run(full=False) == "ok"
+        late.commit()
+        org.clock.advance(86_400)
+
+        assert night.run(full=False) == "ok"
+
+        amounts = {row[0]: row[3] for row in books(night.services.database)["deals"]}
+    assert amounts[deal] == "55555"
+
+
+def test_calls_that_are_kept_for_others_are_not_spent_and_the_next_day_writes_what_was_left(
+    stage, evening, undisturbed
+):
+    right = undisturbed()
+    with stage.night(REST, evening) as night:
+        enough = night.sandbox.manners.daily_limit
+        night.sandbox.manners.daily_limit = 100
+        night.sandbox.engine.api_used = 82
+
+        assert night.run(full=False) == "partial"
+
+        assert night.shown_after_writes == []
+        night.sandbox.manners.daily_limit = enough
+        assert night.run(full=False) == "ok"
+        end = night.end_state()
+    assert differences(end, right) == []
