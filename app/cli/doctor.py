@@ -16,7 +16,6 @@ from connectors.contract import Finding
 if TYPE_CHECKING:
     from app.bootstrap import Services
     from app.config import Settings
-    from connectors.contract import CrmConnector
 
 TEMPLATE = """\
 # Settings of advocacy-sync. Environment variables ADVOCACY_... and a .env file override what stands here;
@@ -69,14 +68,11 @@ def examine(
     as_json: AsJson = False,
 ) -> None:
     """Find what would keep a run from working."""
-    settings = open_settings(ctx, level="error")
-    findings = list(_examine_settings(settings))
+    findings: list[Finding] = []
     code = 0
     try:
-        with open_services(ctx, crm=live, level="error") as services:
-            findings += _examine_services(services)
-            if live:
-                findings += _examine_crm(services)
+        for finding in _examine(ctx, live=live):
+            findings.append(finding)  # noqa: PERF402  what was found before a failure is told as well
     except AppError as error:
         findings += _as_findings(error)
         code = error.exit_code
@@ -86,13 +82,23 @@ def examine(
     raise typer.Exit(code)
 
 
+def _examine(ctx: typer.Context, *, live: bool) -> Iterator[Finding]:
+    yield from _examine_settings(open_settings(ctx, level="error"))
+    with open_services(ctx, crm=live, level="error") as services:
+        yield from _examine_services(services)
+        if live:
+            from app.cli.live import examine_crm
+
+            yield from examine_crm(services)
+
+
 def _as_findings(error: AppError) -> list[Finding]:
     if isinstance(error, MappingError):
-        from app.mapping.render import render_problem
+        from app.cli.live import finding_of
 
-        return [Finding("error", "mapping", render_problem(problem)) for problem in error.problems]
+        return list(map(finding_of, error.problems))
     subject = "crm" if isinstance(error, UnreachableCrmError) else "settings"
-    return [Finding("error", subject, error.message, error.hint)]
+    return [Finding("error", subject, error.message, error.hint or "correct it, then run this again")]
 
 
 def _examine_settings(settings: Settings) -> Iterator[Finding]:
@@ -113,31 +119,6 @@ def _examine_services(services: Services) -> Iterator[Finding]:
     yield Finding("ok", "database", f"{kind}, schema {newest_revision()}")
     mapping = services.mapping
     yield Finding("ok", "mapping", f"{mapping.path}, policy {mapping.policy_version}")
-
-
-def _examine_crm(services: Services) -> Iterator[Finding]:
-    """The connector's own look at login, rights and allowance, then the mapping against what the user sees."""
-    from app.sync.failures import as_app_error
-    from connectors.errors import ConnectorError
-
-    try:
-        connector = services.connect()
-        try:
-            yield from connector.check_health()
-            yield from _examine_mapping(services, connector)
-        finally:
-            connector.close()
-    except ConnectorError as error:
-        raise as_app_error(error) from error
-
-
-def _examine_mapping(services: Services, connector: CrmConnector) -> Iterator[Finding]:
-    from app.cli.mapping import compare_with_crm
-
-    plan = compare_with_crm(services, services.mapping, connector)
-    yield Finding(
-        "ok", "mapping", f"fits the CRM: {len(plan.entities)} entities to read, {len(plan.writes)} fields to write"
-    )
 
 
 def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
