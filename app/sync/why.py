@@ -26,6 +26,8 @@ from app.sync.services import Services
 
 SUMMABLE = (Measure.DIRECT, Measure.REFERRED, Measure.NETWORK, Measure.INFLUENCE, "conserved")
 """What may be added up over accounts; totals never."""
+NO_CREDIT = ("engagement", "segments")
+"""The blocks of a policy that no credit line depends on."""
 Since = date | int
 """A run, or a day, which means the last run that had finished by then."""
 
@@ -206,6 +208,8 @@ class _Comparison:
     until: RunMark
     includes: tuple[bool, bool]
     policy: tuple[str, ...]
+    policy_changed: bool
+    """In what decides about credit."""
     currency: str
     places: int
     survivors: Mapping[str, str]
@@ -262,6 +266,7 @@ def _compare(services: Services, connection: Connection, since: runs.Run, until:
         until=_mark(until),
         includes=(_includes(old), _includes(new)),
         policy=tuple(_differences(old, new)),
+        policy_changed=since.policy_version != until.policy_version and (_credit(old) != _credit(new) or not old),
         currency=currencies[1],
         places=mirror.load_places(connection, currencies[1]),
         survivors=history.load_survivors(connection, Runs(since.run_id, until.run_id)),
@@ -274,6 +279,10 @@ def _mark(run: runs.Run) -> RunMark:
 
 def _includes(content: Mapping[str, Any]) -> bool:
     return bool(content.get("influence", {}).get("include", False))
+
+
+def _credit(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in NO_CREDIT}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -299,7 +308,7 @@ def _explain(connection: Connection, comparison: _Comparison, accounts: Sequence
     between = Between(
         as_of_before=comparison.since.as_of,
         as_of_after=comparison.until.as_of,
-        policy_changed=comparison.since.policy_version != comparison.until.policy_version,
+        policy_changed=comparison.policy_changed,
         unit=10**comparison.places,
         survivors=comparison.survivors,
         new_events=events.new,

@@ -262,6 +262,16 @@ def test_a_reference_call_and_the_answer_of_the_buyer_are_influence_and_enter_th
     )
 
 
+def test_a_rule_that_no_credit_depends_on_explains_no_credit(company):
+    first = company.sync()
+    under(company, "engagement.cap=7")
+    company.org.update("Opportunity", company.ids["D-Y"], {"Type": "Renewal"})
+    second = company.sync()
+
+    assert why(company, "B", first.run_id) == {("opportunity_changed", "D-Y"): (-250_000, 0, -250_000)}
+    assert len(diff_runs(company.services, first.run_id, second.run_id).policy) == 1
+
+
 def test_a_chain_that_grows_moves_the_network_of_the_one_at_its_top(company):
     first = company.sync()
     company.account("Z")

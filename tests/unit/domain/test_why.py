@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import cases
 
 from app.domain.causes import GIVEN, MEANING, SPLIT, Between, Cause, DealFacts, Entry
 from app.domain.model import Measure
@@ -455,3 +456,19 @@ def test_the_order_of_lines_does_not_matter_to_the_sums_by_account_and_measure(b
         for part in parts:
             total[part.account_id, part.measure] += part.amount
     assert totals[0] == totals[1]
+
+
+@given(cases())
+def test_every_line_of_any_world_tells_what_it_was_computed_from(case):
+    nets = Counter()
+    for line in case.valuation.lines:
+        nets[line.opportunity_id] += line.amount if line.measure is DIRECT else 0
+
+    for line in case.valuation.lines:
+        assert line.dated_on is not None
+        assert line.dated_on <= case.as_of.isoformat()
+        if line.measure is DIRECT:
+            assert (line.net, line.share) == (line.amount, 1)
+        else:
+            assert line.net == nets[line.opportunity_id]
+            assert abs(line.amount - line.net * line.share) < 2
