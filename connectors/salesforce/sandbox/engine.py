@@ -32,6 +32,8 @@ class Manners:
     early_results_status: int = 412
     shuffle_results: bool = True
     """Ingest results come in another order than the rows were sent."""
+    attributes_first: bool = True
+    """A record of a collection names its type before its fields, or is refused."""
     lock_siblings: bool = False
     """Ingest rows whose AccountId or ParentId occurred before in the same job fail with UNABLE_TO_LOCK_ROW."""
     result_pages_key: str = "nextRecordsUrl"

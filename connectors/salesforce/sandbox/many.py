@@ -111,14 +111,16 @@ def _listed(value: Any) -> list[str]:
 
 def _read_record(engine: Engine, call: Call, record: Any, key: str = "") -> tuple[ObjectType, dict[str, Any]]:
     """The record's object and fields; only a lower-case `id` or the key of an upsert may stand before `attributes`."""
-    first = next((name for name in record if name not in {"id", key}), None) if isinstance(record, Mapping) else None
-    attributes = record["attributes"] if first == "attributes" else None
+    given = record if isinstance(record, Mapping) else {}
+    first = next((name for name in given if name not in {"id", key}), None)
+    late = engine.manners.attributes_first and first != "attributes"
+    attributes = None if late else given.get("attributes")
     if not isinstance(attributes, Mapping) or not isinstance(attributes.get("type"), str):
         raise ApiError("JSON_PARSER_ERROR", "attributes with a type must come first in every record")
     of = engine.view(call).type(attributes["type"])
     if of is None:
         raise ApiError("INVALID_TYPE", f"sObject type '{attributes['type']}' is not supported.")
-    return of, {name: value for name, value in record.items() if name != "attributes"}
+    return of, {name: value for name, value in given.items() if name != "attributes"}
 
 
 def _take_id(values: dict[str, Any]) -> str:

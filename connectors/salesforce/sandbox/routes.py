@@ -94,7 +94,7 @@ def routes() -> tuple[Route, ...]:
         _route("deploy.start", "POST", "/metadata/deployRequest", tooling.deploy_start),
         _route("deploy.poll", "GET", "/metadata/deployRequest/{}", tooling.deploy_status),
         _route("soap", "POST", "//services/Soap/m/{}", soap.answer, is_open=True),
-        _route("soap", "POST", "//services/Soap/m/{}/deployRequest", soap.answer, is_open=True),
+        _route("soap", "POST", "//services/Soap/m/{}/{}", soap.answer, is_open=True),
         _route("soap", "POST", "//services/Soap/m/{}/deployRequest/{}", soap.answer, is_open=True),
         _route("bulk_query.create", "POST", "/jobs/query", bulk_query.create),
         _route("bulk_query.list", "GET", "/jobs/query", bulk_query.list_all),

@@ -258,7 +258,8 @@ def _user() -> ObjectType:
         Field("UserType", "picklist", length=40, default="Standard"),
         *_system(deletable=False),
     ]
-    return build_type("User", "005", fields, deletable=False)
+    assigned = ChildRelationship("PermissionSetAssignments", "PermissionSetAssignment", "AssigneeId")
+    return build_type("User", "005", fields, deletable=False, children={assigned.name: assigned})
 
 
 def _permission_types() -> list[ObjectType]:

@@ -223,6 +223,10 @@ class TestDeploy:
         assert fields["Level__c"]["updateable"] is False
         assert [value["value"] for value in fields["Level__c"]["picklistValues"]] == ["Gold", "Silver"]
         assert fields["Level__c"]["restrictedPicklist"] is True
+        (user,) = client.rows(
+            f"SELECT Id, (SELECT PermissionSetId FROM PermissionSetAssignments) FROM User WHERE Id = '{org.user_id}'"
+        )
+        assert user["PermissionSetAssignments"]["records"][0]["PermissionSetId"] == permission_set["Id"]
 
     def test_a_check_changes_nothing(self, deploy, org):
         result = deploy(pack(FILES), checkOnly=True, rollbackOnError=True)
@@ -350,8 +354,9 @@ def test_deployments_may_still_be_running(client):
         ),
     ],
 )
-def test_soap_that_does_not_fit_is_a_fault(client, content, code):
-    answer = client.ask("POST", "/services/Soap/m/62.0", content=content, headers={"Content-Type": "text/xml"})
+@pytest.mark.parametrize("path", ["/services/Soap/m/62.0", "/services/Soap/m/62.0/00D000000000001AAA"])
+def test_soap_that_does_not_fit_is_a_fault(client, content, code, path):
+    answer = client.ask("POST", path, content=content, headers={"Content-Type": "text/xml"})
 
     assert answer.status_code == 500
     assert f"<faultcode>sf:{code}</faultcode>" in answer.text

@@ -269,6 +269,14 @@ class TestCollections:
         assert answer.status_code == 200
         assert [row["errors"][0]["statusCode"] for row in answer.json()] == ["JSON_PARSER_ERROR"] * 2
 
+    def test_attributes_may_come_last_when_the_org_is_that_lenient(self, client, org, sandbox):
+        sandbox.manners.attributes_first = False
+
+        made = client.post("composite/sobjects", {"records": [{"Name": "A", "attributes": {"type": "Account"}}, {}]})
+
+        assert [row["success"] for row in made.json()] == [True, False]
+        assert org.count("Account") == 1
+
     def test_the_key_of_an_upsert_may_stand_before_the_attributes(self, client, org):
         org.add_field("Account", Field("Key__c", external_id=True))
         body = {"records": [{"Key__c": "k", "attributes": {"type": "Account"}, "Name": "A"}]}
