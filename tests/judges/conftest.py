@@ -9,6 +9,8 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,22 +25,47 @@ TOKEN = "00D000000000001!judge.token"
 """The command line takes a token only when it looks like one: an org's id, then `!`."""
 
 
-def _install(folder: Path) -> None:
-    """The packages of the lock file, unless they are there; skips the tests when there is no way to get them."""
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = folder / ".installed"
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return
-    npm = shutil.which("npm") or pytest.skip("npm is not installed: no Node clients to ask")
-    stamp.unlink(missing_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder / name)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
-    done = subprocess.run([npm, "ci", *options], cwd=folder, capture_output=True, text=True, timeout=600)
+@contextmanager
+def _installed(name, list_file):
+    """A folder below build/judges, given out to be filled when the committed list of packages is another than last."""
+    folder = BUILD / name
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = hashlib.sha256((HERE / list_file).read_bytes()).hexdigest()
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = folder / ".installed"
+        is_current = stamp.is_file() and stamp.read_text() == wanted
+        yield folder, is_current
+        if not is_current:
+            stamp.write_text(wanted)
+
+
+def _run_installer(*command, cwd):
+    """Skips the tests when there is no way to get the packages."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         pytest.skip(f"the clients could not be installed: {reason}")
-    stamp.write_text(wanted)
+
+
+def _install_node_clients():
+    with _installed("node", "package-lock.json") as (folder, is_current):
+        if not is_current:
+            npm = shutil.which("npm") or pytest.skip("npm is not installed: no Node clients to ask")
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder / name)
+            options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
+            _run_installer(npm, "ci", *options, cwd=folder)
+    return folder
+
+
+def _install_cumulusci():
+    with _installed("cumulusci", "cumulusci.txt") as (folder, is_current):
+        if not is_current:
+            _run_installer(sys.executable, "-m", "venv", "--clear", str(folder), cwd=HERE)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run_installer(*pip, "--no-deps", "--requirement", "cumulusci.txt", cwd=HERE)
+    return folder
 
 
 @dataclass(frozen=True)
@@ -109,12 +136,13 @@ def _new_enough(folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory):
-    folder = BUILD / "node"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _install(folder)
+    folder = _install_node_clients()
     return Node(folder, tmp_path_factory.mktemp("home"), _new_enough(folder))
+
+
+@pytest.fixture(scope="session")
+def cumulusci_python():
+    return _install_cumulusci() / "bin" / "python"
 
 
 @pytest.fixture
