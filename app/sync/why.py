@@ -9,37 +9,37 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain.causes import MEANING, SPLIT, Between, Cause, Change, Part
+from app.domain.causes import MEANING, SPLIT, Cause, Change, Part
 from app.domain.model import Measure
 from app.domain.money import major_units
 from app.domain.rows import Entity
-from app.domain.why import changes_of, explain_deal, measures_of
+from app.domain.why import changes_of, measures_of
 from app.errors import ConfigError
-from app.store import history, mirror, runs, values
+from app.store import history, values
 from app.store.connection import Connection
-from app.store.history import Runs
+from app.sync.comparison import (
+    RunMark,
+    Since,
+    compare_runs,
+    explain_between,
+    find_last,
+    find_run,
+    find_since,
+    read_since,
+)
 from app.sync.services import Services
+
+__all__ = [
+    "AccountDelta", "CauseSum", "ChangeExplanation", "ChangePart", "RunMark", "RunsDiff", "Since", "diff_runs",
+    "explain_change", "read_since",
+]  # fmt: skip
 
 SUMMABLE = (Measure.DIRECT, Measure.REFERRED, Measure.NETWORK, Measure.INFLUENCE, "conserved")
 """What may be added up over accounts; totals never."""
-NO_CREDIT = ("engagement", "segments")
-"""The blocks of a policy that no credit line depends on."""
-Since = date | int
-"""A run, or a day, which means the last run that had finished by then."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunMark:
-    """A run that is compared."""
-
-    run_id: int
-    as_of: str
-    started_at: datetime
-    policy_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +136,6 @@ def _moment(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def read_since(text: str) -> Since:
-    """`17` as a run, `2026-03-31` as a day. Raises ConfigError for anything else."""
-    if text.isascii() and text.isdecimal() and len(text) < len("2026-03-31"):
-        return int(text)
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
-    except ValueError:
-        raise ConfigError(f"{text[:60]!r} is neither a date like 2026-03-31 nor the number of a run") from None
-
-
 def explain_change(services: Services, account_id: str, since: Since) -> ChangeExplanation:
     """Split the difference between what an account was worth then and what it is worth now.
 
@@ -155,10 +145,10 @@ def explain_change(services: Services, account_id: str, since: Since) -> ChangeE
         account = values.load_value(connection, values.load_survivor(connection, account_id))
         if account is None:
             raise ConfigError(f"no account has the id {account_id}", hint="list them with: advocacy accounts --all")
-        comparison = _compare(services, connection, _find_since(connection, since), _last_run(connection))
+        comparison = compare_runs(services, connection, find_since(connection, since), find_last(connection))
         absorbed = [one for one, winner in comparison.survivors.items() if winner == account.account_id]
         mine = [account.account_id, *absorbed]
-        parts = [one for one in _explain(connection, comparison, mine) if one.account_id == account.account_id]
+        parts = [one for one in explain_between(connection, comparison, mine) if one.account_id == account.account_id]
         before, after = (
             measures_of(history.load_sums(connection, run, account.account_id), include=include)
             for run, include in zip(comparison.run_ids, comparison.includes, strict=True)
@@ -181,9 +171,9 @@ def diff_runs(services: Services, a: int, b: int) -> RunsDiff:
     if a > b:
         raise ConfigError(f"run {a} comes after run {b}", hint=f"advocacy runs diff {b} {a}")
     with services.database.read() as connection:
-        comparison = _compare(services, connection, _find_run(connection, a), _find_run(connection, b))
+        comparison = compare_runs(services, connection, find_run(connection, a), find_run(connection, b))
         tally = _Tally(includes=comparison.includes)
-        for part in _explain(connection, comparison, None):
+        for part in explain_between(connection, comparison, None):
             tally.add(part)
         if comparison.includes[0] != comparison.includes[1]:
             tally.restate(history.load_influence(connection, comparison.since.run_id))
@@ -198,125 +188,6 @@ def diff_runs(services: Services, a: int, b: int) -> RunsDiff:
         tuple(AccountDelta(one, names.get(one, ""), money(sums), causes) for one, sums, causes in deltas),
         comparison.policy,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """Two runs, and everything about them that the parts depend on."""
-
-    since: RunMark
-    until: RunMark
-    includes: tuple[bool, bool]
-    policy: tuple[str, ...]
-    policy_changed: bool
-    """In what decides about credit."""
-    currency: str
-    places: int
-    survivors: Mapping[str, str]
-
-    @property
-    def run_ids(self) -> tuple[int, int]:
-        return self.since.run_id, self.until.run_id
-
-    @property
-    def runs(self) -> Runs:
-        return Runs(*self.run_ids)
-
-    def money(self, amounts: Mapping[str, int]) -> dict[str, Decimal]:
-        return {str(measure): major_units(amount, self.places) for measure, amount in amounts.items()}
-
-
-def _find_since(connection: Connection, since: Since) -> runs.Run:
-    if isinstance(since, int):
-        return _find_run(connection, since)
-    found = runs.load_valued_run(connection, day=since.isoformat())
-    if found is None:
-        raise ConfigError(f"no run had finished by {since}", hint="list them with: advocacy runs list")
-    return found
-
-
-def _find_run(connection: Connection, run_id: int) -> runs.Run:
-    """The run itself, or, where it valued nothing, the one before whose values still stood then."""
-    if runs.load_run(connection, run_id) is None:
-        raise ConfigError(f"there is no run {run_id}", hint="list them with: advocacy runs list")
-    found = runs.load_valued_run(connection, run_id=run_id)
-    if found is None:
-        raise ConfigError(f"nothing had been valued by run {run_id}", hint="list them with: advocacy runs list")
-    return found
-
-
-def _last_run(connection: Connection) -> runs.Run:
-    found = runs.load_valued_run(connection)
-    if found is None:
-        raise ConfigError("nothing has been valued yet", hint="run: advocacy sync")
-    return found
-
-
-def _compare(services: Services, connection: Connection, since: runs.Run, until: runs.Run) -> _Comparison:
-    old, new = (runs.load_policy(connection, one.policy_version) for one in (since, until))
-    currency = services.mapping.policy.reporting_currency
-    currencies = [str(one.get("reporting_currency", currency)) for one in (old, new)]
-    if currencies[0] != currencies[1]:
-        raise ConfigError(
-            f"run {since.run_id} counted in {currencies[0]} and run {until.run_id} in {currencies[1]}",
-            hint="compare runs of the same reporting currency",
-        )
-    return _Comparison(
-        since=_mark(since),
-        until=_mark(until),
-        includes=(_includes(old), _includes(new)),
-        policy=tuple(_differences(old, new)),
-        policy_changed=since.policy_version != until.policy_version and (_credit(old) != _credit(new) or not old),
-        currency=currencies[1],
-        places=mirror.load_places(connection, currencies[1]),
-        survivors=history.load_survivors(connection, Runs(since.run_id, until.run_id)),
-    )
-
-
-def _mark(run: runs.Run) -> RunMark:
-    return RunMark(run.run_id, run.as_of, run.started_at, run.policy_version)
-
-
-def _includes(content: Mapping[str, Any]) -> bool:
-    return bool(content.get("influence", {}).get("include", False))
-
-
-def _credit(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in NO_CREDIT}
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    if not old or not new:
-        return
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _differences(before, after, f"{path}{key}.")
-        elif before != after:
-            yield f"{path}{key}: {_shown(before)} -> {_shown(after)}"
-
-
-def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _explain(connection: Connection, comparison: _Comparison, accounts: Sequence[str] | None) -> Iterator[Part]:
-    """The parts of every opportunity where a line moved, of all accounts that have one on it."""
-    between_runs = comparison.runs
-    history.stage_moved_deals(connection, between_runs, accounts)
-    events = history.load_event_facts(connection, between_runs, comparison.since.started_at)
-    between = Between(
-        as_of_before=comparison.since.as_of,
-        as_of_after=comparison.until.as_of,
-        policy_changed=comparison.policy_changed,
-        unit=10**comparison.places,
-        survivors=comparison.survivors,
-        new_events=events.new,
-        lost_events=events.lost,
-        merged_events=events.merged,
-    )
-    for deal in history.stream_moved_deals(connection, between_runs):
-        yield from explain_deal(deal.before, deal.after, deal.facts, between)
 
 
 @dataclass(frozen=True, slots=True)
