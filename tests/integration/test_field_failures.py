@@ -69,7 +69,7 @@ def night(database_url: str, *, wrong_secret: bool = False) -> Iterator[tuple[Sa
 def count_raw_deals() -> int:
     """Rows of deals, as the CRM sent them, that are alive in this process."""
     return sum(
-        type(each) is tuple
+        type(each) in (tuple, list)
         and len(each) > 5
         and str(each[0]).startswith("006")
         and set(map(type, each)) <= {str, NoneType}

@@ -216,7 +216,7 @@ def test_a_connection_cut_in_the_middle_of_a_result_loses_and_doubles_nothing(or
     assert ids_of(pull(by_bulk)) == sorted(ids)
 
 
-def test_problem_6_a_job_that_never_ends_is_given_up_and_aborted(org, connect, sandbox) -> None:
+def test_problem_6_a_job_that_never_ends_is_given_up_and_aborted(org, connect, sandbox, waits) -> None:
     make_accounts(org, 3)
     sandbox.manners.job_polls = 1_000_000
     crm = connect(rest_limit=0, job_hours=0.01)
@@ -227,6 +227,7 @@ def test_problem_6_a_job_that_never_ends_is_given_up_and_aborted(org, connect, s
     assert (
         sandbox.calls["bulk_query.abort"] + sandbox.calls["bulk_query.change"] == 1 or "bulk_abort" in crm.usage.by_kind
     )
+    assert 36 <= waits.clock() <= 36 + 2 * 8
 
 
 def test_waits_for_a_job_double_up_to_eight_seconds(org, connect, sandbox, waits) -> None:

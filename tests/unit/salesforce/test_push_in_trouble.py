@@ -274,7 +274,7 @@ def test_problem_6_a_job_that_could_not_be_filled_is_not_left_open(org, crm, fen
     assert [job for job in sandbox.engine.jobs.values() if job.state == "Open"] == []
 
 
-def test_problem_6_a_bulk_write_that_never_ends_leaves_its_rows_unknown(org, connect, fence, sandbox) -> None:
+def test_problem_6_a_bulk_write_that_never_ends_leaves_its_rows_unknown(org, connect, fence, sandbox, waits) -> None:
     ids = make_accounts(org, 3)
     sandbox.manners.job_polls = 1_000_000
     results: list[UpdateResult] = []
@@ -284,6 +284,7 @@ def test_problem_6_a_bulk_write_that_never_ends_leaves_its_rows_unknown(org, con
         results.extend(stream)
 
     assert [result.outcome for result in results] == [Outcome.UNKNOWN] * 3
+    assert 3.6 <= waits.clock() <= 3.6 + 2 * 8
 
 
 def test_a_lasting_401_ends_the_push(org, crm, fence, sandbox) -> None:
