@@ -98,16 +98,31 @@ def _stage_scores(events: _Events, rules: EngagementRules) -> None:
     _stage_type_rules(connection, rules)
     _stage_fading(events, rules)
     create_temp(connection, "s_score", f"account_id {text} primary key, points bigint not null")
+    _stage_crowded(events, min((rules.cap, *rules.caps.values())))
+    rated = (
+        "from {source} join s_type_rule r on r.type = e.type"
+        " join s_fading f on f.day = e.occurred_on and f.half_life = r.half_life"
+    )
+    events.run(
+        f"insert into s_score select {{owner}}, cast(sum({_BASE} * f.ppm) as bigint) {rated} where {{known}}"
+        " and not exists (select 1 from s_crowded w where w.id = {owner}) group by 1"
+    )
     # Of one type and quarter the weightiest count, then the earliest: as `domain.engagement.point_lines` has it.
     events.run(
         "insert into s_score select owner, cast(sum(base * ppm) as bigint) from ("
         f"select {{owner}} as owner, {_BASE} as base, f.ppm as ppm, r.cap as cap, row_number() over"
         f" (partition by {{owner}}, e.type, f.quarter order by abs({_BASE}) desc, e.occurred_on, e.event_id) as place"
-        " from {source} join s_type_rule r on r.type = e.type"
-        " join s_fading f on f.day = e.occurred_on and f.half_life = r.half_life"
-        f" where {{known}} and {_BASE} <> 0) x where place <= cap group by owner"
+        f" {rated} join s_crowded w on w.id = {{owner}} where {{known}} and {_BASE} <> 0) x"
+        " where place <= cap group by owner"
     )
     analyze(connection, "s_score")
+
+
+def _stage_crowded(events: _Events, cap: int) -> None:
+    """The accounts with more events than a cap lets count: only there the events have to be ranked."""
+    create_temp(events.connection, "s_crowded", f"id {text_type(events.connection)} primary key")
+    events.run(f"insert into s_crowded select {{owner}} from {{source}} group by 1 having count(*) > {int(cap)}")
+    analyze(events.connection, "s_crowded")
 
 
 def _stage_type_rules(connection: sa.Connection, rules: EngagementRules) -> None:

@@ -60,8 +60,14 @@ def refresh_engagement(
     compared = everything or moved or _has_marks(connection, "account")
     standard = load_standard(connection, "account_value", policy) if compared else before
     if not everything:
-        stage_engaged(connection, before, standard, is_new_week=is_new_week(connection, as_of))
-    _stage(connection, LineSource(), "account_value", policy, standard, as_of, touched=not everything)
+        stage_engaged(connection, before, standard)
+    faded = is_new_week(connection, as_of) and not everything
+    stage_activity(connection, policy.engagement, as_of, touched=not everything and not faded)
+    if faded:
+        _engage_unstored(connection)
+    _stage_rest(connection, LineSource(), "account_value", policy, standard, touched=not everything)
+    if faded:
+        _stage_faded(connection, policy.engagement)
     seen = _merge(connection, run_id, touched=not everything)
     save_standard(connection, standard)
     save_flag(connection, FADED_IN, str(week_of(as_of)))
@@ -71,7 +77,8 @@ def refresh_engagement(
 def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: date) -> None:
     """Fill `s_engagement` for another day or policy from lines and values staged for it; nothing stored is touched."""
     standard = load_standard(connection, "s_value", policy)
-    _stage(connection, lines, "s_value", policy, standard, as_of, touched=False)
+    stage_activity(connection, policy.engagement, as_of, touched=False)
+    _stage_rest(connection, lines, "s_value", policy, standard, touched=False)
 
 
 def is_new_week(connection: sa.Connection, as_of: date) -> bool:
@@ -95,18 +102,10 @@ def mark_engagement_due(connection: sa.Connection, as_of: str) -> None:
     )
 
 
-def _stage(
-    connection: sa.Connection,
-    lines: LineSource,
-    values: str,
-    policy: Policy,
-    standard: Standard,
-    as_of: date,
-    *,
-    touched: bool,
+def _stage_rest(
+    connection: sa.Connection, lines: LineSource, values: str, policy: Policy, standard: Standard, *, touched: bool
 ) -> None:
     """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
-    stage_activity(connection, policy.engagement, as_of, touched=touched)
     stage_segments(connection, lines, values, standard, touched=touched)
     _gather(connection, values, standard, touched=touched)
     _name_bands(connection, policy.engagement)
@@ -154,6 +153,29 @@ def _stage_ids(connection: sa.Connection, values: str, *, touched: bool) -> None
     add_ids(connection, "s_id", f"select account_id as id from {values} where {worth}")
     for part in _PARTS:
         add_ids(connection, "s_id", f"select account_id as id from {part}")
+
+
+def _engage_unstored(connection: sa.Connection) -> None:
+    """Points that cancelled each other out so far, and do not any more, are of accounts without a row."""
+    add_ids(
+        connection,
+        "s_engaged",
+        "select s.account_id as id from s_score s where s.points <> 0"
+        " and not exists (select 1 from account_engagement e where e.account_id = s.account_id)",
+    )
+
+
+def _stage_faded(connection: sa.Connection, rules: EngagementRules) -> None:
+    """Everybody else as stored, but with the points of the new week."""
+    kept = [name for name in (*NUMBERS, "quadrant", "percentile", "next_change_on") if name != "points"]
+    connection.exec_driver_sql(
+        f"insert into s_engagement (account_id, points, {', '.join(kept)})"
+        f" select e.account_id, coalesce(s.points, 0), {', '.join(f'e.{name}' for name in kept)}"
+        " from account_engagement e left join s_score s on s.account_id = e.account_id"
+        " where coalesce(s.points, 0) <> e.points"
+        " and not exists (select 1 from s_id i where i.id = e.account_id)"
+    )
+    _name_bands(connection, rules)
 
 
 def _name_bands(connection: sa.Connection, rules: EngagementRules) -> None:

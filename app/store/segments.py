@@ -20,6 +20,8 @@ from app.store.staging import add_ids, create_temp, text_type
 from app.store.values import LineSource
 
 KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
+CORRECTION = "adjustment"
+"""The rule of a direct line that is a refund or correction."""
 STANDARD = "segment_standard"
 """State: what the stored quadrants and percentiles were compared with."""
 
@@ -41,7 +43,10 @@ PERCENTILE = (
 def stage_segments(
     connection: sa.Connection, lines: LineSource, values: str, standard: Standard, *, touched: bool
 ) -> None:
-    """Fill `s_kind`, `s_risk` and `s_cut`. `values`: the table of the sums, `account_value` or `s_value`."""
+    """Fill `s_kind`, `s_risk` and `s_cut`. `values`: the table of the sums, `account_value` or `s_value`.
+
+    Of all accounts right after `values.stage_values` of all accounts only: its parts are used again.
+    """
     _stage_kinds(connection, lines, touched=touched)
     _stage_risk(connection, lines, values, touched=touched)
     _stage_cuts(connection, standard)
@@ -50,24 +55,31 @@ def stage_segments(
 def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
     """Own revenue by type. A correction belongs to the type of its opportunity, so that the types sum to `direct`."""
     text = text_type(connection)
-    only = "s_engaged t join {0} l on l.account_id = t.id" if touched else "{0} l"
-    source = only.format(lines.table)
-    create_temp(connection, "s_part", f"account_id {text}, type text, amount bigint")
-    own = f"{lines.current('l')} and l.measure = 'direct'"
+    create_temp(connection, "s_own", f"account_id {text}, kind text, amount bigint")
+    if touched:
+        connection.exec_driver_sql(
+            f"insert into s_own select l.account_id, l.rule, sum(l.amount) from s_engaged t join {lines.table} l"
+            f" on l.account_id = t.id where {lines.current('l')} and l.measure = 'direct' group by 1, 2"
+        )
+    else:
+        # The values were just summed from the same lines.
+        connection.exec_driver_sql(
+            "insert into s_own select account_id, kind, amount from s_part"
+            " where measure = 'direct' and kind is not null"
+        )
+    # Corrections are few: only the accounts that have any are looked at again.
     connection.exec_driver_sql(
-        f"insert into s_part select l.account_id, l.rule, sum(l.amount) from {source}"
-        f" where {own} and l.event_id is null group by 1, 2"
-    )
-    connection.exec_driver_sql(
-        f"insert into s_part select l.account_id, o.type, sum(l.amount) from {source}"
-        f" join opportunity o on o.id = l.opportunity_id where {own} and l.event_id is not null group by 1, 2"
+        f"insert into s_own select l.account_id, o.type, sum(l.amount)"
+        f" from (select account_id from s_own where kind = '{CORRECTION}') c join {lines.table} l"
+        f" on l.account_id = c.account_id join opportunity o on o.id = l.opportunity_id"
+        f" where {lines.current('l')} and l.measure = 'direct' and l.rule = '{CORRECTION}' group by 1, 2"
     )
     columns = ", ".join(f"{name} bigint" for name in KINDS)
     create_temp(connection, "s_kind", f"account_id {text} primary key, {columns}")
     sums = ", ".join(
-        f"cast(sum(case when type = '{kind}' then amount else 0 end) as bigint)" for kind in OpportunityType
+        f"cast(sum(case when kind = '{kind}' then amount else 0 end) as bigint)" for kind in OpportunityType
     )
-    connection.exec_driver_sql(f"insert into s_kind select account_id, {sums} from s_part group by account_id")
+    connection.exec_driver_sql(f"insert into s_kind select account_id, {sums} from s_own group by account_id")
     analyze(connection, "s_kind")
 
 
@@ -113,7 +125,7 @@ def save_standard(connection: sa.Connection, standard: Standard) -> None:
     save_flag(connection, STANDARD, json.dumps([standard.direct, standard.referred, standard.cuts]))
 
 
-def stage_engaged(connection: sa.Connection, before: Standard, after: Standard, *, is_new_week: bool) -> None:
+def stage_engaged(connection: sa.Connection, before: Standard, after: Standard) -> None:
     """Fill `s_engaged`: the touched accounts, whoever brought them, and whoever stands elsewhere in comparison now."""
     create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
     add_ids(connection, "s_engaged", "select id from s_touched")
@@ -130,13 +142,6 @@ def stage_engaged(connection: sa.Connection, before: Standard, after: Standard, 
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
             _add_between(connection, name, min(old, new), max(old, new))
-    if is_new_week:
-        add_ids(
-            connection,
-            "s_engaged",
-            "select coalesce(c.canonical_id, e.account_id) as id from advocacy_event e"
-            " left join s_canonical c on c.account_id = e.account_id",
-        )
     analyze(connection, "s_engaged")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.model import Policy
-from app.store.bulk import analyze, differs, drop_stage
+from app.store.bulk import analyze, differs
 from app.store.staging import PRICED, SOLD, create_temp, text_type
 
 MEASURES = (
@@ -45,9 +45,12 @@ class LineSource:
 
 
 def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
-    """Fill `s_value` with the sums of all accounts, or of those in `s_touched`."""
+    """Fill `s_value` with the sums of all accounts, or of those in `s_touched`.
+
+    `s_part` stays behind: the same sums before they were put together, those of own revenue by `kind` of line.
+    """
     text = text_type(connection)
-    create_temp(connection, "s_part", f"account_id {text}, measure text, amount bigint")
+    create_temp(connection, "s_part", f"account_id {text}, measure text, amount bigint, kind text")
     _stage_own_sums(connection, lines, touched=touched)
     _stage_pipeline(connection, as_of, touched=touched)
     _stage_group_sums(connection, lines, touched=touched)
@@ -81,19 +84,19 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
     connection.exec_driver_sql(
         "update s_value set next_change_on = d.day from s_due d where d.account_id = s_value.account_id"
     )
-    drop_stage(connection, "s_part")
     analyze(connection, "s_value")
 
 
 def _stage_own_sums(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
-    for account, measure, where in (
-        ("account_id", "l.measure", "1 = 1"),
-        ("buyer_id", "'given'", "l.measure = 'referred'"),
+    kind = "case when l.measure = 'direct' then l.rule end"
+    for account, measure, kinds, where in (
+        ("account_id", "l.measure", kind, "1 = 1"),
+        ("buyer_id", "'given'", "null", "l.measure = 'referred'"),
     ):
         source = f"s_touched t join {lines.table} l on l.{account} = t.id" if touched else f"{lines.table} l"
         connection.exec_driver_sql(
-            f"insert into s_part select l.{account}, {measure}, sum(l.amount) from {source}"
-            f" where {lines.current('l')} and {where} group by 1, 2"
+            f"insert into s_part (account_id, measure, kind, amount) select l.{account}, {measure}, {kinds},"
+            f" sum(l.amount) from {source} where {lines.current('l')} and {where} group by 1, 2, 3"
         )
 
 
@@ -103,7 +106,8 @@ def _stage_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> 
         source = f"{_OWNED} t join opportunity o on o.account_id = t.id"
     connection.execute(
         sa.text(
-            f"insert into s_part select coalesce(c.canonical_id, o.account_id), 'pipeline', sum({_EXPECTED})"
+            "insert into s_part (account_id, measure, amount)"
+            f" select coalesce(c.canonical_id, o.account_id), 'pipeline', sum({_EXPECTED})"
             f" from {source} left join s_canonical c on c.account_id = o.account_id"
             " where o.is_closed = 0 and o.is_deleted = 0 and o.probability is not null and o.home_amount is not null"
             " and o.account_id is not null and coalesce(o.created_on, '') <= :as_of"
@@ -117,12 +121,12 @@ def _stage_group_sums(connection: sa.Connection, lines: LineSource, *, touched: 
     """Consolidated sums of everybody who has somebody below: inside one group referred money is already direct."""
     only = " join s_touched t on t.id = a.ancestor_id" if touched else ""
     connection.exec_driver_sql(
-        "insert into s_part select a.ancestor_id, 'group_direct', sum(l.amount)"
+        "insert into s_part (account_id, measure, amount) select a.ancestor_id, 'group_direct', sum(l.amount)"
         f" from s_ancestor a{only} join {lines.table} l on l.account_id = a.account_id"
         f" where {lines.current('l')} and l.measure = 'direct' group by a.ancestor_id"
     )
     connection.exec_driver_sql(
-        "insert into s_part select a.ancestor_id, 'group_referred', sum(l.amount)"
+        "insert into s_part (account_id, measure, amount) select a.ancestor_id, 'group_referred', sum(l.amount)"
         f" from s_ancestor a{only} join {lines.table} l on l.account_id = a.account_id"
         " left join s_ancestor b on b.account_id = l.buyer_id and b.ancestor_id = a.ancestor_id"
         f" where {lines.current('l')} and l.measure = 'referred' and b.account_id is null"
@@ -145,7 +149,9 @@ def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
         ),
         {"as_of": as_of},
     )
-    connection.exec_driver_sql("insert into s_part select account_id, 'direct', 0 from s_due")
+    connection.exec_driver_sql(
+        "insert into s_part (account_id, measure, amount) select account_id, 'direct', 0 from s_due"
+    )
 
 
 def stage_account_issues(connection: sa.Connection, table: str) -> None:
@@ -193,6 +199,8 @@ def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *,
         ),
         {"policy": policy_version, "run": run_id},
     )
+    if not touched:
+        analyze(connection, "account_value")
     return moved
 
 
