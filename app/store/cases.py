@@ -5,9 +5,10 @@ Memory follows the page, not the ledger: claims, advocates and the referrers abo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -64,15 +65,42 @@ def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool, held: Co
     analyze(connection, "s_case")
 
 
-def stream_cases(connection: sa.Connection, as_of: str, *, chained: bool = False) -> Iterator[list[Case]]:
-    """The staged cases in pages, by opportunity id; `chained`: only those in `s_chained`."""
-    table = "s_chained" if chained else "s_case"
+def stream_cases(connection: sa.Connection, as_of: str) -> Iterator[list[Case]]:
+    """The staged cases in pages, by opportunity id."""
+    for _ in _pages(connection, "s_case"):
+        yield _load_cases(connection, as_of)
+
+
+def stream_chained(
+    connection: sa.Connection, table: str, run_id: int
+) -> Iterator[tuple[list[Case], dict[str, list[Edge]]]]:
+    """The sales in `s_chained` in pages, without their claims, and the edges of each from its lines in `table`."""
+    for _ in _pages(connection, "s_chained"):
+        yield [_case(row) for row in _load_sales(connection)], _load_edges(connection, table, run_id)
+
+
+def _pages(connection: sa.Connection, table: str) -> Iterator[None]:
+    """Fill `s_page` with the next opportunities of a staged table, again and again."""
     page = sa.text(f"select opportunity_id from {table} where opportunity_id > :last order by opportunity_id limit :n")
     last = ""
     while ids := list(connection.execute(page, {"last": last, "n": CASES}).scalars()):
         stage_ids(connection, "s_page", ids)
-        yield _load_cases(connection, as_of)
+        yield
         last = ids[-1]
+
+
+def _load_edges(connection: sa.Connection, table: str, run_id: int) -> dict[str, list[Edge]]:
+    """The edges of the opportunities in `s_page`: their referred lines of this run."""
+    found: dict[str, list[Edge]] = {}
+    for row in connection.exec_driver_sql(
+        "select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on, l.event_id,"
+        f" l.tier from s_page join {table} l on l.opportunity_id = s_page.id join advocacy_event e on e.event_id = l.event_id"
+        f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
+        " order by l.opportunity_id, e.occurred_on, l.event_id"
+    ).fetchall():
+        edge = Edge(row[1], Fraction(row[2], row[3]), row[4], row[5], row[6])
+        found.setdefault(row[0], []).append(edge)
+    return found
 
 
 def stage_chained(connection: sa.Connection, table: str, run_id: int, *, scoped: bool) -> bool:
@@ -91,10 +119,10 @@ def stage_chained(connection: sa.Connection, table: str, run_id: int, *, scoped:
 
 
 def delete_carved(connection: sa.Connection, table: str, run_id: int) -> None:
-    """Take the direct referred lines of chained sales out again: carved ones replace them."""
+    """Take the direct referred lines of the sales in `s_page` out again: carved ones replace them."""
     connection.exec_driver_sql(
         f"delete from {table} where measure = 'referred' and valid_from_run = {int(run_id)}"
-        " and opportunity_id in (select opportunity_id from s_chained)"
+        " and opportunity_id in (select id from s_page)"
     )
 
 
@@ -114,7 +142,24 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
         claims.setdefault(row[0], []).append(Claim._make((*row[1:8], share, row[9])))
     advocates = _load_advocates(connection)
     surveys = _load_surveys(connection, as_of)
-    sales = connection.execute(
+    return [
+        replace(
+            _case(row),
+            claims=tuple(claims.get(row[0], ())),
+            advocates=tuple(advocates.get(row[0], ())),
+            reference_share=surveys.get(row[0]),
+        )
+        for row in _load_sales(connection)
+    ]
+
+
+def _case(row: Sequence[Any]) -> Case:
+    return Case(Sale._make(row[:7]), row[7], Origin._make(row[8:12]))
+
+
+def _load_sales(connection: sa.Connection) -> Sequence[Sequence[Any]]:
+    """What is known of the opportunities in `s_page` themselves."""
+    return connection.execute(
         sa.text(
             "select o.id, coalesce(c.canonical_id, o.account_id), "
             " coalesce(g.group_id, c.canonical_id, o.account_id), coalesce(o.created_on, o.close_on), o.close_on,"
@@ -128,17 +173,6 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
             f" where {PRICED}"
         )
     ).fetchall()
-    return [
-        Case(
-            Sale._make(row[:7]),
-            row[7],
-            Origin._make(row[8:12]),
-            tuple(claims.get(row[0], ())),
-            tuple(advocates.get(row[0], ())),
-            surveys.get(row[0]),
-        )
-        for row in sales
-    ]
 
 
 def _load_advocates(connection: sa.Connection) -> dict[str, list[Advocate]]:

@@ -49,6 +49,7 @@ def suspend_line_indexes(connection: sa.Connection) -> None:
 def ensure_line_indexes(connection: sa.Connection) -> None:
     for index in sorted(credit_line.indexes, key=lambda one: str(one.name)):
         index.create(connection, checkfirst=True)
+    analyze(connection, credit_line.name)
 
 
 def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_of: str, *, scoped: bool) -> None:

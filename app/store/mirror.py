@@ -18,7 +18,16 @@ import sqlalchemy as sa
 from app.domain.model import Rate
 from app.domain.money import minor_places
 from app.domain.rows import COLUMNS, Batch, Entity, Row, RowIssue, RowProblem
-from app.store.bulk import create_stage, differs, drop_stage, insert_rows, is_sqlite, upsert_clause, upsert_rows
+from app.store.bulk import (
+    analyze,
+    create_stage,
+    differs,
+    drop_stage,
+    insert_rows,
+    is_sqlite,
+    upsert_clause,
+    upsert_rows,
+)
 from app.store.tables import metadata, row_problem, state, watermark
 
 KEYS: Mapping[Entity, tuple[str, ...]] = {
@@ -242,9 +251,11 @@ def ensure_indexes(connection: sa.Connection) -> None:
     """Build whatever index a first load left out. Cheap when all are there; a killed run heals here."""
     present = {name for entity in Entity for name in (i["name"] for i in sa.inspect(connection).get_indexes(entity))}
     for entity in Entity:
-        for index in sorted(metadata.tables[entity].indexes, key=lambda i: str(i.name)):
-            if index.name not in present:
-                index.create(connection)
+        missing = [index for index in metadata.tables[entity].indexes if index.name not in present]
+        for index in sorted(missing, key=lambda one: str(one.name)):
+            index.create(connection)
+        if missing:
+            analyze(connection, entity)
 
 
 def count_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from app.domain.rows import Row
-from app.store.bulk import create_stage, drop_stage, insert_rows
+from app.store.bulk import analyze, create_stage, drop_stage, insert_rows
 
 Shown = Mapping[str, str | None]
 COLUMNS = ("run_id", "account_id", "before", "after", "movement", "shown_then", "written_then")
@@ -93,14 +93,16 @@ def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tup
     """Record (account id, outcome, code, message); what the CRM acknowledged is what it shows from now on."""
     create_stage(connection, "s_outcome", "write_intent")
     insert_rows(connection, "s_outcome", ("account_id", "outcome", "code", "message"), outcomes)
+    analyze(connection, "s_outcome")
     connection.exec_driver_sql(
         "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
         f" where s.account_id = write_intent.account_id and write_intent.run_id = {int(run_id)}"
     )
     connection.exec_driver_sql(
-        "update account set shown = i.shown_then, written = i.written_then from write_intent i"
-        f" where i.account_id = account.id and i.run_id = {int(run_id)}"
-        " and account.id in (select account_id from s_outcome where outcome = 'ok')"
+        "update account set shown = s.shown_then, written = s.written_then from ("
+        "select i.account_id, i.shown_then, i.written_then from s_outcome o join write_intent i"
+        f" on i.account_id = o.account_id and i.run_id = {int(run_id)} where o.outcome = 'ok'"
+        ") s where s.account_id = account.id"
     )
     connection.exec_driver_sql(
         "delete from dirty where kind = 'plan' and id in"

@@ -18,7 +18,7 @@ from app.sync.report import Progress, Rejected
 from connectors.contract import CrmConnector, Outcome, Update, UpdateResult
 from connectors.errors import AllowanceError
 
-CHUNK = 1_000
+CHUNK = 5_000
 SHOWN_REJECTIONS = 200
 CALL_OF = 1_000
 BULK_CALLS = 8

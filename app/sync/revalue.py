@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 
-from app.domain.chain import credit_chain, edges_of
+from app.domain.chain import credit_chain
 from app.domain.credit import credit_opportunity
 from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
@@ -251,20 +251,15 @@ def _stage_chains(connection: Connection, day: Day, table: str, *, scoped: bool)
     cases.stage_edges(connection, table, day.run_id)
     if not cases.stage_chained(connection, table, day.run_id, scoped=scoped):
         return
-    carve = day.policy.chain.mode is ChainMode.CARVE_OUT
-    if carve:
-        cases.delete_carved(connection, table, day.run_id)
-    for page in cases.stream_cases(connection, day.iso, chained=True):
-        direct = {
-            case.sale.id: edges_of(_credit([case], day.policy)[0], {c.event_id: c.occurred_on for c in case.claims})
-            for case in page
-        }
+    for page, direct in cases.stream_chained(connection, table, day.run_id):
+        if day.policy.chain.mode is ChainMode.CARVE_OUT:
+            cases.delete_carved(connection, table, day.run_id)
         referrers = {edge.referrer_id for edges in direct.values() for edge in edges}
         depth = day.policy.chain.depth - 1
         upstream = cases.load_upstream(connection, referrers, depth, as_of=day.iso, scoped=scoped)
         lines = [
             line
             for case in page
-            for line in credit_chain(case.sale, case.net, direct[case.sale.id], upstream, day.policy)
+            for line in credit_chain(case.sale, case.net, direct.get(case.sale.id, ()), upstream, day.policy)
         ]
         ledger.stage_lines(connection, table, day.stamp, lines, _origins(page))

@@ -97,7 +97,12 @@ def check(run: Run, connector: CrmConnector) -> ReadPlan:
     mapping = run.services.mapping
     schemas = connector.describe(objects_of(mapping))
     username = run.services.settings.salesforce_username or "the connected user"
-    read_plan = check_mapping(mapping, schemas, username)
+    read_plan = check_mapping(mapping, schemas, username, writing=run.send)
+    if read_plan.absent:
+        run.notes.append(
+            f"a plan only: {', '.join(read_plan.absent)} must be created before anything can be written, "
+            "with: advocacy crm setup"
+        )
     run.notes += [f"left out, because this CRM does not have it: {name}" for name in read_plan.dropped]
     return read_plan
 
