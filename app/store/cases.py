@@ -94,7 +94,8 @@ def _load_edges(connection: sa.Connection, table: str, run_id: int) -> dict[str,
     found: dict[str, list[Edge]] = {}
     for row in connection.exec_driver_sql(
         "select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on, l.event_id,"
-        f" l.tier from s_page join {table} l on l.opportunity_id = s_page.id join advocacy_event e on e.event_id = l.event_id"
+        f" l.tier from s_page join {table} l on l.opportunity_id = s_page.id"
+        " join advocacy_event e on e.event_id = l.event_id"
         f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
         " order by l.opportunity_id, e.occurred_on, l.event_id"
     ).fetchall():
