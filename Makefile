@@ -53,8 +53,9 @@ format: $(READY) ## rewrite the code in the house style
 bench: $(READY) ## time and memory on large data beside plain floors; BENCH_ARGS=--help
 	@$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
 
-judges: $(READY) ## other people's clients against our sandbox
-	@$(BIN)/pytest -m judges $(PYTEST_ARGS)
+# The first time installs them into build/judges (about 700 MB), which a slow network may need its minutes for.
+judges: $(READY) ## other people's clients against our sandbox: sf, jsforce, simple-salesforce, CumulusCI, a SOQL parser
+	@$(BIN)/pytest -m judges -o faulthandler_timeout=900 tests/judges $(PYTEST_ARGS)
 
 coverage: $(READY) ## which lines no test reaches
 	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)

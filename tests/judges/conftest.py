@@ -54,7 +54,14 @@ def _install_node_clients():
             npm = shutil.which("npm") or pytest.skip("npm is not installed: no Node clients to ask")
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(HERE / name, folder / name)
-            options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
+            options = [
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--prefer-offline",
+                "--fetch-retries=1",
+                "--loglevel=error",
+            ]
             _run_installer(npm, "ci", *options, cwd=folder)
     return folder
 

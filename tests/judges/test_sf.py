@@ -216,7 +216,7 @@ def test_objects_fields_and_limits_are_described(sf):
     assert "DailyApiRequests" in {one["name"] for one in sf("org", "list", "limits")}
 
 
-def test_our_package_is_checked_deployed_and_opened_by_its_permission_set(sf):
+def test_our_package_is_checked_deployed_and_opened_by_its_permission_set(sf, org):
     project = sf.folder / "package"
     shutil.copytree(PACKAGE, project)
     field = "SELECT Total_Customer_Value__c FROM Account"
