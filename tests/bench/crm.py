@@ -139,6 +139,8 @@ class Plain:
             reader = csv.reader(io.TextIOWrapper(response, "utf-8", newline=""))
             next(reader, None)
             yield from reader
+            # The reader stops at the last byte, one empty read before http.client notices.
+            response.close()
 
     def upload(self, path: Path, object_name: str = "Account") -> None:
         """Update records from a CSV file by one ingest job."""
