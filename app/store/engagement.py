@@ -179,12 +179,15 @@ def _stage_faded(connection: sa.Connection, rules: EngagementRules) -> None:
 
 
 def _name_bands(connection: sa.Connection, rules: EngagementRules) -> None:
-    connection.exec_driver_sql(f"update s_engagement set whole_points = {_WHOLE} where points <> 0")
-    for band, least in sorted(rules.bands.items(), key=lambda item: (item[1], item[0])):
-        connection.execute(
-            sa.text("update s_engagement set points_band = :band where whole_points >= :least"),
-            {"band": band, "least": least},
-        )
+    highest_first = sorted(((least, band) for band, least in rules.bands.items()), reverse=True)
+    cases = [f"when points >= :least{n} then cast(:band{n} as text)" for n in range(len(highest_first))]
+    band = f"case {' '.join(cases)} end" if cases else "null"
+    given = {f"band{n}": band for n, (_, band) in enumerate(highest_first)}
+    given_least = {f"least{n}": least * MILLION for n, (least, _) in enumerate(highest_first)}
+    connection.execute(
+        sa.text(f"update s_engagement set whole_points = {_WHOLE}, points_band = {band} where points <> 0"),
+        {**given, **given_least},
+    )
 
 
 def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
