@@ -37,7 +37,7 @@ from app.domain.engagement import (
 from app.domain.events import Polarity
 from app.domain.rows import Row
 from app.domain.rules import EngagementRules
-from app.store.bulk import analyze, insert_rows
+from app.store.bulk import analyze, insert_rows, is_sqlite
 from app.store.staging import create_temp, text_type
 
 FACTS = (
@@ -232,9 +232,10 @@ class DeedRow(NamedTuple):
 
 def load_deeds(connection: sa.Connection, account_id: str) -> list[DeedRow]:
     """The verified events of an account and of all that were merged into it, oldest first."""
+    collation = "" if is_sqlite(connection) else ' collate "C"'
     rows = connection.execute(
         sa.text(
-            "with recursive whole (id) as (select cast(:id as text) union"
+            f"with recursive whole (id) as (select cast(:id as text){collation} union"
             " select a.id from account a join whole w on a.merged_into_id = w.id)"
             " select e.event_id, e.type, e.occurred_on, e.polarity, e.title from whole w"
             " join advocacy_event e on e.account_id = w.id where e.status = 'verified'"
