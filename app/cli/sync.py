@@ -190,5 +190,6 @@ def say_report(report: RunReport) -> None:
     _say_rest(report, ("rejected", "gone", "unknown", "invalid", "drifted", "skipped"))
     for code, number in sorted(report.issues.items()):
         say(f"  issue {code}: {number:,} (advocacy errors {code})")
-    for line in (*report.proof, *report.notes):
+    left_out = [f"left out, because this CRM does not have it: {name}" for name in report.left_out]
+    for line in (*report.proof, *report.notes, *left_out):
         say(f"  {one_line(line)}")

@@ -49,6 +49,7 @@ class Run:
     verdict: GuardVerdict = field(default_factory=lambda: GuardVerdict(allowed=True))
     proof: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    left_out: tuple[str, ...] = ()
     flaws: Counter[str] = field(default_factory=Counter)
     """What makes the run `partial` beside refused records: counts by issue code."""
     calls: int = 0
@@ -158,6 +159,7 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             money=_money(run, connection),
             proof=tuple(run.proof),
             notes=(*run.notes, *run.pushed.notes),
+            left_out=run.left_out,
             plan_digest=run.plan.digest,
             phases=run.phases,
         )

@@ -56,6 +56,8 @@ class RunReport:
     money: Mapping[str, str] = field(default_factory=dict)
     proof: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Optional parts of the mapping that this CRM does not have."""
     plan_digest: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds per step."""
@@ -89,5 +91,6 @@ def read_report(plain: Mapping[str, Any]) -> RunReport:
         "rejected": tuple(Rejected(**one) for one in plain.get("rejected", ())),
         "proof": tuple(plain.get("proof", ())),
         "notes": tuple(plain.get("notes", ())),
+        "left_out": tuple(plain.get("left_out", ())),
     }
     return RunReport(**values)

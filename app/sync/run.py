@@ -103,7 +103,7 @@ def check(run: Run, connector: CrmConnector) -> ReadPlan:
             f"a plan only: {', '.join(read_plan.absent)} must be created before anything can be written, "
             "with: advocacy crm setup"
         )
-    run.notes += [f"left out, because this CRM does not have it: {name}" for name in read_plan.dropped]
+    run.left_out = read_plan.dropped
     return read_plan
 
 
