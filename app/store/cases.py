@@ -6,7 +6,7 @@ Memory follows the page, not the ledger: claims, advocates and the referrers abo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -76,7 +76,8 @@ def stream_chained(
 ) -> Iterator[tuple[list[Case], dict[str, list[Edge]]]]:
     """The sales in `s_chained` in pages, without their claims, and the edges of each from its lines in `table`."""
     for _ in _pages(connection, "s_chained"):
-        yield [_case(row) for row in _load_sales(connection)], _load_edges(connection, table, run_id)
+        sales = [Case(Sale._make(r[:7]), r[7], Origin._make(r[8:12])) for r in _load_sales(connection)]
+        yield sales, _load_edges(connection, table, run_id)
 
 
 def _pages(connection: sa.Connection, table: str) -> Iterator[None]:
@@ -144,18 +145,16 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
     advocates = _load_advocates(connection)
     surveys = _load_surveys(connection, as_of)
     return [
-        replace(
-            _case(row),
-            claims=tuple(claims.get(row[0], ())),
-            advocates=tuple(advocates.get(row[0], ())),
-            reference_share=surveys.get(row[0]),
+        Case(
+            Sale._make(row[:7]),
+            row[7],
+            Origin._make(row[8:12]),
+            tuple(claims.get(row[0], ())),
+            tuple(advocates.get(row[0], ())),
+            surveys.get(row[0]),
         )
         for row in _load_sales(connection)
     ]
-
-
-def _case(row: Sequence[Any]) -> Case:
-    return Case(Sale._make(row[:7]), row[7], Origin._make(row[8:12]))
 
 
 def _load_sales(connection: sa.Connection) -> Sequence[Sequence[Any]]:

@@ -17,7 +17,7 @@ from app.store.bulk import analyze, create_stage, drop_stage, insert_rows
 
 Shown = Mapping[str, str | None]
 COLUMNS = ("run_id", "account_id", "before", "after", "movement", "shown_then", "written_then")
-PAGE = 2_000
+PAGE = 10_000
 UNSETTLED = "(outcome is null or outcome = 'unknown')"
 
 
@@ -33,6 +33,8 @@ class Intent:
     """Everything of ours that the account shows before."""
     written: Shown = field(default_factory=dict)
     """Everything of ours that we wrote to it before."""
+    texts: tuple[str, str] | None = None
+    """`before` and `after` as text, where somebody has made it already."""
     outcome: str | None = None
     code: str | None = None
     message: str | None = None
@@ -47,14 +49,19 @@ def shown_text(shown: Shown) -> str:
 
 
 def save_intents(connection: sa.Connection, run_id: int, intents: Sequence[Intent]) -> None:
-    rows: list[Row] = [
-        (
-            run_id, i.account_id, _encode(i.before), _encode(i.after), i.movement,
-            _encode({**i.shown, **i.after}), _encode({**i.written, **i.after}),
-        )
-        for i in intents
-    ]  # fmt: skip
-    insert_rows(connection, "write_intent", COLUMNS, rows)
+    insert_rows(connection, "write_intent", COLUMNS, [_intent_row(run_id, intent) for intent in intents])
+
+
+def _intent_row(run_id: int, intent: Intent) -> Row:
+    before, after = intent.texts or (_encode(intent.before), _encode(intent.after))
+    shown_then = _then(intent.shown, intent.after, after)
+    written_then = _then(intent.written, intent.after, after)
+    return run_id, intent.account_id, before, after, intent.movement, shown_then, written_then
+
+
+def _then(earlier: Shown, after: Shown, after_text: str) -> str:
+    """The text of everything after the write; where everything is written, that is what was written."""
+    return after_text if earlier.keys() <= after.keys() else _encode({**earlier, **after})
 
 
 def unplan(connection: sa.Connection, run_id: int) -> None:
@@ -70,16 +77,21 @@ START = (2**62, "")
 """The position before the biggest mover."""
 
 
-def load_intents_after(connection: sa.Connection, run_id: int, position: tuple[int, str]) -> list[Intent]:
-    """The next page of the intents of a run, the biggest movers first; `position`: (movement, account id)."""
+def load_unsent_after(
+    connection: sa.Connection, run_id: int, position: tuple[int, str]
+) -> list[tuple[str, Shown, int]]:
+    """The next (account id, what to write, movement) of a run, the biggest movers first.
+
+    `position`: (movement, account id) of the last one, or START.
+    """
     query = sa.text(
-        "select account_id, before, after, movement from write_intent where run_id = :run and outcome is null"
+        "select account_id, after, movement from write_intent where run_id = :run and outcome is null"
         " and (movement < :movement or (movement = :movement and account_id > :account))"
         " order by movement desc, account_id limit :n"
     )
     given = {"run": run_id, "movement": position[0], "account": position[1], "n": PAGE}
     rows = connection.execute(query, given)
-    return [Intent(r.account_id, json.loads(r.before), json.loads(r.after), r.movement) for r in rows]
+    return [(row[0], json.loads(row[1]), row[2]) for row in rows.fetchall()]
 
 
 def load_names(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, str]:

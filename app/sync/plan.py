@@ -190,15 +190,23 @@ def _intent(
     tally.cleared += clears_value(own)
     if before.get("total") is not None:
         tally.decrease -= moved
-    tally.sha.update(f"{row.account_id}\n{writes.shown_text(before)}\n{writes.shown_text(after)}\n".encode())
-    update = PlannedUpdate(row.account_id, row.name, changes, major_units(movement, planner.places))
-    keep = heapq.heappushpop if len(tally.top) >= SHOWN_UPDATES else _push
-    keep(tally.top, (movement, _Reversed(row.account_id), update))
-    return Intent(row.account_id, before, after, movement, shown, written)
+    texts = writes.shown_text(before), writes.shown_text(after)
+    tally.sha.update(f"{row.account_id}\n{texts[0]}\n{texts[1]}\n".encode())
+    _keep_mover(tally, row, changes, movement, planner.places)
+    return Intent(row.account_id, before, after, movement, shown, written, texts)
 
 
-def _push(heap: list[Any], item: Any) -> None:
-    heapq.heappush(heap, item)
+def _keep_mover(tally: _Tally, row: ValueRow, changes: tuple[Change, ...], movement: int, places: int) -> None:
+    """Keep the biggest movers for the report; the others are only counted."""
+    is_full = len(tally.top) >= SHOWN_UPDATES
+    if is_full and movement < tally.top[0][0]:
+        return
+    update = PlannedUpdate(row.account_id, row.name, changes, major_units(movement, places))
+    item = movement, _Reversed(row.account_id), update
+    if is_full:
+        heapq.heappushpop(tally.top, item)
+    else:
+        heapq.heappush(tally.top, item)
 
 
 class _Reversed(str):

@@ -89,12 +89,12 @@ def _updates(pusher: Pusher) -> Iterator[Update]:
     position = writes.START
     while True:
         with pusher.database.read() as connection:
-            page = writes.load_intents_after(connection, pusher.run_id, position)
+            page = writes.load_unsent_after(connection, pusher.run_id, position)
         if not page:
             return
-        for intent in page:
-            yield pusher.writer.update(intent.account_id, intent.after)
-        position = (page[-1].movement, page[-1].account_id)
+        for account_id, after, _ in page:
+            yield pusher.writer.update(account_id, after)
+        position = (page[-1][2], page[-1][0])
 
 
 def _until_spent(results: Iterable[UpdateResult], report: PushReport) -> Iterator[UpdateResult]:
