@@ -47,7 +47,8 @@ _BUG = "The request was malformed; please report this."
 _DENIED = Meaning(CredentialsError, Outcome.REJECTED, _RIGHTS)
 _DISABLED = Meaning(CredentialsError, Outcome.REJECTED, _EDITION)
 _LOGIN = Meaning(CredentialsError, Outcome.REJECTED, "Check the credentials of the connecting user.")
-_SCHEMA = Meaning(SchemaError, Outcome.REJECTED, _HIDDEN)
+# The mapping or a right is at fault, not the record: once that is repaired, every record must be sent again.
+_SCHEMA = Meaning(SchemaError, Outcome.RETRY, _HIDDEN)
 _REFUSED = Meaning(ProtocolError, Outcome.REJECTED, _DATA)
 _PASSING = Meaning(TransientError, Outcome.RETRY)
 _SPENT = Meaning(AllowanceError, Outcome.RETRY, "What the org grants in 24 hours is spent.")
@@ -77,7 +78,7 @@ CODES: Mapping[str, Meaning] = {
     "INVALID_QUERY_FILTER_OPERATOR": _SCHEMA,
     "QUERY_TOO_COMPLICATED": Meaning(SchemaError, Outcome.REJECTED, "Map fewer formula fields."),
     "INVALID_FIELD_FOR_INSERT_UPDATE": Meaning(
-        SchemaError, Outcome.REJECTED, "The field is read-only or the connecting user may not edit it."
+        SchemaError, Outcome.RETRY, "The field is read-only or the connecting user may not edit it."
     ),
     "INVALID_QUERY_LOCATOR": Meaning(ResumeError),
     "QUERY_TIMEOUT": Meaning(QueryTimeoutError, Outcome.RETRY),

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -531,3 +531,26 @@ def test_calls_that_are_kept_for_others_are_not_spent_and_the_next_day_writes_wh
         assert night.run(full=False) == "ok"
         end = night.end_state()
     assert differences(end, right) == []
+
+
+@pytest.mark.parametrize("way", [REST, BULK], ids=["REST", "bulk"])
+@pytest.mark.parametrize("field", ["Total_Customer_Value__c", "Advocacy_Explanation__c"])
+@pytest.mark.parametrize("step", ["pull", "push", "write"])
+@pytest.mark.parametrize("take", ["hide_field", "lock_field"])
+def test_a_field_taken_away_in_the_middle_of_a_run_is_written_once_it_is_back(
+    stage, evening, undisturbed, monkeypatch, way, field, step, take
+):
+    go(way, monkeypatch)
+    right = undisturbed()
+    with stage.night(way, evening) as night:
+        org = night.sandbox.org
+        with suppress(AppError):
+            run_sync(night.services, progress=at(step, lambda: getattr(org, take)("Account", field)))
+        org.access.hidden_fields.clear()
+        org.access.locked_fields.clear()
+
+        again = [night.run(full=False), night.run(full=False)]
+
+        end = night.end_state()
+    assert again[-1] == "ok"
+    assert differences({"shown": end["shown"]}, {"shown": right["shown"]}) == []
