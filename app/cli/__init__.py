@@ -7,7 +7,10 @@ records, 4 held by a safety limit, 5 no CRM, 6 another run is inside, 10 a plan 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -27,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line and exit with its code."""
     _use_utf8(sys.stdout)
     _use_utf8(sys.stderr)
+    if threading.current_thread() is threading.main_thread():
+        # A deployment stops us like a person does: the run records its end and gives the lease back.
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         build_app()(args=None if arguments is None else list(arguments), prog_name="advocacy")
     except AppError as error:
@@ -44,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _tell_unexpected(error)
         sys.exit(1)
     sys.exit(0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _use_utf8(stream: TextIO) -> None:
