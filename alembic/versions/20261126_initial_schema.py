@@ -77,6 +77,9 @@ def upgrade() -> None:
         sa.Column("direct_refund", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("direct_unknown", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("revenue_at_risk", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("crv", sa.BigInteger(), nullable=True),
+        sa.Column("acquisition_savings", sa.BigInteger(), nullable=True),
+        sa.Column("brv", sa.BigInteger(), nullable=True),
         sa.Column(
             "next_change_on",
             sa.String(length=10).with_variant(sa.String(length=10, collation="C"), "postgresql"),

@@ -12,7 +12,7 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
-from app.domain.rules import EngagementRules, SegmentRules
+from app.domain.rules import EngagementRules, OptionalRules, SegmentRules
 
 
 class OpportunityType(StrEnum):
@@ -124,6 +124,7 @@ class Policy:
     """A referral may be dated this many days after the opportunity was created and still have sourced it."""
     engagement: EngagementRules = field(default_factory=EngagementRules)
     segments: SegmentRules = field(default_factory=SegmentRules)
+    optional_measures: OptionalRules = field(default_factory=OptionalRules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 AGAINST_US = ("churn_signal", "complaint", "escalation", "negative_review", "public_criticism")
 """Types that speak against us whatever polarity they are given."""
@@ -44,3 +45,22 @@ class SegmentRules:
 
     direct: int | None = None
     referred: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalRules:
+    """What the optional money measures are computed from: whole units of the reporting currency, None: unknown.
+
+    A measure with an unknown input is empty. None of them is ever in the total.
+    """
+
+    margin: Fraction | None = None
+    """Gross margin, 0 to 1."""
+    incentive: int | None = None
+    """Paid for one customer that was brought."""
+    retention_cost: int | None = None
+    """Spent on keeping such a customer for the time that its purchases count."""
+    acquisition_cost: int | None = None
+    """What it costs to win a customer that nobody brought."""
+    would_have_come: Fraction = Fraction(1, 2)
+    """The part of the customers brought that would have come anyway: of them only the acquisition cost is saved."""

@@ -88,6 +88,13 @@ MEASURES: Mapping[str, MeasureRule] = {
     "revenue_at_risk": MeasureRule(
         MeasureKind.MONEY, "All that the accounts ever bought which this account brought; overlaps."
     ),
+    "crv": MeasureRule(
+        MeasureKind.MONEY, "Customer referral value: margin of referred revenue and saved cost, less incentives."
+    ),
+    "acquisition_savings": MeasureRule(
+        MeasureKind.MONEY, "Acquisition cost saved by the customers it brought, less incentives."
+    ),
+    "brv": MeasureRule(MeasureKind.MONEY, "Business reference value: margin of influenced revenue."),
     "rank": MeasureRule(MeasureKind.COUNT, "1 is the most valuable account. Moves when others move."),
     "percentile": MeasureRule(
         MeasureKind.COUNT, "0 to 100: percent of the other customers worth less. Moves when others move."

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, Va
 
 from app.domain.event_types import CUSTOM_CODE, EVENT_TYPES
 from app.domain.model import Chain, ChainMode, Influence, OpportunityType, Policy, Scope, Split
-from app.domain.rules import AGAINST_US, MEMBERSHIPS, EngagementRules, SegmentRules
+from app.domain.rules import AGAINST_US, MEMBERSHIPS, EngagementRules, OptionalRules, SegmentRules
 from app.errors import ConfigError
 from app.mapping.grammar import Currency, Share, Strict, Zone, fault
 from app.mapping.render import suggest
@@ -74,6 +74,19 @@ class SegmentsModel(Strict):
     referred: Threshold = Field("median", description="the same for referred revenue")
 
 
+Cost = Annotated[StrictInt, Field(ge=0, le=10**9)]
+
+
+class OptionalModel(Strict):
+    margin: Share | None = Field(None, description="gross margin, 0 to 1")
+    incentive: Cost | None = Field(None, description="paid for one customer that was brought; whole units")
+    retention_cost: Cost | None = Field(None, description="spent on keeping such a customer; whole units")
+    acquisition_cost: Cost | None = Field(None, description="of a customer that nobody brought; whole units")
+    would_have_come: Share = Field(
+        OptionalRules().would_have_come, description="part of the customers brought that would have come anyway"
+    )
+
+
 class PolicyModel(Strict):
     split: Split = Field(Split.EQUAL, description="how several referrers share one deal")
     half_life_days: StrictInt = Field(30, ge=1, le=3650, description="for split: time_decay")
@@ -92,6 +105,7 @@ class PolicyModel(Strict):
     grace_days: StrictInt = Field(0, ge=0, le=365, description="a referral may come this many days after the deal")
     engagement: EngagementModel = Field(EngagementModel(), description="points, detractors and participation")
     segments: SegmentsModel = Field(SegmentsModel(), description="what counts as high in the quadrant")
+    optional_measures: OptionalModel = Field(OptionalModel(), description="inputs of crv, acquisition_savings and brv")
 
 
 def read_policy(model: PolicyModel) -> Policy:
@@ -110,6 +124,9 @@ def read_policy(model: PolicyModel) -> Policy:
         grace_days=model.grace_days,
         engagement=_read_engagement(model.engagement),
         segments=SegmentRules(_read_threshold(model.segments.direct), _read_threshold(model.segments.referred)),
+        optional_measures=OptionalRules(
+            **{name: getattr(model.optional_measures, name) for name in OptionalModel.model_fields}
+        ),
     )
 
 
@@ -138,6 +155,11 @@ def policy_content(policy: Policy) -> dict[str, Any]:
         "reporting_currency": policy.reporting_currency,
         "grace_days": policy.grace_days,
         "engagement": _engagement_content(policy.engagement),
+        "optional_measures": {
+            name: str(value) if isinstance(value, Fraction) else value
+            for name in OptionalModel.model_fields
+            for value in (getattr(policy.optional_measures, name),)
+        },
         "segments": {
             name: "median" if amount is None else amount
             for name, amount in (("direct", policy.segments.direct), ("referred", policy.segments.referred))

@@ -22,6 +22,7 @@ from app.domain.segments import Standard
 from app.store.activity import FACTS, stage_activity
 from app.store.bulk import analyze, differs
 from app.store.mirror import load_flag, save_flag
+from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
     KINDS,
     PERCENTILE,
@@ -38,7 +39,7 @@ from app.store.values import LineSource
 MONEY = (*KINDS, "revenue_at_risk")
 SHOWN = (
     "whole_points", "points_band", "is_detractor", "is_participant", "feedback_adopted", "feedback_declined",
-    "feedback_open", "quadrant", "percentile", *MONEY,
+    "feedback_open", "quadrant", "percentile", *MONEY, *OPTIONAL,
 )  # fmt: skip
 """What people see of it: an account is planned again when one of these moves, and not for a tenth of a point."""
 STORED = ("points", "participation_days", "next_change_on", *SHOWN)
@@ -65,7 +66,7 @@ def refresh_engagement(
     stage_activity(connection, policy.engagement, as_of, touched=not everything and not faded)
     if faded:
         _engage_unstored(connection)
-    _stage_rest(connection, LineSource(), "account_value", policy, standard, touched=not everything)
+    _stage_rest(connection, LineSource(), "account_value", policy, standard, as_of, touched=not everything)
     if faded:
         _stage_faded(connection, policy.engagement)
     seen = _merge(connection, run_id, touched=not everything)
@@ -78,7 +79,7 @@ def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy:
     """Fill `s_engagement` for another day or policy from lines and values staged for it; nothing stored is touched."""
     standard = load_standard(connection, "s_value", policy)
     stage_activity(connection, policy.engagement, as_of, touched=False)
-    _stage_rest(connection, lines, "s_value", policy, standard, touched=False)
+    _stage_rest(connection, lines, "s_value", policy, standard, as_of, touched=False)
 
 
 def is_new_week(connection: sa.Connection, as_of: date) -> bool:
@@ -103,17 +104,25 @@ def mark_engagement_due(connection: sa.Connection, as_of: str) -> None:
 
 
 def _stage_rest(
-    connection: sa.Connection, lines: LineSource, values: str, policy: Policy, standard: Standard, *, touched: bool
+    connection: sa.Connection,
+    lines: LineSource,
+    values: str,
+    policy: Policy,
+    standard: Standard,
+    as_of: date,
+    *,
+    touched: bool,
 ) -> None:
     """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
     stage_segments(connection, lines, values, standard, touched=touched)
+    stage_optional(connection, lines, values, policy, as_of.isoformat(), touched=touched)
     _gather(connection, values, standard, touched=touched)
     _name_bands(connection, policy.engagement)
     analyze(connection, "s_engagement")
 
 
 NUMBERS = ("points", *FACTS, *MONEY)
-_PARTS = ("s_score", "s_fact", "s_kind", "s_risk")
+_PARTS = ("s_score", "s_fact", "s_kind", "s_risk", "s_optional")
 
 
 def _gather(connection: sa.Connection, values: str, standard: Standard, *, touched: bool) -> None:
@@ -123,25 +132,27 @@ def _gather(connection: sa.Connection, values: str, standard: Standard, *, touch
         connection,
         "s_engagement",
         f"account_id {text_type(connection)} primary key, quadrant text, percentile int, next_change_on text,"
-        f" points_band text, whole_points bigint not null default 0, {_columns('bigint not null')}",
+        f" points_band text, whole_points bigint not null default 0, {_columns(NUMBERS, 'bigint not null')},"
+        f" {_columns(OPTIONAL, 'bigint')}",
     )
     of = {"points": "s", "revenue_at_risk": "r"} | dict.fromkeys(FACTS, "f") | dict.fromkeys(KINDS, "k")
     connection.execute(
         sa.text(
-            f"insert into s_engagement (account_id, quadrant, percentile, next_change_on, {', '.join(NUMBERS)})"
-            f" select i.id, {QUADRANT}, {PERCENTILE}, f.next_change_on,"
-            f" {', '.join(f'coalesce({of[name]}.{name}, 0)' for name in NUMBERS)}"
+            "insert into s_engagement (account_id, quadrant, percentile, next_change_on,"
+            f" {', '.join((*NUMBERS, *OPTIONAL))}) select i.id, {QUADRANT}, {PERCENTILE}, f.next_change_on,"
+            f" {', '.join(f'coalesce({of[name]}.{name}, 0)' for name in NUMBERS)},"
+            f" {', '.join(f'x.{name}' for name in OPTIONAL)}"
             f" from s_id i left join {values} v on v.account_id = i.id left join s_score s on s.account_id = i.id"
             " left join s_fact f on f.account_id = i.id left join s_kind k on k.account_id = i.id"
-            " left join s_risk r on r.account_id = i.id"
+            " left join s_risk r on r.account_id = i.id left join s_optional x on x.account_id = i.id"
             " left join account a on a.id = i.id and a.is_deleted = 0 and a.merged_into_id is null"
         ),
         {"high_direct": standard.direct, "high_referred": standard.referred},
     )
 
 
-def _columns(kind: str) -> str:
-    return ", ".join(f"{name} {kind}" for name in NUMBERS)
+def _columns(names: Sequence[str], kind: str) -> str:
+    return ", ".join(f"{name} {kind}" for name in names)
 
 
 def _stage_ids(connection: sa.Connection, values: str, *, touched: bool) -> None:
@@ -167,7 +178,7 @@ def _engage_unstored(connection: sa.Connection) -> None:
 
 def _stage_faded(connection: sa.Connection, rules: EngagementRules) -> None:
     """Everybody else as stored, but with the points of the new week."""
-    kept = [name for name in (*NUMBERS, "quadrant", "percentile", "next_change_on") if name != "points"]
+    kept = [name for name in (*NUMBERS, *OPTIONAL, "quadrant", "percentile", "next_change_on") if name != "points"]
     connection.exec_driver_sql(
         f"insert into s_engagement (account_id, points, {', '.join(kept)})"
         f" select e.account_id, coalesce(s.points, 0), {', '.join(f'e.{name}' for name in kept)}"
@@ -195,9 +206,8 @@ def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
     if not touched:
         _stage_absent(connection)
     # Whoever was nothing and still is needs no row.
-    nothing = "new.quadrant is null and new.percentile is null and new.next_change_on is null and " + " and ".join(
-        f"new.{name} = 0" for name in NUMBERS
-    )
+    empty = ("quadrant", "percentile", "next_change_on", *OPTIONAL)
+    nothing = " and ".join((*(f"new.{name} is null" for name in empty), *(f"new.{name} = 0" for name in NUMBERS)))
     joined = (
         "s_engagement new left join account_engagement old on old.account_id = new.account_id"
         f" where (old.account_id is not null or not ({nothing})) and "
@@ -242,20 +252,27 @@ class EngagementRow:
     quadrant: str | None = None
     percentile: int | None = None
     money: Mapping[str, int] = field(default_factory=dict)
+    optional: Mapping[str, int | None] = field(default_factory=dict)
+    """Money too, None where the policy does not know what it takes, or nobody was brought."""
 
     @property
     def is_nothing(self) -> bool:
         """Whether there is nothing to show of it."""
         return self == NOTHING
 
+    @property
+    def known_money(self) -> dict[str, int]:
+        """All money measures that have an amount."""
+        return {**self.money, **{name: amount for name, amount in self.optional.items() if amount is not None}}
+
     def facts(self) -> dict[str, Cell]:
         """Measure -> what a CRM is given: whole points, money in minor units."""
         shown = {name: getattr(self, name) for name in _READ if name != "whole_points"}
-        return {**shown, **self.money, "points": self.whole_points}
+        return {**shown, **self.money, **self.optional, "points": self.whole_points}
 
 
-NOTHING = EngagementRow(money=dict.fromkeys(MONEY, 0))
-_READ = tuple(name for name in EngagementRow.__dataclass_fields__ if name != "money")
+NOTHING = EngagementRow(money=dict.fromkeys(MONEY, 0), optional=dict.fromkeys(OPTIONAL))
+_READ = tuple(name for name in EngagementRow.__dataclass_fields__ if name not in ("money", "optional"))
 MEASURES = frozenset(NOTHING.facts())
 """The measures that can be written back from here."""
 
@@ -266,7 +283,7 @@ def load_engagement(
     """Account id -> its measures, for every id that is asked for."""
     stage_ids(connection, "s_asked", account_ids)
     rows = connection.exec_driver_sql(
-        f"select t.account_id, {', '.join(f't.{name}' for name in (*_READ, *MONEY))} from s_asked q"
+        f"select t.account_id, {', '.join(f't.{name}' for name in (*_READ, *MONEY, *OPTIONAL))} from s_asked q"
         f" join {'s_engagement' if staged else 'account_engagement'} t on t.account_id = q.id"
     )
     found = {row[0]: _engagement_row(row[1:]) for row in rows}
@@ -276,4 +293,9 @@ def load_engagement(
 def _engagement_row(cells: Sequence[Any]) -> EngagementRow:
     facts = dict(zip(_READ, cells, strict=False))
     flags = {name: bool(facts[name]) for name in ("is_detractor", "is_participant")}
-    return EngagementRow(**facts | flags, money=dict(zip(MONEY, cells[len(_READ) :], strict=True)))
+    amounts = dict(zip((*MONEY, *OPTIONAL), cells[len(_READ) :], strict=True))
+    return EngagementRow(
+        **facts | flags,
+        money={name: amounts[name] for name in MONEY},
+        optional={name: amounts[name] for name in OPTIONAL},
+    )

@@ -286,6 +286,7 @@ account_engagement = sa.Table(
             "revenue_at_risk",
         )
     ],
+    *[sa.Column(name, Money) for name in ("crv", "acquisition_savings", "brv")],
     sa.Column("next_change_on", Day),
     sa.Column("run_id", sa.BigInteger, nullable=False, server_default="0"),
     _is_flag("is_detractor"),

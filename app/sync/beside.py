@@ -23,7 +23,10 @@ Plain = Cell
 
 def read_measures(row: EngagementRow, places: int) -> Mapping[str, Plain]:
     """Measure -> plain value: money and points as decimal text, days and counts as numbers."""
-    money = {measure: str(major_units(amount, places)) for measure, amount in row.money.items()}
+    money = {
+        measure: None if amount is None else str(major_units(amount, places))
+        for measure, amount in (*row.money.items(), *row.optional.items())
+    }
     return {**row.facts(), **money, "points": str(shown_points(row.points))}
 
 

@@ -152,7 +152,7 @@ def _desired(
     }
     if planner.record_rates is None or row.currency in (None, planner.currency):
         return planner.writer.desired(facts)
-    money = {**row.money, **(beside.money if beside else {})}
+    money = {**row.money, **(beside.known_money if beside else {})}
     return planner.writer.desired({**facts, **_in_record_currency(planner, planner.record_rates, money, row.currency)})
 
 

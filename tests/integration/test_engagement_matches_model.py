@@ -29,11 +29,18 @@ from app.domain.engagement import (
 from app.domain.events import Polarity
 from app.domain.hierarchy import build_hierarchy
 from app.domain.model import Account, Measure, Opportunity, OpportunityType, Policy, Referral, World
-from app.domain.rules import EngagementRules, SegmentRules
+from app.domain.referral_value import (
+    Part,
+    acquired_value,
+    acquisition_savings,
+    reference_value,
+    referral_value,
+)
+from app.domain.rules import EngagementRules, OptionalRules, SegmentRules
 from app.domain.segments import build_standard, percentile, quadrant, revenue_at_risk
-from app.domain.value import value_world
+from app.domain.value import value_world, won_by
 from app.store.database import open_database
-from app.store.engagement import FACTS, KINDS, SHOWN, STORED
+from app.store.engagement import FACTS, KINDS, OPTIONAL, SHOWN, STORED
 from app.store.tables import advocacy_event, metadata
 from app.sync.revalue import Day, revalue, value_as_of
 
@@ -63,7 +70,11 @@ def build(seed, size=None):
     draw = Random(f"engagement {seed}")
     case = build_case(seed, size or 3 + seed % 7)
     segments = SegmentRules(draw.choice((None, 0, 100)), draw.choice((None, None, 1, 1000)))
-    return replace(case, policy=replace(case.policy, engagement=RULES, segments=segments))
+    # Now and then an input is unknown.
+    costs = [draw.choice((None, known, known, known, known)) for known in (Fraction(3, 7), 5, 11, 101)]
+    optional = OptionalRules(*costs, would_have_come=Fraction(1, 3))
+    policy = replace(case.policy, engagement=RULES, segments=segments, optional_measures=optional)
+    return replace(case, policy=policy)
 
 
 def build_deeds(draw, case, count=30):
@@ -118,6 +129,7 @@ def expected_rows(connection, world, policy, as_of):
             kinds[line.account_id][f"direct_{types[line.opportunity_id]}"] += line.amount
     sources = [(line.account_id, line.buyer_id) for line in valuation.lines if line.measure is Measure.REFERRED]
     risk = revenue_at_risk(sources, {id_: value.direct for id_, value in values.items()})
+    optional = expected_optional(world, hierarchy, valuation, policy.optional_measures, as_of)
     found = {}
     for id_ in {*events, *values, *risk}:
         row = expected_activity(events[id_], policy.engagement, as_of)
@@ -126,9 +138,35 @@ def expected_rows(connection, world, policy, as_of):
         row["quadrant"] = quadrant(value.direct, value.referred, standard) if is_customer else None
         row["percentile"] = percentile(value.total, standard) if is_customer else None
         row |= {name: kinds[id_][name] for name in KINDS} | {"revenue_at_risk": risk.get(id_, 0)}
+        row |= optional.get(id_, dict.fromkeys(OPTIONAL))
         if any(row.values()) or row["percentile"] is not None:
             found[id_] = row
     return found
+
+
+def expected_optional(world, hierarchy, valuation, rules, as_of):
+    first = {}
+    for won in won_by(world, as_of):
+        buyer = hierarchy.account(won.account_id)
+        first[buyer] = min(first.get(buyer, (date.max, "")), (won.close_on, won.id))
+    claims = defaultdict(list)
+    for line in valuation.lines:
+        if line.measure is Measure.REFERRED and first[line.buyer_id][1] == line.opportunity_id:
+            claims[line.buyer_id].append((line.dated_on, line.event_id, Part(line.account_id, line.share)))
+    brought = [[part for _, _, part in sorted(found, key=lambda claim: claim[:2])] for found in claims.values()]
+    acquired, saved = acquired_value(brought, rules), acquisition_savings(brought, rules)
+    active = {line.account_id for line in valuation.lines if line.measure in (Measure.REFERRED, Measure.INFLUENCE)}
+    return {
+        id_: {
+            "crv": referral_value(valuation.values[id_].referred, acquired[id_], rules)
+            if acquired is not None
+            else None,
+            "acquisition_savings": None if saved is None else saved[id_],
+            "brv": reference_value(valuation.values[id_].influence, rules),
+        }
+        for id_ in active
+        if rules != OptionalRules(would_have_come=rules.would_have_come)
+    }
 
 
 def expected_activity(events, rules, as_of):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.model import ChainMode, OpportunityType, Policy, Scope, Split
 from app.domain.rows import Entity
-from app.domain.rules import EngagementRules, SegmentRules
+from app.domain.rules import EngagementRules, OptionalRules, SegmentRules
 from app.errors import ConfigError, MappingError
 from app.mapping.file import apply_policy_overrides, load_mapping, parse_mapping
 from app.mapping.measures import MEASURES
@@ -126,7 +126,7 @@ def test_the_policy_version_moves_with_the_policy_only(changed) -> None:
 
 
 def test_the_version_of_the_default_policy_never_changes_by_accident() -> None:
-    assert policy_version(Policy()) == "52d13043dfab"
+    assert policy_version(Policy()) == "82d4288975a9"
 
 
 def test_overrides_change_single_keys() -> None:
@@ -143,6 +143,8 @@ def test_overrides_change_single_keys() -> None:
             "engagement.cap=3",
             "engagement.detractor_types=complaint,x_angry",
             "segments.direct=50000",
+            "optional_measures.margin=0.4",
+            "optional_measures.incentive=50",
         ],
     )
 
@@ -155,6 +157,7 @@ def test_overrides_change_single_keys() -> None:
     assert policy.engagement.cap == 3
     assert policy.engagement.detractor_types == {"complaint", "x_angry"}
     assert (policy.segments.direct, policy.segments.referred) == (50_000, None)
+    assert policy.optional_measures == OptionalRules(Fraction(2, 5), 50)
 
 
 def test_no_overrides_change_nothing() -> None:
@@ -179,6 +182,7 @@ def test_no_overrides_change_nothing() -> None:
         ("engagement.detractor_types=complain", "041", "did you mean 'complaint'?"),
         ("engagement.points=5", "041", "engagement.points"),
         ("segments.direct=mean", "041", "segments.direct"),
+        ("optional_measures.margin=2", "041", "more than 1"),
     ],
 )
 def test_nonsense_in_an_override_is_refused(override: str, code: str, said: str) -> None:
@@ -210,6 +214,9 @@ def test_all_wrong_overrides_are_named_together() -> None:
             points=st.dictionaries(st.sampled_from(("referral", "x_ours")), st.integers(-1000, 1000)),
             bands=st.dictionaries(st.sampled_from(("some", "many")), st.integers(1, 10**6)),
             detractor_types=st.frozensets(st.sampled_from(("complaint", "x_angry"))),
+        ),
+        optional_measures=st.builds(
+            OptionalRules, st.none() | st.fractions(0, 1, max_denominator=100), st.none() | st.integers(0, 10**9)
         ),
         segments=st.builds(SegmentRules, st.none() | st.integers(0, 10**15), st.none() | st.integers(0, 10**15)),
     )
