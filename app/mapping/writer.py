@@ -52,7 +52,7 @@ class Writer:
         Money as int minor units (or Decimal major units), counts as int, ratios as Decimal, texts, dates; None clears.
         Ratios and flags that follow from the money need not be given.
         """
-        known = {**_derived(values), **values}
+        known = values if _DERIVED.isdisjoint(self.fields) else {**_derived(values), **values}
         return {
             measure: _desired_text(write, known[measure], self.places)
             for measure, write in self.fields.items()
@@ -95,6 +95,9 @@ def number_text(number: Decimal, scale: int) -> str:
     if shown.adjusted() + scale >= SIGNIFICANT_DIGITS:
         shown = _NARROW.plus(shown).quantize(exponent, ROUND_HALF_UP, _WIDE)
     return format(shown or abs(shown), "f")
+
+
+_DERIVED = frozenset({"total_multiple", "referred_share", "is_referrer"})
 
 
 def _derived(values: Mapping[str, object]) -> dict[str, object]:
