@@ -89,6 +89,7 @@ VIEW = {
     "referred": "50.00", "pipeline": "0.00", "issues": ["rate_missing"], "quadrant": "advocate", "percentile": 0,
     "revenue_at_risk": "70.00", "points": "12.3", "points_band": "light", "is_detractor": True, "is_participant": True,
     "participation_days": 30, "feedback_adopted": 1, "feedback_declined": 0, "feedback_open": 2,
+    "crv": "12.00", "acquisition_savings": None, "brv": "3.00",
     **dict.fromkeys(KINDS, "0.00"), "direct_new": "60.00", "direct_renewal": "40.00",
 }  # fmt: skip
 
@@ -135,13 +136,25 @@ def test_the_page_shows_what_is_not_money_too() -> None:
         "Renewals 40",
     ):
         assert text in page
+    assert "Referral value 12" in page
+    assert "reference value 3 USD" in page
+    assert "saved acquisition cost" not in page
     assert "How this is counted" in page
 
 
 def test_the_page_of_an_account_without_any_of_it_leaves_it_out() -> None:
     page = render(
-        VIEW | {"quadrant": None, "percentile": None, "is_detractor": False, "feedback_adopted": 0, "feedback_open": 0}
+        VIEW
+        | dict.fromkeys(("quadrant", "percentile", "crv", "brv"))
+        | dict.fromkeys(("is_detractor", "feedback_adopted", "feedback_open"), 0)
     )
 
-    for text in ("Kind of customer", "Worth more than", "Spoke against us", "Feedback", "What the points are for"):
+    for text in (
+        "Kind of customer",
+        "Worth more than",
+        "Spoke against us",
+        "Feedback",
+        "What the points are for",
+        "Estimated",
+    ):
         assert text not in page
