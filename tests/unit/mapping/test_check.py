@@ -202,6 +202,8 @@ def test_a_path_to_an_object_nobody_described_is_left_to_the_crm(changed, schema
         ("as_of: Rank__c", "056", "cannot hold date"),
         ("issues: {field: Name2__c, max_length: 300}", "058", "holds 255"),
         ("currency: Level__c", "059", "'USD'"),
+        ("quadrant: Level__c", "059", "'affluent'"),
+        ("quadrant: {field: Level__c, values: {champion: Gold, potential: Silver}}", "059", "'advocate'"),
         ("is_referrer: {field: Level__c, type: picklist, values: {'true': Ja, 'false': No}}", "059", "'Ja'"),
     ],
 )
