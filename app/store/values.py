@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.model import Policy
+from app.domain.model import Issue, Policy
 from app.store.bulk import analyze, differs
 from app.store.staging import PRICED, SOLD, create_temp, text_type
 
@@ -155,19 +155,12 @@ def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
 
 
 def stage_account_issues(connection: sa.Connection, table: str) -> None:
-    """Write each account's distinct issue codes, sorted, into `s_value.issues`."""
-    rows = connection.exec_driver_sql(
-        f"select distinct i.account_id, i.code from {table} i join s_value v on v.account_id = i.account_id"
-        " order by i.account_id, i.code"
+    """Write each account's distinct issue codes, sorted, into `s_value.issues`; the codes are a closed list."""
+    found = " || ".join(f"max(case when code = '{code}' then '{code} ' else '' end)" for code in sorted(Issue))
+    connection.exec_driver_sql(
+        f"update s_value set issues = i.codes from (select account_id, rtrim({found}) as codes from {table}"
+        " where account_id is not null group by account_id) i where i.account_id = s_value.account_id"
     )
-    codes: dict[str, list[str]] = {}
-    for account, code in rows:
-        codes.setdefault(account, []).append(code)
-    if codes:
-        connection.execute(
-            sa.text("update s_value set issues = :issues where account_id = :account"),
-            [{"account": account, "issues": " ".join(found)} for account, found in codes.items()],
-        )
 
 
 STORED = (*MEASURES, "issues", "next_change_on")

@@ -9,9 +9,11 @@ from random import Random
 import pytest
 from stored_worlds import (
     line_key,
+    model_codes,
     model_issues,
     model_values,
     save_world,
+    stored_codes,
     stored_issues,
     stored_lines,
     stored_values,
@@ -53,6 +55,7 @@ def test_a_full_valuation_gives_the_lines_values_and_issues_of_the_reference_mod
             assert stored_lines(connection) == sorted(case.valuation.lines, key=line_key), seed
             assert stored_values(connection) == model_values(case.valuation), seed
             assert stored_issues(connection) == model_issues(case.valuation), seed
+            assert stored_codes(connection) == model_codes(case.valuation, stored_codes(connection)), seed
 
 
 def test_valuing_again_without_a_change_changes_nothing(database):
