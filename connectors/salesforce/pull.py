@@ -8,7 +8,7 @@ few (`rest_limit`), carry no position, and a lost cursor is replaced in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,7 +135,9 @@ class Puller:
         yield from self._rest(request, self._query(request, request.since), as_of)
 
     def _query(self, request: PullRequest, since: datetime | None) -> Mapping[str, Any]:
-        soql = self._rest_select(request).text(Window(since), ordered=request.since is not None)
+        return self._ask(self._rest_select(request).text(Window(since), ordered=request.since is not None))
+
+    def _ask(self, soql: str) -> Mapping[str, Any]:
         (part,) = read_composite(self.transport, [query_path(self.transport, soql)], "query").parts
         return _query_body(part.settled())
 
@@ -143,7 +145,7 @@ class Puller:
         """Follow the pages of a query; when its cursor is lost, ask again from the last stamp and drop known rows."""
         layout, ordered = self._rest_layout(request), request.since is not None
         tally = Tally(layout, body["totalSize"])
-        since, restarts = request.since, 0
+        since = request.since
         while True:
             rows = read_records(body["records"], layout.columns)
             fresh = tally.unseen(rows)
@@ -152,16 +154,18 @@ class Puller:
             if body["done"]:
                 break
             yield Page(request, layout.arrange(fresh), watermark=min(since, as_of) if since else None)
-            try:
-                body = self._next(body)
-            except ResumeError:
-                restarts += 1
-                if restarts > RESTARTS:
-                    raise IncompleteError("Salesforce keeps losing the position of a query; try again later.") from None
-                body = self._query(request, since)
-                tally.restart(body["totalSize"])
+            body = self._go_on(body, tally, partial(self._query, request, since))
         tally.check(request.object)
         yield Page(request, layout.arrange(fresh), watermark=as_of, complete=True)
+
+    def _go_on(
+        self, body: Mapping[str, Any], tally: Tally, again: Callable[[], Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """The next page; when the cursor is lost, the first page of the query asked `again`."""
+        try:
+            return self._next(body)
+        except ResumeError:
+            return tally.restart(again)
 
     def _next(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         path = body["nextRecordsUrl"]
@@ -171,11 +175,12 @@ class Puller:
 
     def _by_ids(self, request: PullRequest, ids: Sequence[str]) -> Iterator[Page]:
         """Records by id. No watermark: nothing is known about other records. Ids that are gone have no row."""
-        layout = lay_out(request, self.schemas.get(request.object))
+        layout = self._rest_layout(request)
         for group in in_groups(in_groups(dict.fromkeys(ids), IDS_PER_QUERY), MAX_QUERIES):
             selects = [self._select_ids(request, layout, chunk) for chunk in group]
-            for part in read_composite(self.transport, [query_path(self.transport, s) for s in selects], "ids").parts:
-                for rows in self._all_rows(_query_body(part.settled()), layout):
+            paths = [query_path(self.transport, soql) for soql in selects]
+            for soql, part in zip(selects, read_composite(self.transport, paths, "ids").parts, strict=True):
+                for rows in self._all_rows(request, layout, soql, _query_body(part.settled())):
                     yield Page(request, layout.arrange(rows))
         yield Page(request, (), complete=True)
 
@@ -183,12 +188,16 @@ class Puller:
         only = Condition(ID, Operator.IN, tuple(ids))
         return Select(request.object, layout.columns, (*request.where, only)).text()
 
-    def _all_rows(self, body: Mapping[str, Any], layout: Layout) -> Iterator[list[list[str | None]]]:
+    def _all_rows(
+        self, request: PullRequest, layout: Layout, soql: str, body: Mapping[str, Any]
+    ) -> Iterator[list[RawRow]]:
+        tally = Tally(layout, body["totalSize"])
         while True:
-            yield read_records(body["records"], layout.columns)
+            yield tally.unseen(read_records(body["records"], layout.columns))
             if body["done"]:
-                return
-            body = self._next(body)
+                break
+            body = self._go_on(body, tally, partial(self._ask, soql))
+        tally.check(request.object)
 
 
 def _query_body(body: Any) -> Mapping[str, Any]:
@@ -219,7 +228,7 @@ class Tally:
 
     def __init__(self, layout: Layout, total: int) -> None:
         self.id_at, self.stamp_at = _place(layout, ID), _place(layout, STAMP)
-        self._total = total
+        self._total, self._restarts = total, 0
         self._ids: set[RawValue] = set()
         self._handed_out: set[tuple[RawValue, RawValue]] = set()
 
@@ -231,9 +240,15 @@ class Tally:
         self._ids.update(row[self.id_at] for row in rows)
         return kept
 
-    def restart(self, total: int) -> None:
-        self._total = total
+    def restart(self, again: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The first page of the query asked `again`; from here its own total counts."""
+        self._restarts += 1
+        if self._restarts > RESTARTS:
+            raise IncompleteError("Salesforce keeps losing the position of a query; try again later.") from None
+        body = again()
+        self._total = body["totalSize"]
         self._ids.clear()
+        return body
 
     def check(self, object_name: str) -> None:
         if len(self._ids) != self._total:

@@ -193,6 +193,18 @@ def test_problem_7_a_short_query_page_is_incomplete(org, connect, sandbox) -> No
         pull(connect())
 
 
+def test_problem_7_a_short_page_of_a_pull_by_id_is_incomplete_and_never_looks_complete(org, connect, sandbox) -> None:
+    ids = make_accounts(org)
+    sandbox.manners.page_size = 10
+    sandbox.faults.inject("lose", on="query_more", rows=2)
+    pages: list[Page] = []
+
+    with pytest.raises(IncompleteError, match="announced 25"):
+        pages.extend(connect().pull([replace(ACCOUNTS, ids=tuple(ids))]))
+
+    assert not any(page.complete for page in pages)
+
+
 def test_problem_8_every_result_page_is_read(org, by_bulk, sandbox) -> None:
     ids = make_accounts(org, 31)
     sandbox.manners.bulk_page_rows = 7
@@ -554,13 +566,25 @@ def test_a_lost_cursor_is_replaced_without_loss_or_doubles(org, connect, sandbox
         assert ids_of(pages) == sorted(ids)
 
 
-def test_a_cursor_that_is_always_lost_is_given_up(org, connect, sandbox) -> None:
-    make_accounts(org, 35)
+def test_a_lost_cursor_of_a_pull_by_id_is_replaced_without_loss_or_doubles(org, connect, sandbox) -> None:
+    ids = make_accounts(org, 35)
+    sandbox.manners.page_size = 10
+    sandbox.faults.inject("error", on="query_more", code="INVALID_QUERY_LOCATOR", status=400, skip=1)
+
+    pages = pull(connect(), replace(ACCOUNTS, ids=tuple(ids)))
+
+    assert ids_of(pages) == sorted(ids)
+    assert [page.complete for page in pages].count(True) == 1
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_cursor_that_is_always_lost_is_given_up(org, connect, sandbox, by_id) -> None:
+    ids = make_accounts(org, 35)
     sandbox.manners.page_size = 10
     sandbox.faults.inject("error", on="query_more", code="INVALID_QUERY_LOCATOR", status=400, times=None)
 
     with pytest.raises(IncompleteError):
-        pull(connect())
+        pull(connect(), replace(ACCOUNTS, ids=tuple(ids) if by_id else None))
 
 
 # 19: long queries
