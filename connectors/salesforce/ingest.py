@@ -11,17 +11,19 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from connectors.contract import Fence, Outcome, UpdateResult
-from connectors.errors import ConnectorError, IncompleteError, TransientError
+from connectors.errors import ConnectorError, IncompleteError, ProtocolError, TransientError
 from connectors.http import decode_json, redact, require, unreachable
 from connectors.salesforce.collections import refused
 from connectors.salesforce.failures import Complaint, read_job_failure
 from connectors.salesforce.jobs import JSON_HEADERS, Jobs
+from connectors.salesforce.records import read_stamp
 from connectors.salesforce.results import read_lists
 from connectors.salesforce.transport import Answer, Transport
 from connectors.salesforce.wire import IngestFile
@@ -63,6 +65,7 @@ class IngestJob:
         made = self._json(self._send("POST", "jobs/ingest", "ingest_create", json.dumps(self._order()).encode()))
         job = require(made, "id", str)
         try:
+            self._discard_orphans(made)
             self.fence()
             body = self.file.body()
             headers = {"Content-Type": "text/csv; charset=UTF-8", "Content-Length": str(body.length)}
@@ -153,6 +156,21 @@ class IngestJob:
             self._send("PATCH", f"jobs/ingest/{quote(job)}", "ingest_abort", b'{"state":"Aborted"}')
             self._send("DELETE", f"jobs/ingest/{quote(job)}", "ingest_abort", None)
 
+    def _discard_orphans(self, made: dict[str, Any]) -> None:
+        """Discard what a run killed between creating and starting a job left behind; one call for an object.
+
+        Only a job like the one just `made`, of the same user, still open though older than any of ours can live.
+        Nothing of it was written. Housekeeping: that it fails must not stop a push.
+        """
+        if self.object_name in self.jobs.tidied:
+            return
+        self.jobs.tidied.add(self.object_name)
+        with suppress(ConnectorError):
+            answer = self._json(self._send("GET", "jobs/ingest?jobType=V2Ingest", "ingest_list", None))
+            for listed in require(answer, "records", list):
+                if is_orphan(listed, made, self.jobs.give_up_after):
+                    self._discard(require(listed, "id", str))
+
     @staticmethod
     def _json(answer: Answer) -> dict[str, Any]:
         value = decode_json(answer.body)
@@ -170,6 +188,21 @@ def _read(chunks: Sequence[bytes]) -> Iterator[list[str]]:
                 yield row
     except (csv.Error, UnicodeDecodeError):
         raise IncompleteError("A bulk result file cannot be read; what was written is not known.") from None
+
+
+def is_orphan(listed: Any, made: dict[str, Any], oldest: float) -> bool:
+    """Whether a `listed` job is an open twin of the one just `made`, created more than `oldest` seconds before it."""
+    if require(listed, "state", str) != "Open":
+        return False
+    alike = all(require(listed, key, str) == require(made, key, str) for key in ("createdById", "object", "operation"))
+    return alike and (_created(made) - _created(listed)).total_seconds() > oldest
+
+
+def _created(job: Any) -> datetime:
+    stamp = read_stamp(require(job, "createdDate", str))
+    if stamp is None or stamp.tzinfo is None:
+        raise ProtocolError("A bulk job does not say when it was created.")
+    return stamp
 
 
 def record_id(line: bytes) -> str:
