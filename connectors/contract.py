@@ -217,6 +217,8 @@ class SetupStep:
     name: str
     present: bool
     note: str = ""
+    partial: bool = False
+    """It exists, but not with everything it needs: `apply_setup` would repair it. Then `present` is false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +283,10 @@ class CrmConnector(Protocol):
     def check_health(self, written: Sequence[str] = ()) -> Sequence[Finding]:
         """Findings for people; `written`: the objects whose records will be changed."""
 
-    def plan_setup(self) -> Sequence[SetupStep]: ...
+    def plan_setup(self, *, user: str = "") -> Sequence[SetupStep]:
+        """What `apply_setup` would do. `user`: who gets the rights; empty: the connecting user."""
 
-    def apply_setup(self, *, check_only: bool) -> Sequence[SetupStep]: ...
+    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]: ...
 
     def record_url(self, object_name: str, record_id: str) -> str:
         """Where a person opens this record in the CRM; empty when there is no such page."""

@@ -9,7 +9,7 @@ import typer
 
 from app.cli.invocation import AsJson, open_services
 from app.cli.output import count, say, say_json, say_table
-from app.errors import ConfigError
+from app.errors import AppError, ConfigError
 
 if TYPE_CHECKING:
     from connectors.contract import SetupStep
@@ -31,6 +31,9 @@ def set_up(
         bool, typer.Option("--check", help="Only try it; nothing is changed. Exit code 10: not complete.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    user: Annotated[
+        str, typer.Option("--user", metavar="USERNAME", help="Who gets the rights, if not the connecting user.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Create our fields and permission sets, as far as missing."""
@@ -39,17 +42,23 @@ def set_up(
         try:
             if not connector.capabilities.setup:
                 raise ConfigError(f"{services.settings.crm} needs no setup, or it cannot be done from here")
-            steps = connector.plan_setup()
+            steps = connector.plan_setup(user=user)
             missing = [step for step in steps if not step.present]
             if missing and not check and not yes:
                 _ask(missing)
             if missing:
-                steps = connector.apply_setup(check_only=check)
+                steps = connector.apply_setup(check_only=check, user=user)
         finally:
             connector.close()
     _say_steps(steps, missing, check=check, as_json=as_json)
     if missing and check:
         raise typer.Exit(EXIT_CHANGES)
+    left = [step.name for step in steps if not step.present]
+    if left:
+        raise AppError(
+            f"the set-up is not complete: {', '.join(left)}",
+            hint="run advocacy crm setup again; when it stays so, deploy the package as an administrator",
+        )
 
 
 def _ask(missing: Sequence[SetupStep]) -> None:
@@ -63,10 +72,24 @@ def _ask(missing: Sequence[SetupStep]) -> None:
 
 def _say_steps(steps: Sequence[SetupStep], missing: Sequence[SetupStep], *, check: bool, as_json: bool) -> None:
     if as_json:
-        say_json({"complete": not missing or not check, "missing": len(missing), "steps": steps})
+        left = sum(not step.present for step in steps)
+        say_json({"complete": not left, "missing": left, "steps": steps})
         return
-    state = {True: "there", False: "would be created" if check else "created"}
-    rows = [(step.kind, step.name, state[step not in missing and step.present], step.note) for step in steps]
+    before = {(step.kind, step.name): step for step in missing}
+    rows = [
+        (step.kind, step.name, _state(step, before.get((step.kind, step.name)), check=check), step.note)
+        for step in steps
+    ]
     say_table(("kind", "name", "state", "note"), rows)
     if not missing:
         say("Everything is in place.")
+
+
+def _state(step: SetupStep, missing: SetupStep | None, *, check: bool) -> str:
+    """`step`: as it is now. `missing`: as it was before, unless it was there already."""
+    if missing is None and step.present:
+        return "there"
+    verb = "repaired" if missing is not None and missing.partial else "created"
+    if check:
+        return f"would be {verb}"
+    return verb if step.present else "missing"

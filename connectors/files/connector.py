@@ -218,10 +218,10 @@ class FilesConnector:
             return Finding("error", FILE, "the folder may not be written to", "give write access to the folder")
         return Finding("ok", FILE, f"{count} records")
 
-    def plan_setup(self) -> Sequence[SetupStep]:
+    def plan_setup(self, *, user: str = "") -> Sequence[SetupStep]:  # noqa: ARG002  nothing to set up
         return ()
 
-    def apply_setup(self, *, check_only: bool) -> Sequence[SetupStep]:  # noqa: ARG002  nothing to set up
+    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]:  # noqa: ARG002  nothing to set up
         return ()
 
     def record_url(self, object_name: str, record_id: str) -> str:  # noqa: ARG002  files have no pages

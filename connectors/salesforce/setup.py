@@ -1,7 +1,8 @@
 """Create the fields that scores go to and the permission sets that open them: a Metadata deployment of `metadata/`.
 
-Only what is missing is deployed, so that what an administrator changed afterwards stays. Everything is rolled back when
-one component fails. Needs the right to customise the application, which the nightly user should not have.
+Only what is missing is deployed, so that what an administrator changed afterwards stays; a permission set that lacks
+one of its field rights is deployed again as a whole. Everything is rolled back when one component fails. Needs the
+right to customise the application, which the nightly user should not have.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 from urllib.parse import quote
+from xml.etree.ElementTree import fromstring
 from xml.sax.saxutils import escape
 
 from connectors.contract import Condition, Operator, SetupStep
@@ -34,8 +36,12 @@ SYNC_SET = "Advocacy_Sync"
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPACE = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
+_TAG = "{http://soap.sforce.com/2006/04/metadata}"
 FIELD, PERMISSION_SET = "field", "permission set"
 ASSIGNMENT = "assignment"
+
+Grant = tuple[str, bool]
+"""A field by its full name, and whether it may be edited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +69,24 @@ class Setup:
     transport: Transport
     jobs: Jobs
 
+    user: str = ""
+    """The name of the user who gets the rights; empty: the connecting one."""
+
     def plan(self) -> tuple[SetupStep, ...]:
         components = read_components()
-        schema = describe_objects(self.transport, [OBJECT])[OBJECT]
-        fields = schema.fields if schema else {}
         sets = self._found_sets([c.name for c in components if c.kind == PERMISSION_SET])
-        present = {FIELD: fields.keys(), PERMISSION_SET: sets.keys()}
-        steps = [SetupStep(c.kind, _shown(c), c.name in present[c.kind]) for c in components]
-        assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET])
-        return (*steps, SetupStep(ASSIGNMENT, f"{SYNC_SET} to the connecting user", assigned))
+        grants = self._found_grants(sets)
+        fields = self._found_fields() | {field for granted in grants.values() for field, _ in granted}
+        steps = [
+            SetupStep(FIELD, _shown(c), _shown(c) in fields) if c.kind == FIELD else _plan_set(c, grants.get(c.name))
+            for c in components
+        ]
+        assignee = self._assignee()
+        assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET], assignee)
+        return (*steps, SetupStep(ASSIGNMENT, f"{SYNC_SET} to {self.user or 'the connecting user'}", assigned))
 
     def apply(self, *, check_only: bool) -> tuple[SetupStep, ...]:
-        """Deploy what is missing and give the connecting user its rights; with `check_only` Salesforce only tries."""
+        """Deploy what is missing and give the user the rights; with `check_only` Salesforce only tries."""
         steps = self.plan()
         missing = [c for c, step in zip(read_components(), steps, strict=False) if not step.present]
         if missing:
@@ -113,21 +125,51 @@ class Setup:
         records = self._query(Select("PermissionSet", ("Id", "Name"), where))
         return {require(record, "Name", str): require(record, "Id", str) for record in records}
 
-    def _is_assigned(self, permission_set: str) -> bool:
+    def _found_fields(self) -> set[str]:
+        """The fields that the connecting user sees. A grant proves a field too: who sets up need not see it."""
+        schema = describe_objects(self.transport, [OBJECT])[OBJECT]
+        return {f"{OBJECT}.{name}" for name in schema.fields} if schema else set()
+
+    def _found_grants(self, sets: Mapping[str, str]) -> Mapping[str, set[Grant]]:
+        """The field rights that each of these permission sets gives, by its name."""
+        found: dict[str, set[Grant]] = {name: set() for name in sets}
+        if not sets:
+            return found
+        names = {made: name for name, made in sets.items()}
+        where = (
+            Condition("ParentId", Operator.IN, tuple(sets.values())),
+            Condition("SobjectType", Operator.EQ, OBJECT),
+        )
+        columns = ("ParentId", "Field", "PermissionsEdit")
+        for record in self._query(Select("FieldPermissions", columns, where)):
+            name = names.get(require(record, "ParentId", str))
+            if name is not None:
+                found[name] |= _grants(require(record, "Field", str), edit=require(record, "PermissionsEdit", bool))
+        return found
+
+    def _is_assigned(self, permission_set: str, user: str) -> bool:
         where = (
             Condition("PermissionSetId", Operator.EQ, permission_set),
-            Condition("AssigneeId", Operator.EQ, self._user()),
+            Condition("AssigneeId", Operator.EQ, user),
         )
         return bool(self._query(Select("PermissionSetAssignment", ("Id",), where)))
 
     def _query(self, select: Select) -> Sequence[Mapping[str, Any]]:
+        records: list[Mapping[str, Any]] = []
         path = query_path(self.transport, select.text(), deleted=False)
-        (part,) = read_composite(self.transport, [path], "setup").parts
-        records: Sequence[Mapping[str, Any]] = require(part.settled(), "records", list)
+        asked: set[str] = set()
+        while path:
+            asked.add(path)
+            (part,) = read_composite(self.transport, [path], "setup").parts
+            body = part.settled()
+            records += require(body, "records", list)
+            path = "" if require(body, "done", bool) else require(body, "nextRecordsUrl", str)
+            if path in asked:
+                raise ProtocolError("Salesforce named a page as its own next one.")
         return records
 
     def _assign(self, sets: Mapping[str, str]) -> None:
-        body = json.dumps({"AssigneeId": self._user(), "PermissionSetId": sets[SYNC_SET]}).encode()
+        body = json.dumps({"AssigneeId": self._assignee(), "PermissionSetId": sets[SYNC_SET]}).encode()
         path = self.transport.path("sobjects/PermissionSetAssignment")
         try:
             self.transport.send("POST", path, "setup", content=body, headers=JSON_HEADERS)
@@ -136,11 +178,41 @@ class Setup:
             if error.code != "DUPLICATE_VALUE":
                 raise
 
-    def _user(self) -> str:
+    def _assignee(self) -> str:
+        if not self.user:
+            return self._connected()
+        where = (Condition("Username", Operator.EQ, self.user), Condition("IsActive", Operator.EQ, True))
+        found = self._query(Select("User", ("Id",), where))
+        if not found:
+            raise ConfigurationError(f"Salesforce has no active user {self.user!r}: give the user name, as in Setup.")
+        return require(found[0], "Id", str)
+
+    def _connected(self) -> str:
         known = self.transport.tokens.current().user_id
         if known:
             return known
         return require(_object(self.transport.read("GET", "/services/oauth2/userinfo", "setup").body), "user_id", str)
+
+
+def _grants(field: str, *, edit: bool) -> set[Grant]:
+    """The right to edit includes the right to read."""
+    return {(field, False), (field, edit)}
+
+
+def _wanted_grants(source: str) -> set[Grant]:
+    # S314 guards against hostile XML; this file comes with the program.
+    blocks = fromstring(source.encode()).iter(f"{_TAG}fieldPermissions")  # noqa: S314
+    said = [(block.findtext(f"{_TAG}field", ""), block.findtext(f"{_TAG}editable") == "true") for block in blocks]
+    return {grant for field, edit in said for grant in _grants(field, edit=edit)}
+
+
+def _plan_set(component: Component, found: set[Grant] | None) -> SetupStep:
+    """`found`: the rights it gives; None when there is no such permission set."""
+    if found is None:
+        return SetupStep(component.kind, component.name, present=False)
+    lacking = sorted({field for field, _ in _wanted_grants(component.source) - found})
+    note = f"lacks rights to {', '.join(lacking)}" if lacking else ""
+    return SetupStep(component.kind, component.name, present=not lacking, note=note, partial=bool(lacking))
 
 
 def _shown(component: Component) -> str:

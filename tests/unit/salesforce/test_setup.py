@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -71,6 +74,92 @@ def test_a_user_without_the_right_is_told_so(org, connect) -> None:
 
     with pytest.raises(CredentialsError, match="Customize Application"):
         connect().apply_setup(check_only=False)
+
+
+def grants(org: Org) -> list[dict[str, Any]]:
+    return list(org.records("FieldPermissions"))
+
+
+def test_lost_grants_are_given_again(org, connect) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    for record in grants(org):
+        org.delete("FieldPermissions", record["Id"])
+
+    steps = crm.apply_setup(check_only=False)
+
+    schema = crm.describe(["Account"])["Account"]
+    assert all(step.present for step in steps)
+    assert schema is not None
+    assert schema.fields["Total_Customer_Value__c"].updateable
+
+
+def test_a_grant_of_one_field_is_missed_and_only_its_permission_set_deployed(org, connect) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    lost = next(r for r in grants(org) if r["Field"] == "Account.Advocacy_Issues__c" and r["PermissionsEdit"])
+    org.update("FieldPermissions", lost["Id"], {"PermissionsEdit": False})
+
+    planned = [step for step in crm.plan_setup() if not step.present]
+    steps = crm.apply_setup(check_only=False)
+
+    assert [(step.name, step.partial) for step in planned] == [(SYNC_SET, True)]
+    assert planned[0].note == "lacks rights to Account.Advocacy_Issues__c"
+    assert all(step.present for step in steps)
+
+
+def test_grants_on_many_pages_are_all_seen(connect, sandbox) -> None:
+    connect().apply_setup(check_only=False)
+    sandbox.manners.page_size = sandbox.manners.largest_page = 4
+
+    assert all(step.present for step in connect().plan_setup())
+
+
+def test_a_field_of_a_later_release_reaches_an_org_that_is_set_up(org, connect, monkeypatch) -> None:
+    new = "Advocacy_Issues__c"
+    crm = connect()
+    everything = read_components()
+    block = re.compile(rf"<fieldPermissions>(?:(?!</fieldPermissions>).)*{new}.*?</fieldPermissions>", re.DOTALL)
+    earlier = tuple(replace(c, source=block.sub("", c.source)) for c in everything if c.name != new)
+    with monkeypatch.context() as patch:
+        patch.setattr("connectors.salesforce.setup.read_components", lambda: earlier)
+        assert all(step.present for step in crm.apply_setup(check_only=False))
+        before = crm.describe(["Account"])["Account"]
+
+    steps = crm.apply_setup(check_only=False)
+
+    after = crm.describe(["Account"])["Account"]
+    assert before is not None
+    assert after is not None
+    assert new not in before.fields
+    assert after.fields[new].updateable
+    assert all(step.present for step in steps)
+
+
+def test_an_administrator_sets_up_and_another_user_gets_the_rights(org, connect) -> None:
+    nightly = org.create("User", {"Username": "nightly@example.com", "LastName": "Nightly"})
+    org.access.no_customising.add(nightly)
+    admin = connect()
+
+    steps = admin.apply_setup(check_only=False, user="nightly@example.com")
+
+    again = admin.plan_setup(user="nightly@example.com")
+    assigned = [record["AssigneeId"] for record in org.records("PermissionSetAssignment")]
+    assert all(step.present for step in (*steps, *again))
+    assert assigned == [nightly]
+    assert not org.granted(org.user_id).editable
+    assert ("Account", "Total_Customer_Value__c") in org.granted(nightly).editable
+    org.user_id = nightly
+    seen = connect().describe(["Account"])["Account"]
+    assert seen is not None
+    assert seen.fields["Total_Customer_Value__c"].updateable
+
+
+def test_rights_for_a_user_who_does_not_exist_are_refused_before_anything_is_deployed(connect, sandbox) -> None:
+    with pytest.raises(ConfigurationError, match=r"nobody@example\.com"):
+        connect().apply_setup(check_only=False, user="nobody@example.com")
+
+    assert sandbox.calls["deploy.start"] == 0
 
 
 def test_an_assignment_that_somebody_else_made_first_is_fine(org, connect, sandbox) -> None:
