@@ -48,6 +48,24 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "bad_currency": Explanation("A currency is not a three-letter code.", "Correct the field in the CRM."),
     "required_missing": Explanation("A value that is needed is empty.", "Fill the field in the CRM."),
     "text_cleaned": Explanation("Characters that no database can hold were removed from a text.", "Nothing to do."),
+    # Of a run as a whole.
+    "count_mismatch": Explanation(
+        "The CRM holds another number of live records than we do, also after reading again.",
+        "Nothing at first: the next run reads that object in full. If it stays, check the rights of the user.",
+    ),
+    "ledger_differs": Explanation(
+        "Stored credit lines differed from a computation from scratch; everything was computed again.",
+        "Please report it with the run's report: it is a bug.",
+    ),
+    "account_unknown": Explanation(
+        "Opportunities name accounts that are not held: a wrong id, a filter in the mapping, or a missing right. Their "
+        "money is part of the portfolio, but no account in the list shows it.",
+        "Correct the account of the opportunity, the filter, or the rights of the user.",
+    ),
+    "event_account_unknown": Explanation(
+        "Referrals were made by accounts that are not held; they take their share of the credit all the same.",
+        "Correct the account id of the event: import it again under a new id, or let the account be read.",
+    ),
     # Of the value of an account.
     "amount_missing": Explanation(
         "A won opportunity has no amount, so it adds nothing to the customer's value.", "Fill the amount in the CRM."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -17,7 +18,7 @@ from app.store import mirror, runs
 from app.store.connection import Connection
 from app.store.lease import Lease, acquire_lease
 from app.store.ledger import count_issues
-from app.store.values import load_portfolio
+from app.store.values import count_unknown, load_portfolio
 from app.sync.failures import as_app_error
 from app.sync.keepalive import keep_alive
 from app.sync.plan import Plan
@@ -28,6 +29,9 @@ from app.sync.revalue import Day, Revaluation
 from app.sync.services import Services
 from connectors.contract import CrmConnector
 from connectors.errors import ConnectorError
+
+UNKNOWN = "unknown_accounts"
+"""State: the counts of accounts that are named and not held, as JSON."""
 
 
 @dataclass(slots=True)
@@ -152,7 +156,12 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             counts=_counts(run),
             calls=connector.usage.api_calls,
             seconds=round(time.monotonic() - run.started, 3),
-            issues={**count_issues(connection), **mirror.count_problems(connection), **run.flaws},
+            issues={
+                **count_issues(connection),
+                **mirror.count_problems(connection),
+                **_count_unknown(run, connection),
+                **run.flaws,
+            },
             guard=run.verdict,
             updates=run.plan.updates,
             rejected=tuple(run.pushed.rejected),
@@ -174,6 +183,16 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             plan_digest=run.plan.digest or None,
         )
     return report
+
+
+def _count_unknown(run: Run, connection: Connection) -> dict[str, int]:
+    """Counted when something was valued, remembered on the nights in between."""
+    if run.valued.scope == "nothing":
+        remembered: dict[str, int] = json.loads(mirror.load_flag(connection, UNKNOWN) or "{}")
+        return remembered
+    counts = count_unknown(connection)
+    mirror.save_flag(connection, UNKNOWN, json.dumps(counts))
+    return counts
 
 
 def _counts(run: Run) -> dict[str, int]:

@@ -161,11 +161,15 @@ class FilesConnector:
         return {name: self._count(name, where) for name, where in objects.items()}
 
     def _count(self, name: str, where: Filter) -> int:
+        """Records, not rows: an id that stands there twice is one record; its last row says whether it lives."""
         header = self._needed_header(name)
-        deleted = (DELETED,) if DELETED in header.columns else ()
-        fields = tuple(dict.fromkeys((*deleted, *_fields_of(where))))
-        rows = self._rows(PullRequest(name, fields, where=where))
-        return sum(1 for row in rows if not deleted or not _is_true(row[0]))
+        known = tuple(column for column in (ID, DELETED) if column in header.columns)
+        fields = tuple(dict.fromkeys((*known, *_fields_of(where))))
+        live: dict[object, bool] = {}
+        for number, row in enumerate(self._rows(PullRequest(name, fields, where=where))):
+            cells = dict(zip(fields, row, strict=True))
+            live[cells.get(ID) or number] = not _is_true(cells.get(DELETED))
+        return sum(live.values())
 
     def push(
         self,

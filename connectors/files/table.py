@@ -21,6 +21,10 @@ _DELIMITERS = ",;\t"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
+LONGEST_VALUE = 131_072
+"""Characters of one value; more is a quote that was never closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     path: Path
@@ -73,6 +77,8 @@ def read_rows(header: Header) -> Iterator[tuple[int, RawRow]]:
 
 
 def _records(header: Header, stream: TextIO) -> Iterator[tuple[int, RawRow]]:
+    # The limit belongs to the whole process: whoever read before us may have left another one.
+    csv.field_size_limit(LONGEST_VALUE)
     reader = csv.reader(stream, delimiter=header.delimiter, strict=True)
     width = len(header.columns)
     line = 1
