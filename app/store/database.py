@@ -23,6 +23,7 @@ from app.errors import ConfigError
 SQLITE_CACHE_KIB = 32_000
 STATEMENT_TIMEOUT_MS = 3_600_000
 LOCK_TIMEOUT_MS = 60_000
+HIDE_PARAMETERS = True  # what a statement carried is the company's data: an error must not take it into a log
 MIGRATION_LOCK = 7_304_221
 """Any constant will do, as long as nobody else uses it in this database."""
 
@@ -83,7 +84,11 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
     if url.database not in (None, "", ":memory:"):
         Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
     # The driver must not open transactions on its own: `BEGIN IMMEDIATE` is ours to say.
-    engine = sa.create_engine(url, connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None})
+    engine = sa.create_engine(
+        url,
+        hide_parameters=HIDE_PARAMETERS,
+        connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None},
+    )
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -107,7 +112,12 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"
     try:
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": 15})
+        return sa.create_engine(
+            url,
+            hide_parameters=HIDE_PARAMETERS,
+            pool_pre_ping=True,
+            connect_args={"options": options, "connect_timeout": 15},
+        )
     except ModuleNotFoundError:
         raise ConfigError("PostgreSQL needs the psycopg driver", hint="pip install 'advocacy-sync[postgres]'") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
+import sqlalchemy as sa
 from companies import TOKEN, build_company, open_services
 from fastapi.testclient import TestClient
 
@@ -43,7 +44,7 @@ def message(company, *records, organisation=ORGANISATION, number=1):
 
 
 def post(company, body, secret=SECRET):
-    with TestClient(create_app(company.services)) as client:
+    with TestClient(create_app(company.services), raise_server_exceptions=False) as client:
         return client.post(
             f"/webhooks/salesforce/outbound/{secret}", content=body, headers={"content-type": "text/xml"}
         )
@@ -88,6 +89,27 @@ def test_a_broken_message_is_refused_and_not_acknowledged(company):
     answer = post(company, "<a/>")
 
     assert (answer.status_code, "Ack" in answer.text) == (400, False)
+
+
+def test_what_could_not_be_stored_is_not_acknowledged_and_counts_when_it_comes_again(company):
+    company.org.update("Opportunity", company.ids["D-Y"], {"Amount": 260_000})
+    body = message(company, ("Opportunity", "D-Y"))
+    rename(company, "delivery", "away")
+
+    refused = post(company, body)
+    rename(company, "away", "delivery")
+    accepted = post(company, body)
+    InboxWorker(company.services).work_once()
+
+    assert (refused.status_code >= 500, "Ack" in refused.text) == (True, False)
+    assert (accepted.status_code, "<Ack>true</Ack>" in accepted.text) == (200, True)
+    assert company.shown("B")[0] == "290000.00"
+
+
+def rename(company, old, new):
+    """A database that fails: its table of deliveries is not where it should be."""
+    with company.services.database.begin() as connection:
+        connection.execute(sa.text(f"alter table {old} rename to {new}"))
 
 
 def test_our_own_write_coming_back_as_a_message_ends_the_matter(company):
