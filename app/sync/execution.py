@@ -159,7 +159,7 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             issues={
                 **count_issues(connection),
                 **mirror.count_problems(connection),
-                **_count_unknown(run, connection),
+                **_count_unknown(connection),
                 **run.flaws,
             },
             guard=run.verdict,
@@ -185,11 +185,12 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
     return report
 
 
-def _count_unknown(run: Run, connection: Connection) -> dict[str, int]:
-    """Counted when something was valued, remembered on the nights in between."""
-    if run.valued.scope == "nothing":
-        remembered: dict[str, int] = json.loads(mirror.load_flag(connection, UNKNOWN) or "{}")
-        return remembered
+def _count_unknown(connection: Connection) -> dict[str, int]:
+    """Counted after a valuation, which forgets the count before it; remembered on the nights in between."""
+    remembered = mirror.load_flag(connection, UNKNOWN)
+    if remembered is not None:
+        counted: dict[str, int] = json.loads(remembered)
+        return counted
     counts = count_unknown(connection)
     mirror.save_flag(connection, UNKNOWN, json.dumps(counts))
     return counts

@@ -15,7 +15,7 @@ from app.mapping.check import ReadPlan, check_mapping, objects_of
 from app.mapping.translate import compile_writer
 from app.mapping.writer import Writer
 from app.store import mirror, runs, writes
-from app.sync.execution import Run, close_run, connect, open_run
+from app.sync.execution import UNKNOWN, Run, close_run, connect, open_run
 from app.sync.explanations import Explainer
 from app.sync.plan import Plan, Planner, plan_updates
 from app.sync.prove import prove, prove_ledger
@@ -162,6 +162,9 @@ def _value(run: Run, *, everything: bool) -> Revaluation:
             mirror.save_flag(connection, mirror.REVALUE_ALL, "asked for")
             mirror.save_flag(connection, mirror.REPLAN_ALL, "asked for")
         valued = revalue(connection, run.day)
+        if valued.scope != "nothing":
+            # With the valuation, so that a run killed after it leaves no count that is out of date.
+            mirror.save_flag(connection, UNKNOWN, None)
     if valued.restated:
         run.notes.append("the policy changed: values reported before were computed again under the new one")
     return valued
