@@ -144,7 +144,7 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         chosen = getattr(init_settings, "init_kwargs", {}).get("config_file") or os.environ.get(f"{PREFIX}CONFIG_FILE")
         toml = _FlatTomlSource(settings_cls, toml_file=find_settings_file(chosen))
@@ -218,7 +218,7 @@ class _FlatTomlSource(TomlConfigSettingsSource):
 class _OriginSource(PydanticBaseSettingsSource):
     """Says of every value which source it came from: the last source sees what the earlier ones gave."""
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:

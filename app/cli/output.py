@@ -135,6 +135,6 @@ def show_progress(*, enabled: bool = True) -> Iterator[Progress]:
         def advance(phase: str, done: int, total: int | None) -> None:
             if phase not in tasks:
                 tasks[phase] = int(display.add_task(phase, total=total))
-            display.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+            display.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]  # a TaskID is an int
 
         yield advance

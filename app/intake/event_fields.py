@@ -209,7 +209,7 @@ def _read_instant(value: JsonValue, _reader: Reader) -> datetime:
 
 def _read_number(value: JsonValue) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError("must be a number")  # noqa: TRY004
+        raise ValueError("must be a number")  # noqa: TRY004 - a bad value, not a bug
     text = str(value)
     if not _NUMBER.fullmatch(text):
         raise ValueError("must be a number like 1234.50, with a point and without separators")
@@ -294,7 +294,7 @@ def _read_attributes(value: JsonValue, _reader: Reader) -> dict[str, object]:
         raise ValueError(f"is longer than {MAX_ATTRIBUTES_LENGTH} characters")
     attributes = read_json(value) if isinstance(value, str) else value
     if not isinstance(attributes, dict):
-        raise ValueError('must be a JSON object like {"nps": 9}')  # noqa: TRY004
+        raise ValueError('must be a JSON object like {"nps": 9}')  # noqa: TRY004 - a bad value, not a bug
     if len(str(attributes)) > MAX_ATTRIBUTES_LENGTH:
         raise ValueError(f"is longer than {MAX_ATTRIBUTES_LENGTH} characters")
     return {name: _plain(item) for name, item in attributes.items()}

@@ -100,13 +100,13 @@ def check_columns(header: Sequence[str], *, has_source: bool) -> None:
 
 def _read_csv_rows(lines: Iterator[list[str]], header: Sequence[str], reader: Reader) -> Iterator[FileRow]:
     while True:
-        start = lines.line_num + 1  # type: ignore[attr-defined]
+        start = lines.line_num + 1  # type: ignore[attr-defined]  # a csv reader
         try:
             cells = next(lines)
         except StopIteration:
             return
         except csv.Error as error:
-            last = lines.line_num  # type: ignore[attr-defined]
+            last = lines.line_num  # type: ignore[attr-defined]  # a csv reader
             yield RejectedRow(start, f"{error} (lines {start} to {last} could not be read)")
             continue
         if not any(cell.strip() for cell in cells):

@@ -72,6 +72,7 @@ def _read_object(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]
     result = dict(pairs)
     if len(result) != len(pairs):
         seen: set[str] = set()
+        # `add` returns None: it only remembers the key.
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice[:50]!r} occurs twice")
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -70,10 +70,10 @@ class InboxWorker:
             if not self.stop.is_set():
                 wait = self._attempt(self.work_once)
 
-    def _attempt(self, work: object) -> float:
+    def _attempt(self, work: Callable[[], object]) -> float:
         """Do it; return the seconds to wait before the next time."""
         try:
-            work()  # type: ignore[operator]
+            work()
         except LeaseHeldError:
             return LEASE_WAIT_SECONDS
         except AppError as error:

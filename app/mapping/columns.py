@@ -86,7 +86,7 @@ def key_column(attribute: str, normalise_id: Callable[[str], str]) -> Column:
     def read(texts: Texts, notes: Notes) -> list[Any]:
         if None not in texts and is_storable(texts):
             try:
-                return list(map(normalise_id, texts))  # type: ignore[arg-type]
+                return list(map(normalise_id, texts))  # type: ignore[arg-type]  # no None in it, see above
             except ValueError:
                 pass
         return [read_one(text, row, notes) for row, text in enumerate(texts)]

@@ -32,7 +32,7 @@ def instant_column(attribute: str, time_zone: str) -> Column:
     def read(texts: Texts, notes: Notes) -> list[Any]:
         if None in texts or not all_match(_UTC_MOMENTS, texts):
             return read_all(whole, texts, notes, attribute)
-        days = list(map(hours.__getitem__, [text[:13] for text in texts]))  # type: ignore[index]
+        days = list(map(hours.__getitem__, [text[:13] for text in texts]))  # type: ignore[index]  # no None in it
         if None in days:
             rest = [row for row, day in enumerate(days) if day is None]
             for row in rest:

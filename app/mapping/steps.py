@@ -94,7 +94,7 @@ def _read_layouts(value: object) -> list[str]:
 def _read_constant(value: object) -> str:
     if value is None or isinstance(value, list | dict):
         raise fault(19, "const needs one value", "e.g. const: EUR")
-    return as_text(value)  # type: ignore[arg-type]
+    return as_text(value)  # type: ignore[arg-type]  # lists and dicts were refused above
 
 
 def _check_separator(value: str) -> str:

@@ -148,7 +148,7 @@ class FilesConnector:
         scored = score_columns(self._folder, header.columns) if name == SCORED else ()
         sources = [field if field in scored else header.place(field) for field in fields]
         if not any(isinstance(source, str) for source in sources):
-            return lambda row: [row[source] for source in sources]  # type: ignore[index]
+            return lambda row: [row[source] for source in sources]  # type: ignore[index]  # no name among them
         scores, at = load_scores(self._folder), header.place(ID)
 
         def pick(row: RawRow) -> RawRow:

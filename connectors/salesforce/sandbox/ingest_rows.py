@@ -45,7 +45,7 @@ class IngestJob:
     results: list[RowResult] = field(default_factory=list)
 
 
-class BadBatch(Exception):  # noqa: N818
+class BadBatch(Exception):  # noqa: N818 - an answer to the caller
     """The file as a whole cannot be read; no row was tried."""
 
 
@@ -58,7 +58,7 @@ def write_rows(engine: Engine, call: Call, job: IngestJob) -> None:
     job.results = [_write_line(engine, call, job, of, columns, cells, locked) for cells in lines]
     if engine.manners.shuffle_results:
         # Seeded by the job's own id, so that a failing test can be run again.
-        random.Random(job.id).shuffle(job.results)  # noqa: S311
+        random.Random(job.id).shuffle(job.results)  # noqa: S311 - not a secret
 
 
 def _read_csv(job: IngestJob) -> tuple[list[str], list[list[str]]]:

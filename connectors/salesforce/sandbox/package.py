@@ -12,7 +12,7 @@ from connectors.salesforce.sandbox.metadata import Grant, Package, PermissionSet
 MOST_FILES, MOST_BYTES = 10_000, 39 * 1024 * 1024
 
 
-class BadPackage(Exception):  # noqa: N818
+class BadPackage(Exception):  # noqa: N818 - an answer to the caller
     """The zip as a whole cannot be deployed."""
 
 
@@ -53,7 +53,7 @@ def _xml(content: bytes, name: str) -> Element:
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise BadPackage(f"{name}: a document type is not allowed")
     try:
-        return _without_namespaces(fromstring(content))  # noqa: S314
+        return _without_namespaces(fromstring(content))  # noqa: S314 - entities refused above
     except ParseError as error:
         raise BadPackage(f"{name}: {error}") from None
 

@@ -69,7 +69,7 @@ def upsert_row(
     return insert_row(engine, call, of, {**values, key.name: value})
 
 
-class AmbiguousKey(ApiError):  # noqa: N818
+class AmbiguousKey(ApiError):  # noqa: N818 - named after what it is: a 300, no failure
     """Several records carry the external id: status 300 over REST, DUPLICATE_EXTERNAL_ID in a row."""
 
     def __init__(self, ids: list[str]) -> None:

@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
     server: Server
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Nothing: the counters say what was asked."""
 
     def _answer(self) -> None:
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._cut(reply, reply.cut_after)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815 - the base class's names
 
     def _answer_call(self, call: Call) -> Reply:
         engine = self.server.engine

@@ -160,7 +160,7 @@ def _expected_revenue(record: Any) -> Decimal | None:
     amount, probability = record["Amount"], record["Probability"]
     if amount is None:
         return None
-    return (amount * (probability or 0) / 100).quantize(Decimal("0.01"))  # type: ignore[no-any-return]
+    return (amount * (probability or 0) / 100).quantize(Decimal("0.01"))  # type: ignore[no-any-return]  # from Any
 
 
 def _contact() -> ObjectType:
