@@ -1,0 +1,148 @@
+"""The typed attributes of an advocacy event, read strictly: one message names everything that is wrong.
+
+A reader asks for what it knows, one attribute after the other, and closes with `check`. What it never asked for must
+start with `x_`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+
+CUSTOM_PREFIX = "x_"
+MAX_TEXT = 4000
+"""The longest text an attribute may hold."""
+MAX_WORDS = 200
+"""The most entries a list may hold."""
+
+
+class AttributeReader:
+    """Collects problems instead of raising, so that whoever records something hears of all of them at once.
+
+    An attribute that is absent or null reads as None (a list: empty).
+    """
+
+    def __init__(self, attributes: Mapping[str, object]) -> None:
+        self._attributes = attributes
+        self._asked: set[str] = set()
+        self._problems: list[str] = []
+
+    def text(self, name: str, *, is_required: bool = False) -> str | None:
+        value = self._value(name, is_required=is_required)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
+            self.refuse(f"`{name}` is a text of 1 to {MAX_TEXT} characters")
+            return None
+        return value.strip()
+
+    def choice(self, name: str, allowed: Collection[str], *, is_required: bool = False) -> str | None:
+        """One of some codes."""
+        value = self._value(name, is_required=is_required)
+        if value is None:
+            return None
+        if value not in allowed:
+            self.refuse(f"`{name}` is one of {', '.join(allowed)}{_hint(value, allowed)}")
+            return None
+        return str(value)
+
+    def words(self, name: str, *, is_required: bool = False) -> tuple[str, ...]:
+        """A list of texts, or one text; each only once, in the order given."""
+        value = self._value(name, is_required=is_required)
+        if value is None:
+            return ()
+        entries = [value] if isinstance(value, str) else value
+        if not isinstance(entries, list | tuple) or len(entries) > MAX_WORDS:
+            self.refuse(f"`{name}` is a list of at most {MAX_WORDS} texts")
+            return ()
+        if any(not isinstance(entry, str) or not entry.strip() or len(entry) > MAX_TEXT for entry in entries):
+            self.refuse(f"every entry of `{name}` is a text of 1 to {MAX_TEXT} characters")
+            return ()
+        return tuple(dict.fromkeys(str(entry).strip() for entry in entries))
+
+    def choices(self, name: str, allowed: Collection[str], *, is_required: bool = False) -> tuple[str, ...]:
+        """A list of codes, or one code; each only once, in the order of `allowed`."""
+        words = self.words(name, is_required=is_required)
+        for word in words:
+            if word not in allowed:
+                self.refuse(f"`{name}` knows no {word!r}: it takes {', '.join(allowed)}{_hint(word, allowed)}")
+        return tuple(code for code in allowed if code in words)
+
+    def whole(self, name: str, low: int, high: int, *, is_required: bool = False) -> int | None:
+        """A whole number from `low` to `high`."""
+        value = self._value(name, is_required=is_required)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.refuse(f"`{name}` is a whole number from {low} to {high}")
+            return None
+        return value
+
+    def flag(self, name: str, *, is_required: bool = False) -> bool | None:
+        value = self._value(name, is_required=is_required)
+        if value is not None and not isinstance(value, bool):
+            self.refuse(f"`{name}` is true or false")
+            return None
+        return value
+
+    def day(self, name: str, *, is_required: bool = False) -> date | None:
+        value = self._value(name, is_required=is_required)
+        if value is None:
+            return None
+        try:
+            day = date.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            day = None
+        # Python also reads 20260131 and week dates: one way to write a day is enough.
+        if day is None or day.isoformat() != value:
+            self.refuse(f"`{name}` is a date such as 2026-01-31")
+            return None
+        return day
+
+    def number(self, name: str, *, is_required: bool = False) -> Decimal | None:
+        """An exact number: decimal text, or a whole number."""
+        value = self._value(name, is_required=is_required)
+        if value is None:
+            return None
+        try:
+            if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+                raise InvalidOperation
+            number = Decimal(value)
+            if not number.is_finite():
+                raise InvalidOperation
+        except InvalidOperation:
+            self.refuse(f'`{name}` is a decimal number, as text: "12.5"')
+            return None
+        return number
+
+    def refuse(self, problem: str) -> None:
+        """Adds what is wrong between attributes."""
+        self._problems.append(problem)
+
+    def has(self, name: str) -> bool:
+        """Whether the attribute was given at all, null included."""
+        self._asked.add(name)
+        return name in self._attributes
+
+    def check(self) -> None:
+        """Raises ValueError with every problem, attributes that nobody asked for included; or returns nothing."""
+        for name in sorted(set(self._attributes) - self._asked):
+            if not name.startswith(CUSTOM_PREFIX):
+                own = f"start a name of your own with {CUSTOM_PREFIX}"
+                self.refuse(f"`{name}` is no attribute of this type{_hint(name, self._asked)}; {own}")
+        if self._problems:
+            raise ValueError("; ".join(self._problems))
+
+    def _value(self, name: str, *, is_required: bool) -> object:
+        self._asked.add(name)
+        value = self._attributes.get(name)
+        if value is None and is_required:
+            self.refuse(f"`{name}` is missing")
+        return value
+
+
+def _hint(word: object, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(str(word), sorted(known), n=1)
+    return f". Did you mean {close[0]}?" if close else ""
