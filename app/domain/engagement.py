@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.domain.days import days_after, first_change
 from app.domain.decay import MILLION, decay_ppm
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity
@@ -190,12 +191,8 @@ def grudge_until(against: date | None, recovered: date | None, rules: Engagement
     """`detractor_until` from the latest word against us and the latest recovery."""
     if against is None or (recovered is not None and recovered >= against):
         return None
-    until = _days_after(against, rules.detractor_days)
+    until = days_after(against, rules.detractor_days)
     return until if until > as_of else None
-
-
-def _days_after(day: date, days: int) -> date:
-    return day + timedelta(days) if (date.max - day).days > days else date.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +243,9 @@ def _standing(united: Sequence[tuple[date, date]], day: date, window: int) -> tu
 
 def _next_change(united: Sequence[tuple[date, date]], as_of: date, window: int) -> date | None:
     """Tomorrow while the days count up or down; otherwise only a day on which a membership enters or leaves."""
-    edges = {edge for span in united for day in span for edge in (day, _days_after(day, window))}
-    edges.add(_days_after(as_of, 1))
-    now = _standing(united, as_of, window)
-    ahead = (day for day in sorted(edges) if as_of < day < date.max)
-    return next((day for day in ahead if _standing(united, day, window) != now), None)
+    edges = {edge for span in united for day in span for edge in (day, days_after(day, window))}
+    edges.add(days_after(as_of, 1))
+    return first_change(as_of, edges, lambda day: _standing(united, day, window))
 
 
 class Outcome(StrEnum):

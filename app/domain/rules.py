@@ -64,3 +64,34 @@ class OptionalRules:
     """What it costs to win a customer that nobody brought."""
     would_have_come: Fraction = Fraction(1, 2)
     """The part of the customers brought that would have come anyway: of them only the acquisition cost is saved."""
+
+
+def _validity() -> Mapping[int, int]:
+    return {1: 180, 2: 365, 3: 365, 4: 365, 6: 365, 9: 730, 10: 730, 11: 730}
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentRules:
+    """How long what proves a rung of the commitment ladder proves it."""
+
+    validity_days: Mapping[int, int] = field(default_factory=_validity)
+    """Rung -> days, the first one included, where the evidence names no end. 5, 7 and 8 last as long as agreed."""
+    pilot_grace_days: int = 90
+    """A pilot still proves its rung for so many days after its end."""
+    assumed_term_months: int = 12
+    """A won sale of unknown term counts as a licence of so many months from its close; 0: never."""
+    licence_months: int = 12
+    """The least term of an annual licence; a shorter sale is a pilot."""
+    promise_days: int = 90
+    """A permission promised in a deal is due after so many days, where the promise names no day."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipRules:
+    """How long a rating of the offer or of a person counts."""
+
+    rating_days: int = 365
+    stale_days: int = 180
+    """A rating this old should be renewed, though it still counts."""
+    tco_alone: bool = False
+    """Whether total cost of ownership makes level 4 of the offer without a premium or the first call."""

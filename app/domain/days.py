@@ -1,0 +1,34 @@
+"""Days of the calendar: later ones, and the first on which time alone changes a judgement."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+
+MONTHS = 12
+
+
+def days_after(day: date, days: int) -> date:
+    """So many days later; the last day of the calendar (`date.max`) stands for all that lie behind it."""
+    return day + timedelta(days) if (date.max - day).days > days else date.max
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day so many months later, or the last one of a shorter month: 31 January + 1 is 28 February."""
+    year, month = divmod(day.year * MONTHS + day.month - 1 + months, MONTHS)
+    if year > date.max.year:
+        return date.max
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def first_change(as_of: date, edges: Iterable[date], judge: Callable[[date], object]) -> date | None:
+    """The first day after `as_of` on which `judge` says something else than on `as_of`; None: it never will.
+
+    `edges`: every day on which its answer may change.
+    """
+    ahead = sorted({day for day in edges if as_of < day < date.max})
+    if not ahead:
+        return None
+    now = judge(as_of)
+    return next((day for day in ahead if judge(day) != now), None)
