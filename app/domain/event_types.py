@@ -153,7 +153,7 @@ _TABLE: tuple[tuple[Family, Basis, str, str], ...] = (
         "critic",
         (
             "nps_response csat_response care_answer complaint escalation negative_review public_criticism churn_signal"
-            " recovered won_survey"
+            " recovered won_survey offer_rating personal_rating usage_report value_stopped"
         ),
     ),
     (
@@ -163,7 +163,7 @@ _TABLE: tuple[tuple[Family, Basis, str, str], ...] = (
         (
             "attention_given=1 needs_shared=2 project_data_shared=3 evaluation_effort=4 pilot_purchased=5"
             " roadmap_shared=6 annual_license_signed=7 premium_paid first_call_received last_chance_offered"
-            " investment_made expansion_purchased"
+            " investment_made expansion_purchased success_metric"
         ),
     ),
     (
@@ -173,7 +173,8 @@ _TABLE: tuple[tuple[Family, Basis, str, str], ...] = (
         (
             "nominated recruited program_membership~ permission_promised permission_granted~ permission_revoked"
             " permission_used ask_sent ask_accepted ask_declined ask_unanswered reward_given recognition_received"
-            " resting~ opted_out"
+            " resting~ opted_out contact_left reference_traits reference_profile reference_outcome"
+            " call_skipped roles_set"
         ),
     ),
 )

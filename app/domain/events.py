@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from app.domain.model import ReferralStatus
 
@@ -49,3 +51,26 @@ class AdvocacyEvent:
     title: str | None = None
     url: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+
+
+class VerifiedEvent(NamedTuple):
+    """One verified advocacy event of an account, as the measures beside the money look at it."""
+
+    id: str
+    type: str
+    occurred_on: date
+    occurred_at: datetime | None = None
+    contact: str | None = None
+    opportunity: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    """The first day on which it no longer holds."""
+    polarity: Polarity = Polarity.ADVOCATE
+    title: str | None = None
+    url: str | None = None
+    attributes: Mapping[str, object] = MappingProxyType({})
+
+    @property
+    def start(self) -> date:
+        """The first day on which it holds."""
+        return self.valid_from or self.occurred_on

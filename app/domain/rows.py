@@ -31,6 +31,8 @@ ACCOUNT_COLUMNS = (
     "currency",
     "owner_id",
     "industry",
+    "employees",
+    "region",
     "is_deleted",
     "shown",  # canonical JSON: measure -> text as the CRM shows it now, or null; what a plan compares against
 )
@@ -50,8 +52,10 @@ OPPORTUNITY_COLUMNS = (
     "home_amount",  # minor units of the reporting currency, null where amount or rate is missing
     "rate",  # exact decimal text, null where the amount is in the reporting currency
     "rate_on",  # first day of that rate, null for a static rate
+    "product",
+    "term_months",  # how long what was bought lasts, null where the CRM does not say
 )
-CONTACT_ROLE_COLUMNS = ("id", "opportunity_id", "contact_id", "is_deleted")
+CONTACT_ROLE_COLUMNS = ("id", "opportunity_id", "contact_id", "role", "is_deleted")
 CURRENCY_RATE_COLUMNS = ("currency", "start_on", "rate", "decimal_places")
 """`start_on` is `''` for a static rate, so that it can be part of the key."""
 ADJUSTMENT_COLUMNS = ("id", "opportunity_id", "amount", "currency", "dated_on", "is_deleted")

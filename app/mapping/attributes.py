@@ -32,6 +32,8 @@ class Kind(StrEnum):
     KEYS = "keys"
     RATE = "rate"
     PLACES = "places"
+    COUNT = "count"
+    """A whole number, zero or more."""
 
 
 _TEXT = frozenset({T.TRIM, T.LOWER, T.UPPER, T.DOMAIN, T.MAP, T.CONST, T.COALESCE})
@@ -54,6 +56,7 @@ FITTING: Mapping[Kind, frozenset[T]] = {
     Kind.KEYS: frozenset({T.TRIM, T.SPLIT}),
     Kind.RATE: _NUMBER,
     Kind.PLACES: _NUMBER,
+    Kind.COUNT: _NUMBER | {T.MAP},
 }
 """Which transforms make sense for which kind."""
 
@@ -86,6 +89,8 @@ SECTIONS: Mapping[str, SectionRule] = {
             "currency": AttributeRule(Kind.CURRENCY, "ISO code of the record's currency."),
             "owner_id": AttributeRule(Kind.REFERENCE, "The user who owns the account."),
             "industry": AttributeRule(Kind.TEXT, "For finding references in the same line of business."),
+            "employees": AttributeRule(Kind.COUNT, "Number of employees, for references of about the same size."),
+            "region": AttributeRule(Kind.TEXT, "Country or region, for references nearby."),
             "is_deleted": AttributeRule(Kind.FLAG, "Deletion mark; without it nothing counts as deleted."),
         },
         required=True,
@@ -108,6 +113,10 @@ SECTIONS: Mapping[str, SectionRule] = {
             "is_deleted": AttributeRule(Kind.FLAG, "Deletion mark; without it nothing counts as deleted."),
             "type": AttributeRule(Kind.TYPE, "new, upsell, renewal or refund; anything else is `unknown`."),
             "probability": AttributeRule(Kind.PERCENT, "0 to 100, for the open pipeline."),
+            "product": AttributeRule(Kind.TEXT, "What is bought, for references who use the same."),
+            "term_months": AttributeRule(
+                Kind.COUNT, "Months that a licence lasts from the close date; decides who is a customer today."
+            ),
             "contact_ids": AttributeRule(
                 Kind.KEYS, "Contacts of the deal in one field, where there are no contact roles."
             ),
@@ -121,6 +130,7 @@ SECTIONS: Mapping[str, SectionRule] = {
             "id": AttributeRule(Kind.KEY, "The record's id.", required=True),
             "opportunity_id": AttributeRule(Kind.REFERENCE, "The deal.", required=True),
             "contact_id": AttributeRule(Kind.REFERENCE, "The person.", required=True),
+            "role": AttributeRule(Kind.TEXT, "What the person is in the deal: buyers are called first."),
             "is_deleted": AttributeRule(Kind.FLAG, "Deletion mark."),
         },
     ),

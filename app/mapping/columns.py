@@ -220,5 +220,15 @@ def read_places(text: RawValue) -> int | None:
     return int(number)
 
 
+def read_count(text: RawValue) -> int | None:
+    """A whole number of things or months; a fraction is cut off."""
+    if not text or text.isspace():
+        return None
+    number = read_number(text)
+    if not 0 <= number < 10**9:
+        raise BadValueError(RowIssue.BAD_NUMBER, "a number from 0 to 999,999,999 is needed")
+    return int(number)
+
+
 def read_domain(text: RawValue) -> str | None:
     return domain(clean(text)) if text else None

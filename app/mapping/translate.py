@@ -27,6 +27,7 @@ from app.mapping.columns import (
     key_column,
     keys_column,
     memo_column,
+    read_count,
     read_day,
     read_domain,
     read_places,
@@ -157,6 +158,7 @@ _ONE_BY_ONE: Mapping[Kind, Callable[[RawValue], Any]] = {
     Kind.PERCENT: read_probability,
     Kind.RATE: read_rate,
     Kind.PLACES: read_places,
+    Kind.COUNT: read_count,
 }
 
 

@@ -41,7 +41,7 @@ STRUCTURE = ("parent_id", "merged_into_id", "domain", "is_deleted")
 """The columns of an account that other accounts' values depend on."""
 VALUED = (
     "account_id", "amount", "currency", "created_on", "close_on", "is_won", "is_closed", "is_deleted", "type",
-    "probability", "home_amount",
+    "probability", "term_months", "home_amount",
 )  # fmt: skip
 """The columns of an opportunity that a value depends on."""
 STATED = tuple(name for name in VALUED if name != "home_amount")
@@ -193,7 +193,7 @@ def _save_contacts(
 ) -> None:
     """Contacts named on the opportunity itself: the full set each time, so what is no longer named is deleted."""
     rows: list[Row] = [
-        (f"{opportunity}|{contact}", opportunity, contact, 0)
+        (f"{opportunity}|{contact}", opportunity, contact, None, 0)
         for opportunity, named in contacts
         for contact in dict.fromkeys(named)
     ]
@@ -210,10 +210,11 @@ def _dropped_contacts(
     ids = [opportunity for opportunity, _ in contacts]
     for start in range(0, len(ids), 500):
         query = sa.text(
-            "select id, opportunity_id, contact_id from contact_role where is_deleted = 0 and opportunity_id in :ids"
+            "select id, opportunity_id, contact_id, role from contact_role"
+            " where is_deleted = 0 and opportunity_id in :ids"
         ).bindparams(sa.bindparam("ids", expanding=True))
         found = connection.execute(query, {"ids": ids[start : start + 500]})
-        dropped += [(r.id, r.opportunity_id, r.contact_id, 1) for r in found if r.id not in present]
+        dropped += [(r.id, r.opportunity_id, r.contact_id, r.role, 1) for r in found if r.id not in present]
     return dropped
 
 

@@ -50,6 +50,8 @@ _KNOWN_TYPES: Mapping[str, FieldType] = {
     "amount": FieldType.NUMBER,
     "rate": FieldType.NUMBER,
     "probability": FieldType.NUMBER,
+    "employees": FieldType.NUMBER,
+    "term_months": FieldType.NUMBER,
     "decimal_places": FieldType.NUMBER,
     "is_won": FieldType.BOOLEAN,
     "is_closed": FieldType.BOOLEAN,

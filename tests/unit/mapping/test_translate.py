@@ -149,6 +149,8 @@ def test_an_opportunity_is_read_into_its_columns() -> None:
             95000000000,
             None,
             None,
+            None,
+            None,
         )
     ]
     assert batch.contacts == [("O1", ("C1", "C2"))]
@@ -157,7 +159,9 @@ def test_an_opportunity_is_read_into_its_columns() -> None:
 def test_an_empty_record_is_kept_with_what_a_blank_means() -> None:
     batch = reader_of(Entity.OPPORTUNITY)({"id": "o1"})
 
-    assert batch.rows == [("O1", None, "", None, None, None, None, 0, 0, 0, "unknown", None, None, None, None)]
+    assert batch.rows == [
+        ("O1", None, "", None, None, None, None, 0, 0, 0, "unknown", None, None, None, None, None, None)
+    ]
     assert issues(batch) == [("required_missing", "created_on"), ("required_missing", "close_on")]
 
 
@@ -213,7 +217,7 @@ def test_contact_roles_and_adjustments_lead_nowhere_without_their_links() -> Non
     role = reader_of(Entity.CONTACT_ROLE)({"id": "r1", "opportunity": "o1"})
     refund = reader_of(Entity.ADJUSTMENT)({"id": "f1", "amount": "-10.50", "day": "2025-02-01T10:00:00Z"})
 
-    assert role.rows == [("R1", "O1", "", 0)]
+    assert role.rows == [("R1", "O1", "", None, 0)]
     assert issues(role) == [("required_missing", "contact_id")]
     assert refund.rows == [("F1", "", "-10.5", None, "2025-02-01", 0)]
 
@@ -421,7 +425,7 @@ def test_amounts_are_converted_as_the_rate_book_says(deals) -> None:
         )
     )
 
-    assert [row[12:] for row in batch.rows] == [
+    assert [row[12:15] for row in batch.rows] == [
         book.convert(amount, code, day.isoformat()) for amount, code, day in deals
     ]
     assert batch.problems == []

@@ -1,0 +1,127 @@
+"""The verified advocacy events of accounts, resolved through merges: what people told us, in the order it happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.events import Polarity, VerifiedEvent
+from app.store.bulk import analyze, is_sqlite
+from app.store.staging import create_temp, stage_ids, text_type
+
+PAGE = 2_000
+
+_COLUMNS = (
+    "e.event_id, e.type, e.occurred_on, e.occurred_at, e.contact_id, e.opportunity_id, e.valid_from, e.valid_to,"
+    " e.polarity, e.title, e.url, e.attributes"
+)
+_ORDER = "owner, e.occurred_on, coalesce(cast(e.occurred_at as text), ''), e.event_id"
+
+
+def load_verified(
+    connection: sa.Connection, account_ids: Collection[str], as_of: date, types: Collection[str] = ()
+) -> dict[str, list[VerifiedEvent]]:
+    """Account id -> its verified events up to a day, oldest first, with those of accounts merged into it.
+
+    `types`: only these; none means all. Every id that is asked for is in the answer.
+    """
+    stage_ids(connection, "s_asked", account_ids)
+    _stage_members(connection)
+    found = dict(_stream(connection, as_of, types))
+    return {id_: found.get(id_, []) for id_ in account_ids}
+
+
+def stream_verified(
+    connection: sa.Connection, as_of: date, types: Collection[str] = (), *, accounts: str | None = None
+) -> Iterator[tuple[str, list[VerifiedEvent]]]:
+    """(account id, its verified events) by account id; accounts without any are left out.
+
+    `accounts`: a staged table of ids to look at; None looks at all.
+    """
+    if accounts is None:
+        yield from _stream_all(connection, as_of, types)
+        return
+    create_temp(connection, "s_asked", f"id {text_type(connection)} primary key")
+    connection.exec_driver_sql(f"insert into s_asked select id from {accounts}")
+    _stage_members(connection)
+    yield from _stream(connection, as_of, types)
+
+
+def _stage_members(connection: sa.Connection) -> None:
+    """`s_member`: whoever is asked for and whoever was merged into it, with whom each counts for."""
+    text = text_type(connection)
+    collation = "" if is_sqlite(connection) else ' collate "C"'
+    create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
+    connection.exec_driver_sql(
+        "insert into s_member with recursive whole (account_id, owner_id) as ("
+        f" select id{collation}, id{collation} from s_asked union"
+        " select a.id, w.owner_id from account a join whole w on a.merged_into_id = w.account_id)"
+        " select account_id, min(owner_id) from whole group by account_id"
+    )
+    analyze(connection, "s_member")
+
+
+def _stream(
+    connection: sa.Connection, as_of: date, types: Collection[str]
+) -> Iterator[tuple[str, list[VerifiedEvent]]]:
+    source = "s_member m join advocacy_event e on e.account_id = m.account_id"
+    yield from _grouped(connection, "m.owner_id", source, as_of, types)
+
+
+def _stream_all(
+    connection: sa.Connection, as_of: date, types: Collection[str]
+) -> Iterator[tuple[str, list[VerifiedEvent]]]:
+    """Needs `s_canonical` of `staging.stage_structure`."""
+    source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
+    yield from _grouped(connection, "coalesce(c.canonical_id, e.account_id)", source, as_of, types)
+
+
+def _grouped(
+    connection: sa.Connection, owner: str, source: str, as_of: date, types: Collection[str]
+) -> Iterator[tuple[str, list[VerifiedEvent]]]:
+    kind = " and e.type in :types" if types else ""
+    query = sa.text(
+        f"select {owner} as owner, {_COLUMNS} from {source}"
+        f" where e.status = 'verified' and e.occurred_on <= :as_of{kind} order by {_ORDER}"
+    )
+    given: dict[str, Any] = {"as_of": as_of.isoformat()}
+    if types:
+        query = query.bindparams(sa.bindparam("types", expanding=True))
+        given["types"] = sorted(types)
+    rows = connection.execute(query, given, execution_options={"yield_per": PAGE})
+    for account, group in groupby(rows, key=itemgetter(0)):
+        yield account, [_read(row[1:]) for row in group]
+
+
+def _read(cells: Sequence[Any]) -> VerifiedEvent:
+    id_, code, occurred_on, occurred_at, contact, opportunity, start, end, polarity, title, url, attributes = cells
+    return VerifiedEvent(
+        id_,
+        code,
+        date.fromisoformat(occurred_on),
+        _instant(occurred_at),
+        contact,
+        opportunity,
+        _day(start),
+        _day(end),
+        Polarity(polarity),
+        title,
+        url,
+        {} if attributes == "{}" else json.loads(attributes),
+    )
+
+
+def _instant(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
