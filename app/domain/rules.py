@@ -95,3 +95,28 @@ class RelationshipRules:
     """A rating this old should be renewed, though it still counts."""
     tco_alone: bool = False
     """Whether total cost of ownership makes level 4 of the offer without a premium or the first call."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRules:
+    """How often a customer may be asked, and what makes a good reference."""
+
+    asks_per_window: int = 2
+    """More than two calls a quarter tire a customer."""
+    window_days: int = 90
+    cooldown_days: int = 14
+    """Between an ask and the next one, whatever was answered."""
+    traits_days: int = 365
+    """How long a rated trait counts."""
+    high_trait: int = 3
+    """From this level on, of 0 to 4, a trait is high."""
+    high_impact_traits: int = 4
+    """So many high traits, of six, make a high-impact reference."""
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """Per trait, where not 1; 0 leaves a trait out of the score."""
+    weak_share: Fraction = Fraction(1, 2)
+    """A programme is fundamentally weak when fewer than this share of its references are high impact."""
+    goal_per_quarter: int | None = None
+    """New reference customers per calendar quarter."""
+    small_sample: int = 5
+    """With fewer outcomes than this, nothing is said about a reference's record."""
