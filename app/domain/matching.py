@@ -8,11 +8,10 @@ weighed against anything else, so that the order can be read aloud.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from itertools import pairwise
 
 from app.domain.days import days_after
 from app.domain.events import VerifiedEvent
@@ -80,10 +79,10 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """What a customer consents to, for one scope or for any, on one day. `reason`: by whom and until when, or why not.
+class Clearance:
+    """Whether a consent holds on one day, for one scope or for any. `reason`: by whom and until when, or why not.
 
-    `contacts`: who can be asked for it; `until`: the first day on which it no longer holds.
+    `contacts`: who can be asked for it; `until`: when time alone turns it round.
     """
 
     is_valid: bool
@@ -114,6 +113,8 @@ class Openness:
     back_on: date | None = None
     open_items: tuple[str, ...] = ()
     detractor_until: date | None = None
+    next_change_on: date | None = None
+    """The first day of something that is already recorded for later."""
 
 
 BACK_TYPES = frozenset({"permission_granted", "recruited"})
@@ -132,11 +133,19 @@ def openness_of(
     back: list[date] = []
     for event in events:
         if event.type in pauses:
-            pauses[event.type].append(Pause(event.start, event.valid_to, read_pause(event.attributes)))
-        elif event.type in BACK_TYPES and event.occurred_on <= as_of:
+            # Nobody knew of it before the day it was said on.
+            start = max(event.start, event.occurred_on)
+            pauses[event.type].append(Pause(start, event.valid_to, read_pause(event.attributes)))
+        elif event.type in BACK_TYPES:
             back.append(event.occurred_on)
+    starts = [*back, *(pause.start for held in pauses.values() for pause in held)]
     return Openness(
-        tuple(pauses["resting"]), tuple(pauses["opted_out"]), max(back, default=None), open_items, detractor_until
+        resting=tuple(pauses["resting"]),
+        opted_out=tuple(pauses["opted_out"]),
+        back_on=max((day for day in back if day <= as_of), default=None),
+        open_items=open_items,
+        detractor_until=detractor_until,
+        next_change_on=min((day for day in starts if day > as_of), default=None),
     )
 
 
@@ -154,7 +163,7 @@ class Availability:
 
 
 def availability(
-    consent: Consent,
+    clearance: Clearance,
     openness: Openness,
     ledger: AskLedger,
     rules: ReferenceRules,
@@ -162,18 +171,15 @@ def availability(
     *,
     has_consented: bool = True,
 ) -> Availability:
-    """`consent`: to one scope, or to any. `has_consented`: it did at some time, to anything."""
-    blocks = tuple(_blocks(consent, openness, ledger, rules, as_of))
+    """`clearance`: for one scope, or for any. `has_consented`: it did at some time, to anything."""
+    blocks = tuple(_blocks(clearance, openness, ledger, rules, as_of))
     untils = [block.until for block in blocks]
-    starts = [
-        pause.start for pauses in (openness.resting, openness.opted_out) for pause in pauses if pause.start > as_of
-    ]
-    ends = [until for until in (*untils, consent.until, ledger.next_change_on) if until is not None and until > as_of]
+    edges = (*untils, clearance.until, ledger.next_change_on, openness.next_change_on)
     return Availability(
         _readiness([block.hold for block in blocks], has_consented=has_consented),
         blocks,
         max((until for until in untils if until), default=None) if None not in untils else None,
-        min((*starts, *ends), default=None),
+        min((edge for edge in edges if edge is not None and edge > as_of), default=None),
     )
 
 
@@ -192,10 +198,10 @@ def _readiness(holds: Iterable[Hold], *, has_consented: bool) -> Readiness:
 
 
 def _blocks(
-    consent: Consent, openness: Openness, ledger: AskLedger, rules: ReferenceRules, as_of: date
+    clearance: Clearance, openness: Openness, ledger: AskLedger, rules: ReferenceRules, as_of: date
 ) -> Iterable[Block]:
-    if not consent.is_valid:
-        yield Block(Hold.NO_CONSENT, consent.reason)
+    if not clearance.is_valid:
+        yield Block(Hold.NO_CONSENT, clearance.reason, clearance.until)
     since = openness.back_on
     left = [pause for pause in openness.opted_out if since is None or since <= pause.start]
     yield from _paused(Hold.OPTED_OUT, "opted out", left, as_of)
@@ -215,13 +221,18 @@ def _blocks(
 
 
 def _paused(hold: Hold, words: str, pauses: Iterable[Pause], as_of: date) -> Iterable[Block]:
-    """At most one block: of the pauses that hold today, the one that lasts longest."""
-    held = [pause for pause in pauses if pause.start <= as_of < (pause.end or date.max)]
-    if held:
-        pause = max(held, key=lambda one: (one.end or date.max, one.start, one.reason or ""))
-        until = f" until {_eve(pause.end)}" if pause.end else ""
-        why = f": {pause.reason}" if pause.reason else ""
-        yield Block(hold, f"{words} since {pause.start}{until}{why}", pause.end)
+    """At most one block: the pause that holds today, and whatever follows it without a day between."""
+    known = sorted(pauses, key=lambda one: (one.start, one.end or date.max, one.reason or ""))
+    held = [pause for pause in known if pause.start <= as_of < (pause.end or date.max)]
+    if not held:
+        return
+    first, end = held[0], max(pause.end or date.max for pause in held)
+    for pause in known:
+        if as_of < pause.start <= end:
+            end = max(end, pause.end or date.max)
+    until = f" until {_eve(end)}" if end < date.max else ""
+    why = f": {first.reason}" if first.reason else ""
+    yield Block(hold, f"{words} since {first.start}{until}{why}", end if end < date.max else None)
 
 
 def _eve(day: date) -> date:
@@ -244,11 +255,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One reference customer, on the day asked about. `consent`: for the scope of the need."""
+    """One reference customer, on the day asked about. `clearance`: for the scope of the need."""
 
     account: str
     group: str
-    consent: Consent
+    clearance: Clearance
     ledger: AskLedger
     quality: Quality
     openness: Openness = field(default_factory=Openness)
@@ -315,21 +326,16 @@ def rank_references(need: Need, candidates: Iterable[Candidate], rules: Referenc
         else:
             matches.append(_match(need, candidate, rules, as_of))
     ranked = sorted(matches, key=_order)
-    behind = [None, *(_behind(front, back) for front, back in pairwise(ranked))]
-    return Matching(
-        need,
-        tuple(
-            Match(one.account, at, one.fits, one.score, one.freshness, one.candidate, one.reasons, why)
-            for at, (one, why) in enumerate(zip(ranked, behind, strict=True), 1)
-        ),
-        tuple(sorted(excluded, key=lambda one: one.account)),
-    )
+    placed = [
+        replace(one, place=at + 1, behind=_behind(ranked[at - 1], one) if at else None) for at, one in enumerate(ranked)
+    ]
+    return Matching(need, tuple(placed), tuple(sorted(excluded, key=lambda one: one.account)))
 
 
 def _holds(
     need: Need, candidate: Candidate, rules: ReferenceRules, as_of: date
 ) -> tuple[tuple[Block, ...], date | None]:
-    found = availability(candidate.consent, candidate.openness, candidate.ledger, rules, as_of)
+    found = availability(candidate.clearance, candidate.openness, candidate.ledger, rules, as_of)
     if candidate.account == need.prospect:
         return (Block(Hold.PROSPECT_ITSELF, "is the prospect itself"), *found.blocks), None
     if candidate.group == need.group:
@@ -408,7 +414,7 @@ def _freshness(confirmed_on: date | None, rules: ReferenceRules, as_of: date) ->
 
 def _reasons(candidate: Candidate, fits: tuple[Fit, ...], freshness: int, rules: ReferenceRules) -> Iterable[str]:
     """Why this one, a line each, in the order in which it was ranked."""
-    yield f"consent: {candidate.consent.reason}"
+    yield f"consent: {candidate.clearance.reason}"
     matched = [fit for fit in fits if fit.matched]
     if fits:
         named = "; ".join(f"{_title(fit.facet)} {', '.join(fit.matched)}" for fit in matched)

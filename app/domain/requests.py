@@ -236,7 +236,8 @@ def _request(attributes: Mapping[str, object]) -> str | None:
 
 def ask_ledger(events: Iterable[LedgerEvent], rules: ReferenceRules, as_of: date) -> AskLedger:
     """The order of the events does not matter; what lies after `as_of` does not count yet."""
-    ordered = sorted(events, key=lambda one: (one.occurred_on, one.occurred_at or _DAWN, one.id))
+    # Of one day, what was asked comes before what was answered, whatever is known of the times.
+    ordered = sorted(events, key=lambda one: (one.occurred_on, one.type != SENT, one.occurred_at or _DAWN, one.id))
     known = [event for event in ordered if event.occurred_on <= as_of]
     asks = _asks(known)
     ends = sorted(end for ask in asks if ask.counts and (end := days_after(ask.sent_on, rules.window_days)) > as_of)
