@@ -1,0 +1,444 @@
+"""The eight consents, against tables made by hand and against the definition said day by day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.events import VerifiedEvent
+from app.domain.permissions import (
+    NOTHING_ALLOWED,
+    READERS,
+    Departure,
+    Ending,
+    Grant,
+    Promise,
+    PromiseState,
+    ReferenceScope,
+    Revocation,
+    Use,
+    departure_of,
+    grant_of,
+    may_use,
+    permissions_on,
+    promise_of,
+    promised_or_delivered,
+    read_grant,
+    read_promise,
+    read_revocation,
+    read_use,
+    revocation_of,
+    uncovered_uses,
+    use_of,
+)
+from app.domain.rules import CommitmentRules
+
+RULES = CommitmentRules()
+S = ReferenceScope
+D = date.fromisoformat
+JAN, MAR, JUN, DEC = D("2026-01-10"), D("2026-03-10"), D("2026-06-10"), D("2026-12-10")
+
+
+def grant(scopes, start=JAN, end=None, *, contact=None, id_="g1", made_on=None, at=None):
+    scopes = (scopes,) if isinstance(scopes, S) else tuple(scopes)
+    return Grant(id_, scopes, made_on or start, start, end, at, contact, "Ada", "contract 7")
+
+
+def revoked(day, scopes=tuple(S), *, contact=None, made_on=None, at=None):
+    return Revocation("r1", scopes, made_on or day, day, at, contact)
+
+
+def left(day, contact="C1", *, at=None):
+    return Departure("l1", contact, day, day, at)
+
+
+def valid(as_of, grants, revocations=(), departures=()):
+    return permissions_on(grants, revocations, departures, as_of).valid
+
+
+def only_allows(scope, sub_level, *, is_personal):
+    """A consent for one scope is a consent for nothing else, on the days it is for, and has its own place."""
+    granted = permissions_on([grant(scope, JAN, JUN, contact="C1")], (), (), MAR)
+    assert granted.valid == (scope,)
+    assert [one for one in S if may_use(granted, one, MAR).is_allowed] == [scope]
+    assert (scope.sub_level, scope.is_personal) == (sub_level, is_personal)
+    assert scope.meaning
+    gone = permissions_on([grant(scope, JAN, JUN, contact="C1")], (), [left(JAN + timedelta(1))], MAR)
+    assert gone.valid == (() if is_personal else (scope,))
+
+
+def test_s0_10_basic_consent_lets_prospects_call_and_nothing_else():
+    only_allows(S.BASIC, "8a", is_personal=True)
+
+
+def test_s0_11_nda_only_consent_puts_name_title_and_company_on_a_slide_under_nda():
+    only_allows(S.NDA_ONLY, "8b", is_personal=True)
+
+
+def test_s0_12_linkedin_consent_suits_service_firms():
+    only_allows(S.LINKEDIN, "8c", is_personal=True)
+    assert "services" in S.LINKEDIN.meaning
+
+
+def test_s0_13_web_release_consent_covers_the_web_site():
+    only_allows(S.WEB_RELEASE, "8d", is_personal=True)
+
+
+def test_s0_14_press_release_consent_belongs_to_the_company():
+    only_allows(S.PRESS_RELEASE, "8e", is_personal=False)
+
+
+def test_s0_15_other_public_document_consent_covers_case_studies_and_papers():
+    only_allows(S.OTHER_PUBLIC_DOCUMENT, "8f", is_personal=False)
+
+
+def test_s0_16_joint_press_release_consent_says_how_hard_it_is():
+    only_allows(S.JOINT_PRESS_RELEASE, "8g", is_personal=False)
+    assert "hard" in S.JOINT_PRESS_RELEASE.meaning
+
+
+def test_s0_17_logo_consent_is_more_effort_than_the_word_of_one_person():
+    only_allows(S.LOGO, "8h", is_personal=False)
+    assert "more effort" in S.LOGO.meaning
+
+
+@pytest.mark.parametrize(
+    ("as_of", "grants", "revocations", "departures", "expected"),
+    [
+        ("2026-01-09", [grant(S.LOGO)], [], [], ()),
+        ("2026-01-10", [grant(S.LOGO)], [], [], (S.LOGO,)),
+        ("2026-06-09", [grant(S.LOGO, JAN, JUN)], [], [], (S.LOGO,)),
+        ("2026-06-10", [grant(S.LOGO, JAN, JUN)], [], [], ()),  # the end is the first day without
+        ("2026-03-09", [grant(S.LOGO)], [revoked(MAR)], [], (S.LOGO,)),
+        ("2026-03-10", [grant(S.LOGO)], [revoked(MAR)], [], ()),
+        ("2026-03-10", [grant((S.LOGO, S.BASIC))], [revoked(MAR, (S.LOGO,))], [], (S.BASIC,)),
+        ("2026-03-10", [grant(S.BASIC, contact="C1")], [revoked(MAR, contact="C2")], [], (S.BASIC,)),
+        ("2026-03-10", [grant(S.BASIC, contact="C1")], [revoked(MAR, contact="C1")], [], ()),
+        ("2026-03-10", [grant(S.BASIC)], [revoked(MAR, contact="C1")], [], (S.BASIC,)),
+        # Given again after it was revoked.
+        ("2026-06-10", [grant(S.LOGO), grant(S.LOGO, JUN, id_="g2")], [revoked(MAR)], [], (S.LOGO,)),
+        # Revoked before its first day: it never holds.
+        ("2026-06-10", [grant(S.LOGO, JUN, made_on=JAN)], [revoked(MAR)], [], ()),
+        # Written down later than it holds from.
+        ("2026-03-09", [grant(S.LOGO, JAN, made_on=MAR)], [], [], ()),
+        ("2026-03-10", [grant(S.LOGO, JAN, made_on=MAR)], [], [], (S.LOGO,)),
+        # Notice was given in March for the end of June.
+        ("2026-06-09", [grant(S.LOGO)], [revoked(JUN, made_on=MAR)], [], (S.LOGO,)),
+        ("2026-06-10", [grant(S.LOGO)], [revoked(JUN, made_on=MAR)], [], ()),
+        ("2026-03-10", [grant((S.BASIC, S.LOGO), contact="C1")], [], [left(MAR)], (S.LOGO,)),
+        ("2026-03-10", [grant((S.BASIC, S.LOGO), contact="C2")], [], [left(MAR)], (S.BASIC, S.LOGO)),
+        # One of two people left; the other's consent stands.
+        ("2026-03-10", [grant(S.BASIC, contact="C1"), grant(S.BASIC, contact="C2", id_="g2")], [], [left(MAR)], (S.BASIC,)),
+        # The person's later word replaces the earlier one, here by a shorter consent.
+        ("2026-06-10", [grant(S.WEB_RELEASE), grant(S.WEB_RELEASE, MAR, JUN, id_="g2")], [], [], ()),
+        ("2026-03-09", [grant(S.WEB_RELEASE), grant(S.WEB_RELEASE, MAR, JUN, id_="g2")], [], [], (S.WEB_RELEASE,)),
+        # A consent for no day at all says nothing.
+        ("2026-06-10", [grant(S.LOGO), grant(S.LOGO, MAR, MAR, id_="g2")], [], [], (S.LOGO,)),
+    ],
+)  # fmt: skip
+def test_which_consents_hold_on_a_day(as_of, grants, revocations, departures, expected):
+    assert valid(D(as_of), grants, revocations, departures) == expected
+    assert valid(D(as_of), grants[::-1], revocations, departures) == expected
+
+
+def test_on_one_day_a_revocation_beats_a_consent_unless_both_times_are_known():
+    morning, evening = datetime(2026, 3, 10, 9, tzinfo=UTC), datetime(2026, 3, 10, 18, tzinfo=UTC)
+
+    assert valid(MAR, [grant(S.LOGO, MAR)], [revoked(MAR)]) == ()
+    assert valid(MAR, [grant(S.LOGO, MAR, at=evening)], [revoked(MAR)]) == ()
+    assert valid(MAR, [grant(S.LOGO, MAR, at=morning)], [revoked(MAR, at=evening)]) == ()
+    assert valid(MAR, [grant(S.LOGO, MAR, at=evening)], [revoked(MAR, at=morning)]) == (S.LOGO,)
+    assert valid(MAR, [grant(S.BASIC, MAR, contact="C1", at=evening)], [], [left(MAR, at=morning)]) == (S.BASIC,)
+
+
+def test_of_two_consents_of_one_day_the_later_hour_counts():
+    morning, evening = datetime(2026, 3, 10, 9, tzinfo=UTC), datetime(2026, 3, 10, 18, tzinfo=UTC)
+    short, long = grant(S.LOGO, MAR, JUN, id_="b", at=evening), grant(S.LOGO, MAR, DEC, id_="a", at=morning)
+
+    assert valid(JUN, [short, long]) == valid(JUN, [long, short]) == ()
+
+
+def test_the_strongest_is_the_last_of_the_list_and_the_standing_is_a_set():
+    allowed = permissions_on([grant((S.LOGO, S.BASIC))], (), (), MAR)
+
+    assert allowed.valid == (S.BASIC, S.LOGO)
+    assert allowed.strongest is S.LOGO
+    assert NOTHING_ALLOWED.strongest is None
+
+
+def test_a_consent_keeps_who_gave_it_where_it_is_written_and_how_it_ended():
+    (consent,) = permissions_on([grant(S.BASIC, JAN, DEC, contact="C1")], [], [left(MAR)], JUN).consents
+
+    assert (consent.granted_by, consent.document, consent.contact) == ("Ada", "contract 7", "C1")
+    assert (consent.start, consent.end, consent.ending) == (JAN, MAR, Ending.LEFT)
+
+
+@pytest.mark.parametrize(
+    ("scope", "day", "contact", "is_allowed", "reason"),
+    [
+        (S.BASIC, "2026-01-10", None, True, "allowed by Ada since 2026-01-10, until 2026-06-10 exclusive"),
+        (S.BASIC, "2026-06-09", "C1", True, "allowed by Ada"),
+        (S.BASIC, "2026-06-10", "C1", False, "granted by Ada, but expired on 2026-06-10"),
+        (S.BASIC, "2026-03-10", "C2", False, "nobody has granted basic (8a)"),
+        (S.BASIC, "2026-01-09", None, False, "granted by Ada only from 2026-01-10 on"),
+        (S.LOGO, "2026-03-09", "C2", True, "allowed by Ada since 2026-01-10"),
+        (S.LOGO, "2026-03-10", None, False, "granted by Ada, but revoked on 2026-03-10"),
+        (S.NDA_ONLY, "2026-03-10", None, False, "granted by Ada, who left on 2026-03-10"),
+        (S.LINKEDIN, "2026-03-10", None, False, "nobody has granted linkedin (8c)"),
+        (S.WEB_RELEASE, "2026-06-10", None, False, "but expired on 2026-06-10"),
+        (S.PRESS_RELEASE, "2026-06-10", None, False, "granted by Ada, but revoked on 2026-03-10"),
+        (S.PRESS_RELEASE, "2026-04-10", None, False, "granted by Ada, but revoked on 2026-03-10"),
+    ],
+)
+def test_a_use_is_allowed_or_refused_with_the_reason(scope, day, contact, is_allowed, reason):
+    grants = [
+        grant(S.BASIC, JAN, JUN, contact="C1", id_="a"),
+        grant(S.LOGO, contact="C1", id_="b"),
+        grant(S.NDA_ONLY, contact="C3", id_="c"),
+        grant(S.WEB_RELEASE, contact="C1", id_="d"),
+        grant(S.WEB_RELEASE, MAR, JUN, contact="C1", id_="e"),
+        grant(S.PRESS_RELEASE, JUN, made_on=JAN, id_="f"),
+    ]
+    held = permissions_on(grants, [revoked(MAR, (S.LOGO, S.PRESS_RELEASE))], [left(MAR, "C3")], DEC)
+
+    verdict = may_use(held, scope, D(day), contact)
+
+    assert (verdict.is_allowed, reason in verdict.reason) == (is_allowed, True), verdict
+
+
+def test_a_replaced_consent_says_so_where_the_later_one_does_not_reach():
+    earlier, later = grant(S.LOGO, JAN, id_="a"), grant(S.LOGO, MAR, id_="b")
+    held = permissions_on([earlier, later], (), (), DEC)
+
+    assert [one.ending for one in held.consents] == [Ending.REPLACED, None]
+    assert may_use(held, S.LOGO, JAN).is_allowed
+    assert may_use(held, S.LOGO, DEC).is_allowed
+
+
+def test_every_use_is_checked_against_the_day_it_happened():
+    held = permissions_on([grant(S.LOGO, MAR, JUN)], (), (), DEC)
+    uses = [Use("u1", S.LOGO, MAR), Use("u2", S.LOGO, JUN), Use("u3", S.LOGO, JAN), Use("u4", S.LOGO, D("2027-01-01"))]
+
+    assert [(use.id, verdict.is_allowed) for use, verdict in uncovered_uses(uses, held, DEC)] == [
+        ("u3", False),
+        ("u2", False),
+    ]
+
+
+def promised(scopes=(S.LOGO,), made_on=JAN, due_on=None, id_="p1"):
+    return Promise(id_, scopes, made_on, "006A", due_on)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "promise", "grants", "uses", "state"),
+    [
+        ("2026-01-10", promised(), [], [], PromiseState.OPEN),
+        ("2026-04-10", promised(), [], [], PromiseState.OPEN),  # day 90 is still in time
+        ("2026-04-11", promised(), [], [], PromiseState.OVERDUE),
+        ("2026-03-10", promised(due_on=MAR), [], [], PromiseState.OPEN),
+        ("2026-03-11", promised(due_on=MAR), [], [], PromiseState.OVERDUE),
+        ("2026-12-10", promised(), [grant(S.LOGO, JUN)], [], PromiseState.GRANTED),
+        ("2026-12-10", promised(), [grant(S.BASIC, JUN)], [], PromiseState.OVERDUE),
+        ("2026-03-10", promised(), [grant(S.LOGO, D("2025-01-01"))], [], PromiseState.GRANTED),
+        ("2026-12-10", promised(), [grant(S.LOGO, MAR, JUN)], [], PromiseState.OVERDUE),
+        ("2026-12-10", promised(), [], [Use("u", S.LOGO, JAN)], PromiseState.DELIVERED),
+        ("2026-12-10", promised(), [grant(S.LOGO)], [Use("u", S.LOGO, MAR)], PromiseState.DELIVERED),
+        ("2026-12-10", promised(), [], [Use("u", S.LOGO, D("2026-01-09"))], PromiseState.OVERDUE),
+        ("2026-12-10", promised(), [], [Use("u", S.BASIC, MAR)], PromiseState.OVERDUE),
+        ("2026-02-10", promised(), [], [Use("u", S.LOGO, MAR)], PromiseState.OPEN),
+    ],
+)
+def test_s0_21_a_permission_promised_in_a_deal_is_compared_with_what_was_delivered(as_of, promise, grants, uses, state):
+    day = D(as_of)
+    held = permissions_on(grants, (), (), day)
+
+    (standing,) = promised_or_delivered([promise], held, uses, RULES, day)
+
+    assert (standing.state, standing.opportunity, standing.scope) == (state, "006A", S.LOGO)
+
+
+def test_promises_come_most_urgent_first_and_one_line_a_scope():
+    day = D("2026-12-10")
+    promises = [
+        promised((S.LOGO, S.BASIC), JAN, id_="old"),
+        promised((S.LINKEDIN,), DEC, id_="new"),
+        promised((S.NDA_ONLY,), D("2026-12-11"), id_="future"),
+    ]
+    lines = promised_or_delivered(promises, permissions_on([grant(S.BASIC)], (), (), day), [], RULES, day)
+
+    assert [(one.promise, one.scope, one.state) for one in lines] == [
+        ("old", S.LOGO, PromiseState.OVERDUE),
+        ("new", S.LINKEDIN, PromiseState.OPEN),
+        ("old", S.BASIC, PromiseState.GRANTED),
+    ]
+
+
+# --- properties ------------------------------------------------------------------------------------------------------
+
+DAYS = st.dates(JAN, JAN + timedelta(40))
+PEOPLE = st.sampled_from((None, "C1", "C2"))
+SCOPES = st.sets(st.sampled_from((S.BASIC, S.LINKEDIN, S.LOGO)), min_size=1).map(
+    lambda some: tuple(one for one in S if one in some)
+)
+HOURS = st.none() | st.sampled_from([datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (8, 12)])
+
+
+@st.composite
+def grant_lists(draw):
+    made = draw(st.lists(st.tuples(SCOPES, DAYS, DAYS, st.none() | DAYS, PEOPLE, HOURS), max_size=5))
+    return [
+        Grant(f"g{n}", scopes, on, start, end, at and datetime.combine(on, at.timetz()), contact)
+        for n, (scopes, on, start, end, contact, at) in enumerate(made)
+    ]
+
+
+REVOCATIONS = st.lists(
+    st.builds(lambda scopes, on, day, contact: Revocation("r", scopes, on, day, None, contact), SCOPES, DAYS, DAYS, PEOPLE),
+    max_size=3,
+)  # fmt: skip
+DEPARTURES = st.lists(
+    st.builds(lambda on, day, who: Departure("l", who, on, day), DAYS, DAYS, st.sampled_from(("C1", "C2"))), max_size=2
+)
+
+
+def by_definition(grants, revocations, departures, scope, day):
+    """Granted <= d < min(expires, revoked, left), by the latest word of each person."""
+    for one in grants:
+        if scope not in one.scopes or one.made_on > day or not one.start <= day or (one.end and day >= one.end):
+            continue
+        if any(
+            scope in r.scopes and r.made_on <= day and r.day <= day and one.made_on <= r.made_on
+            and r.contact in (None, one.contact)
+            for r in revocations
+        ):  # fmt: skip
+            continue
+        if scope.is_personal and any(
+            left.contact == one.contact and left.made_on <= day and left.day <= day and one.made_on <= left.made_on
+            for left in departures
+        ):
+            continue
+
+        def rank(other):
+            return other.made_on, other.made_at.timestamp() if other.made_at else 0, other.id
+
+        if any(
+            other.contact == one.contact and scope in other.scopes and rank(other) > rank(one)
+            and other.made_on <= day and other.start <= day and (other.end is None or other.start < other.end)
+            for other in grants
+        ):  # fmt: skip
+            continue
+        return True
+    return False
+
+
+@given(grant_lists(), REVOCATIONS, DEPARTURES, DAYS)
+def test_a_permission_is_valid_exactly_as_the_definition_says(grants, revocations, departures, day):
+    expected = tuple(one for one in S if by_definition(grants, revocations, departures, one, day))
+
+    assert valid(day, grants, revocations, departures) == expected
+
+
+@given(grant_lists(), REVOCATIONS, DEPARTURES, DAYS)
+def test_the_next_change_is_exactly_the_first_day_on_which_something_flips(grants, revocations, departures, as_of):
+    now = permissions_on(grants, revocations, departures, as_of)
+    days = [as_of + timedelta(n) for n in range(1, 90)]
+    later = [(day, valid(day, grants, revocations, departures)) for day in days]
+
+    assert now.next_change_on == next((day for day, held in later if held != now.valid), None)
+    assert now.turns_on == next((day for day, held in later if bool(held) != bool(now.valid)), None)
+
+
+@given(grant_lists(), REVOCATIONS, DEPARTURES, DAYS, st.data())
+def test_asking_before_a_use_agrees_with_the_set(grants, revocations, departures, day, data):
+    held = permissions_on(grants, revocations, departures, day)
+
+    assert tuple(one for one in S if may_use(held, one, day).is_allowed) == held.valid
+    shuffled = permissions_on(data.draw(st.permutations(grants)), revocations, departures, day)
+    assert shuffled == held
+
+
+# --- what events say -------------------------------------------------------------------------------------------------
+
+
+def event(code, attributes=None, **fields):
+    return VerifiedEvent("e1", code, fields.pop("on", JAN), attributes=attributes or {}, **fields)
+
+
+def test_a_grant_is_read_with_its_person_document_and_term():
+    terms = {"scopes": ["logo", "basic"], "granted_by": "Ada", "document": "contract 7"}
+    read = grant_of(event("permission_granted", terms, contact="C1", valid_to=JUN, valid_from=MAR))
+
+    assert read == Grant("e1", (S.BASIC, S.LOGO), JAN, MAR, JUN, None, "C1", "Ada", "contract 7")
+
+
+def test_revocations_departures_and_promises_are_read():
+    assert revocation_of(event("permission_revoked")).scopes == tuple(S)
+    assert revocation_of(event("permission_revoked", {"scopes": "logo"}, contact="C1", valid_from=MAR)) == Revocation(
+        "e1", (S.LOGO,), JAN, MAR, None, "C1"
+    )
+    assert departure_of(event("contact_left", contact="C1")) == Departure("e1", "C1", JAN, JAN)
+    assert promise_of(event("permission_promised", {"scopes": "logo", "due_on": "2026-06-10"}, opportunity="006A")) == (
+        Promise("e1", (S.LOGO,), JAN, "006A", JUN)
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "attributes", "fields", "scope", "where"),
+    [
+        ("permission_used", {"scopes": "logo", "where": "home page"}, {}, S.LOGO, "home page"),
+        ("reference_call", {}, {"opportunity": "006A"}, S.BASIC, "Reference call"),
+        ("nda_slide_use", {}, {}, S.NDA_ONLY, "NDA slide use"),
+        ("linkedin_recommendation", {}, {}, S.LINKEDIN, "LinkedIn recommendation"),
+        ("web_release", {}, {"title": "Their page"}, S.WEB_RELEASE, "Their page"),
+        ("press_quote", {}, {"url": "https://x.example"}, S.PRESS_RELEASE, "https://x.example"),
+        ("case_study", {}, {}, S.OTHER_PUBLIC_DOCUMENT, "Case study"),
+        ("joint_press_release", {}, {}, S.JOINT_PRESS_RELEASE, "Joint press release"),
+        ("logo_use", {}, {}, S.LOGO, "Logo use"),
+    ],
+)
+def test_what_takes_a_permission_is_a_use_of_it(code, attributes, fields, scope, where):
+    use = use_of(event(code, attributes, contact="C1", **fields))
+
+    assert (use.scope, use.where, use.contact, use.opportunity) == (scope, where, "C1", fields.get("opportunity"))
+
+
+@pytest.mark.parametrize("code", ["testimonial_quote", "referral", "permission_granted", "x_ours"])
+def test_other_events_are_no_use(code):
+    assert use_of(event(code)) is None
+
+
+@pytest.mark.parametrize(
+    ("read", "attributes", "problem"),
+    [
+        (read_grant, {}, "`scopes` is missing"),
+        (read_grant, {"scopes": []}, "`scopes` names at least one of basic, nda_only"),
+        (read_grant, {"scopes": ["logos"]}, "Did you mean logo?"),
+        (read_grant, {"scope": "logo"}, "Did you mean scopes?"),
+        (read_grant, {"scopes": "logo", "granted_by": 3}, "`granted_by` is a text"),
+        (read_revocation, {"scopes": []}, "`scopes` names at least one"),
+        (read_revocation, {"scopes": ["8a"]}, "`scopes` knows no '8a'"),
+        (read_promise, {"due_on": "soon"}, "`due_on` is a date"),
+        (read_use, {"scopes": ["logo", "basic"]}, "`scopes` is exactly one scope"),
+        (read_use, {"where": "page"}, "`scopes` is missing"),
+    ],
+)
+def test_attributes_that_do_not_fit_are_refused(read, attributes, problem):
+    with pytest.raises(ValueError) as refused:
+        read(attributes)
+    assert problem in str(refused.value)
+
+
+def test_every_reader_takes_a_note_and_names_of_ones_own():
+    for code, read in READERS.items():
+        needed = {} if code in ("contact_left", "permission_revoked") else {"scopes": "logo"}
+        assert read({**needed, "note": "by phone", "x_mood": 3}) == read(needed) or code == "contact_left"
+
+
+def test_a_departure_names_who_left_and_a_promise_names_the_deal():
+    with pytest.raises(ValueError, match="who left"):
+        departure_of(event("contact_left"))
+    with pytest.raises(ValueError, match="which deal"):
+        promise_of(event("permission_promised", {"scopes": "logo"}))
