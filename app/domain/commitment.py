@@ -36,6 +36,11 @@ class Rung(NamedTuple):
     advice: str
 
     @property
+    def code(self) -> str:
+        """`annual_licence` for the annual licence: how a CRM is told."""
+        return self.title.lower().replace(" ", "_")
+
+    @property
     def is_before_the_line(self) -> bool:
         """Whether it is one of a prospect's: whoever has signed for a year has crossed the line."""
         return self.number <= LICENCE
@@ -66,6 +71,7 @@ RUNGS: tuple[Rung, ...] = (
          "Ask who else has this problem, and make the introduction easy."),
 )  # fmt: skip
 """From the least commitment to the most."""
+RUNG_CODES: tuple[str, ...] = tuple(rung.code for rung in RUNGS)
 
 
 def rung_of(number: int) -> Rung:

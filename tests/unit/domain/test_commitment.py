@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.domain.commitment import (
     NO_COMMITMENT,
     READERS,
+    RUNG_CODES,
     RUNGS,
     Evidence,
     advise,
@@ -203,6 +204,10 @@ def test_s0_23_prospects_and_customers_stand_on_one_ladder():
     assert (customer.level, customer.is_customer, customer.gaps) == (9, True, (1, 2, 3, 4, 5, 6, 8))
     assert len(RUNGS) == 11
     assert [rung.number for rung in RUNGS] == list(range(1, 12))
+    assert " ".join(RUNG_CODES) == (
+        "attention needs project_data evaluation pilot roadmap annual_licence reference testimonial case_study"
+        " refers_others"
+    )
 
 
 def test_gaps_are_a_coaching_list_that_begins_with_the_next_step():
