@@ -120,3 +120,43 @@ class ReferenceRules:
     """New reference customers per calendar quarter."""
     small_sample: int = 5
     """With fewer outcomes than this, nothing is said about a reference's record."""
+
+
+def _severities() -> Mapping[str, str]:
+    return {"escalation": "high", "churn_signal": "high", "complaint": "normal"}
+
+
+def _quadrant_labels() -> Mapping[str, str]:
+    return {"champion": "Champion", "affluent": "Affluent", "advocate": "Advocate", "potential": "Room to grow"}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRules:
+    """Which roles an account has, and whether it speaks for us or against us."""
+
+    days: int = 730
+    """How long a deed gives its role: from its day on, a state from its end on."""
+    lasting: frozenset[str] = frozenset({"buyer", "investor"})
+    """Roles that no time takes away."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Type -> its roles, where not the default (`roles.roles_of`); empty: none."""
+    advocate_days: int = 365
+    """How long a good word counts. A word against us counts `EngagementRules.detractor_days`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriageRules:
+    """What is urgent and how long it takes; what the contradiction radar looks for."""
+
+    severities: Mapping[str, str] = field(default_factory=_severities)
+    """The types that are urgent -> how severe they are where the event does not say."""
+    hours_per_item: Fraction = Fraction(1)
+    """The effort that an urgent item takes where the event does not say."""
+    price_level_max: int = 1
+    """Up to this level of the offer scale (0 hope, 1 price) we are bought for the price."""
+    small_direct_share: Fraction = Fraction(1, 4)
+    """Own purchases of at most this part of own and referred revenue are those of a tiny spender."""
+    renewal_days: int = 90
+    """How many days ahead a renewal is near."""
+    quadrant_labels: Mapping[str, str] = field(default_factory=_quadrant_labels)
+    """What the four quadrants are called where people read it."""
