@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from app.domain.days import days_after
 from app.domain.roles import Stance
 from app.domain.rules import TriageRules
 from app.domain.segments import Quadrant
@@ -119,11 +120,8 @@ def _list_found(measures: Measures, rules: TriageRules, as_of: date) -> Iterator
         Stance.MIXED,
     ):
         yield Found(Contradiction.BIG_SPENDER_DETRACTOR, "buys more than most; spoke against us lately")
-    if measures.is_in_limbo and measures.renewal_on and _near(measures.renewal_on, rules)[0] <= as_of:
-        days = (measures.renewal_on - as_of).days
-        if days >= 0:
-            when = "today" if days == 0 else "tomorrow" if days == 1 else f"in {days} days"
-            yield Found(Contradiction.LIMBO_NEAR_RENEWAL, f"gets no value; renewal {when}")
+    if measures.is_in_limbo and measures.renewal_on and _is_near(measures.renewal_on, rules, as_of):
+        yield Found(Contradiction.LIMBO_NEAR_RENEWAL, f"gets no value; renewal on {measures.renewal_on.isoformat()}")
     if _is_hidden_gem(measures, rules):
         yield Found(Contradiction.HIDDEN_GEM, _tell_parts(measures))
     if measures.care_bucket == NEED_YOU and _is_at_most(measures.offer_level, rules.price_level_max):
@@ -152,7 +150,12 @@ def _is_at_most(level: int | None, limit: int) -> bool:
 def _near(renewal_on: date, rules: TriageRules) -> tuple[date, date]:
     """From when and until when (exclusive) a renewal is near."""
     lead = min(rules.renewal_days, renewal_on.toordinal() - 1)
-    return renewal_on - timedelta(lead), renewal_on + timedelta(1) if renewal_on < date.max else date.max
+    return renewal_on - timedelta(lead), days_after(renewal_on, 1)
+
+
+def _is_near(renewal_on: date, rules: TriageRules, as_of: date) -> bool:
+    first, end = _near(renewal_on, rules)
+    return first <= as_of < end
 
 
 def _next_change(measures: Measures, rules: TriageRules, as_of: date) -> date | None:

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from app.domain.attributes import AttributeReader
+from app.domain.days import days_after, first_change
 from app.domain.engagement import RECOVERED, grudge_until
 from app.domain.event_types import EVENT_TYPES, Basis, Family
 from app.domain.events import Polarity
@@ -213,54 +214,61 @@ def derive_roles(
 ) -> Roles:
     """The roles of one account on a day. `bought_on`: the latest day on which it bought something."""
     acts = sorted(acts, key=_moment)
-    known = [act for act in acts if _begin(act) <= as_of]
-    added, removed = _read_overrides(known)
-    held: dict[str, Held] = {}
-    for one in _list_grants(known, bought_on, rules, engagement, as_of):
-        is_removed = one.role in removed and one.since <= removed[one.role]
-        if not is_removed and (one.role not in held or _span(one) > _span(held[one.role])):
-            held[one.role] = one
-    held |= added
-    changes = [_begin(act) for act in acts if _begin(act) > as_of]
-    changes += [one.until for one in held.values() if one.until]
-    if bought_on and bought_on > as_of:
-        changes.append(bought_on)
-    order = {role: place for place, role in enumerate(ROLES)}
-    shown = sorted(held.values(), key=lambda one: (order.get(one.role, len(order)), one.role))
-    return Roles(tuple(shown), min(changes, default=None))
+    grants = list(_list_grants(acts, bought_on, rules, engagement))
+    edges = {act.occurred_on for act in acts} | {day for one in grants for day in (one.since, one.until) if day}
+
+    def judge(day: date) -> tuple[Held, ...]:
+        return _hold(acts, grants, engagement, day)
+
+    return Roles(judge(as_of), first_change(as_of, edges, judge))
 
 
 def take_stance(acts: Iterable[Act], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:
     """What one account says about us on a day."""
     newest = sorted(acts, key=_moment, reverse=True)
-    known = [act for act in newest if act.occurred_on <= as_of]
-    against = _list_against(known, engagement, as_of)
-    good = [act for act in known if _is_for(act, engagement) and _after(act.occurred_on, rules.advocate_days) > as_of]
-    changes = [act.occurred_on for act in newest if act.occurred_on > as_of]
-    changes += [_after(act.occurred_on, engagement.detractor_days) for act in against]
-    changes += [_after(act.occurred_on, rules.advocate_days) for act in good]
+    edges = {act.occurred_on for act in newest}
+    for days in (rules.advocate_days, engagement.detractor_days):
+        edges |= {days_after(act.occurred_on, days) for act in newest}
+
+    def judge(day: date) -> tuple[list[str], list[str]]:
+        good = [one for one in newest if _is_for(one, engagement) and _is_fresh(one, rules.advocate_days, day)]
+        return [one.id for one in good], [one.id for one in _list_against(newest, engagement, day)]
+
+    good, against = judge(as_of)
     stance = (Stance.MIXED if good else Stance.DETRACTOR) if against else Stance.ADVOCATE if good else Stance.NEUTRAL
-    return Voice(stance, tuple(act.id for act in good), tuple(act.id for act in against), min(changes, default=None))
+    return Voice(stance, tuple(good), tuple(against), first_change(as_of, edges, judge))
 
 
 def _list_grants(
-    known: Sequence[Act], bought_on: date | None, rules: RoleRules, engagement: EngagementRules, as_of: date
+    acts: Sequence[Act], bought_on: date | None, rules: RoleRules, engagement: EngagementRules
 ) -> Iterator[Held]:
-    """Every reason that an account has a role on a day."""
-    if bought_on and bought_on <= as_of:
+    """Every reason that an account has a role, each with the days on which it does."""
+    if bought_on:
         yield Held(BUYER, bought_on, None, _end_of_role(BUYER, bought_on, rules))
-    against = _list_against(known, engagement, as_of)
-    yield from (
-        Held(CRITIC, act.occurred_on, act.id, _after(act.occurred_on, engagement.detractor_days)) for act in against
-    )
-    for act in known:
-        if _is_against(act, engagement) and act.type not in _REVIEWS:
-            continue
+    for act in acts:
+        if _is_against(act, engagement):
+            yield Held(CRITIC, act.occurred_on, act.id, days_after(act.occurred_on, engagement.detractor_days))
+            if act.type not in _REVIEWS:
+                continue
         last = _last_day(act)
         for role in roles_of(act.type, act.attributes, rules):
-            until = _end_of_role(role, last, rules) if last else None
-            if until is None or until > as_of:
-                yield Held(role, _begin(act), act.id, until)
+            yield Held(role, _begin(act), act.id, _end_of_role(role, last, rules) if last else None)
+
+
+def _hold(acts: Sequence[Act], grants: Sequence[Held], engagement: EngagementRules, day: date) -> tuple[Held, ...]:
+    """The grants of a day, the longest for each role, with what people said about roles."""
+    known = [act for act in acts if act.occurred_on <= day]
+    added, removed = _read_overrides(known)
+    against = {act.id for act in _list_against(known, engagement, day)}
+    held: dict[str, Held] = {}
+    for one in grants:
+        if not one.since <= day < (one.until or date.max) or (one.role == CRITIC and one.event_id not in against):
+            continue
+        is_removed = one.role in removed and one.since <= removed[one.role]
+        if not is_removed and (one.role not in held or _span(one) > _span(held[one.role])):
+            held[one.role] = one
+    order = {role: place for place, role in enumerate(ROLES)}
+    return tuple(sorted((held | added).values(), key=lambda one: (order.get(one.role, len(order)), one.role)))
 
 
 def _read_overrides(known: Sequence[Act]) -> tuple[dict[str, Held], dict[str, date]]:
@@ -280,14 +288,19 @@ def _read_overrides(known: Sequence[Act]) -> tuple[dict[str, Held], dict[str, da
     return added, removed
 
 
-def _list_against(known: Sequence[Act], engagement: EngagementRules, as_of: date) -> list[Act]:
+def _list_against(acts: Sequence[Act], engagement: EngagementRules, day: date) -> list[Act]:
     """The words against us that stand, in the order given: recent ones that no recovery followed."""
+    known = [act for act in acts if act.occurred_on <= day]
     recovered = max((act.occurred_on for act in known if act.type == RECOVERED), default=None)
     return [
         act
         for act in known
-        if _is_against(act, engagement) and grudge_until(act.occurred_on, recovered, engagement, as_of)
+        if _is_against(act, engagement) and grudge_until(act.occurred_on, recovered, engagement, day)
     ]
+
+
+def _is_fresh(act: Act, days: int, day: date) -> bool:
+    return act.occurred_on <= day < days_after(act.occurred_on, days)
 
 
 def _is_against(act: Act, engagement: EngagementRules) -> bool:
@@ -324,12 +337,8 @@ def _last_day(act: Act) -> date | None:
 
 
 def _end_of_role(role: str, last: date, rules: RoleRules) -> date | None:
-    return None if role in rules.lasting else _after(last, rules.days)
+    return None if role in rules.lasting else days_after(last, rules.days)
 
 
 def _span(held: Held) -> tuple[date, date, str]:
     return held.until or date.max, held.since, held.event_id or ""
-
-
-def _after(day: date, days: int) -> date:
-    return day + timedelta(days) if (date.max - day).days > days else date.max

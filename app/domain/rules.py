@@ -127,7 +127,7 @@ def _severities() -> Mapping[str, str]:
 
 
 def _quadrant_labels() -> Mapping[str, str]:
-    return {"champion": "Champion", "affluent": "Affluent", "advocate": "Advocate", "potential": "Room to grow"}
+    return {"champion": "Champion", "affluent": "Affluent", "advocate": "Advocate", "potential": "Potential"}
 
 
 @dataclass(frozen=True, slots=True)
