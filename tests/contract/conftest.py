@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -245,3 +245,10 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 @pytest.fixture
 def crm(world: World) -> CrmConnector:
     return world.connect()
+
+
+@pytest.fixture
+def every_crm() -> Iterator[list[CrmConnector]]:
+    """A connector of each world, all at once."""
+    with ExitStack() as worlds:
+        yield [worlds.enter_context(make()).connect() for make in WORLDS.values()]

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 import connectors
 from connectors.catalogue import connector_names
+from connectors.contract import CrmConnector
 
 FOLDER = Path(connectors.__file__).parent
 
@@ -59,6 +60,16 @@ def test_a_connector_says_what_it_keeps_and_why_not(name: str) -> None:
     assert quality["connector"] == name
     assert set(quality["rules"]) >= COMMON
     assert [rule for rule, value in quality["rules"].items() if not is_answer(value)] == []
+
+
+def test_s4_13_every_crm_is_reached_through_one_interface_and_judged_by_one_suite(
+    every_crm: list[CrmConnector],
+) -> None:
+    """A connector that the suite never meets, or that lacks a part of the contract, fails here."""
+    promised = {name for name in vars(CrmConnector) if not name.startswith("_")} | set(CrmConnector.__annotations__)
+
+    assert {type(crm).__module__.split(".")[1] for crm in every_crm} == set(connector_names())
+    assert {name for name in promised for crm in every_crm if not hasattr(crm, name)} == set()
 
 
 @pytest.mark.parametrize(

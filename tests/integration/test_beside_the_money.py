@@ -89,6 +89,44 @@ def test_the_measures_arrive_where_people_look(company):
     assert shown["A"]["revenue_at_risk"] == "4000.00"
 
 
+def test_s4_04_first_deals_later_deals_referrals_and_engagement_stand_side_by_side(company):
+    services, _, _ = company
+    run_sync(services)
+
+    view = find_account(services, "A").as_json()
+
+    bases = ("direct_new", "direct_renewal", "direct", "referred", "total")
+    assert [view[name] for name in bases] == ["1000.00", "500.00", "1500.00", "4000.00", "5500.00"]
+    assert (view["points"], view["points_band"], view["participation_days"]) == ("104.7", "strong", 30)
+
+
+def test_s4_09_taking_part_in_innovation_shows_where_everybody_works(company):
+    services, _, path = company
+    run_sync(services)
+
+    view, shown = find_account(services, "A").as_json(), scores(path)
+
+    names = ("is_participant", "participation_days", "feedback_adopted", "feedback_declined", "feedback_open")
+    assert [view[name] for name in names] == [True, 30, 1, 0, 0]
+    assert [shown["A"][name] for name in names] == ["true", "30", "1", "0", "0"]
+    assert shown["B"]["is_participant"] != "true"
+
+
+def test_s4_10_membership_of_a_beta_group_is_a_dimension_of_its_own_and_no_money(company):
+    services, _, _ = company
+    run_sync(services)
+    before = find_account(services, "B").as_json()
+
+    join = AdvocacyEvent("t", "beta", "beta_membership", date(2026, 3, 2), "B")
+    save_events(services.database, [join], now=MONDAY, policy=services.mapping.policy)
+    run_sync(services)
+
+    after = find_account(services, "B").as_json()
+    moved = {name for name in after if after[name] != before[name]}
+    assert {"is_participant", "participation_days"} <= moved
+    assert not moved & {"direct", "referred", "total", "conserved", "network", "influence", "touched", "pipeline"}
+
+
 def test_a_quiet_day_writes_nothing_and_a_flag_that_ends_is_written_that_day(company):
     services, clock, path = company
     run_sync(services)

@@ -45,6 +45,16 @@ def test_a_second_run_writes_nothing_and_costs_at_most_three_calls(company):
     assert report.calls <= 3
 
 
+def test_s4_14_what_customers_did_elsewhere_arrives_in_the_crm(company):
+    """Advocacy events come from other software; a sync carries what they are worth into the CRM, and again nothing."""
+    company.sync()
+    company.refer("A-Y", "A", "Y")
+    company.sync()
+
+    assert [company.shown(name)[0] for name in "AB"] == ["265000.00", "155000.00"]
+    assert company.sync().counts["written"] == 0
+
+
 def test_a_plan_sends_nothing_and_says_what_a_sync_would_write(company):
     plan = company.sync(send=False)
 

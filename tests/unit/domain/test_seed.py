@@ -43,6 +43,15 @@ def test_i16_customer_b_with_little_own_revenue_is_worth_more_than_customer_a():
     assert values["B"].total > values["A"].total
 
 
+def test_s4_01_what_customers_spent_what_they_brought_and_what_they_are_worth():
+    values = value_world(SEED, Policy(), date(2025, 12, 31)).values
+
+    seen = {
+        name: (values[name].direct // 100, values[name].referred // 100, values[name].total // 100) for name in "AB"
+    }
+    assert seen == {"A": (100_000, 40_000, 140_000), "B": (30_000, 250_000, 280_000)}
+
+
 def test_the_seed_is_worth_the_same_in_a_summable_number_and_reports_nothing():
     valuation = value_world(SEED, Policy(), date(2025, 12, 31))
 
