@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ from app.domain.attributes import AttributeReader
 from app.domain.days import days_after, first_change
 from app.domain.engagement import RECOVERED, grudge_until
 from app.domain.event_types import EVENT_TYPES, Basis, Family
-from app.domain.events import Polarity
+from app.domain.events import Polarity, VerifiedEvent
 from app.domain.rules import EngagementRules, RoleRules
 
 BUYER, CRITIC = "buyer", "critic"
@@ -103,20 +103,6 @@ STRATEGIES: Mapping[Stance, str] = {
     Stance.NEUTRAL: "Nobody heard them speak of us lately: ask what they think, and what success means to them.",
 }
 """What to do about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One verified advocacy event, as far as roles and stance go. `start` and `end`: of a state, the end exclusive."""
-
-    id: str
-    type: str
-    occurred_on: date
-    polarity: Polarity = Polarity.ADVOCATE
-    occurred_at: datetime | None = None
-    start: date | None = None
-    end: date | None = None
-    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +196,7 @@ def roles_of(code: str, attributes: Mapping[str, object], rules: RoleRules) -> t
 
 
 def derive_roles(
-    acts: Iterable[Act], bought_on: date | None, rules: RoleRules, engagement: EngagementRules, as_of: date
+    acts: Iterable[VerifiedEvent], bought_on: date | None, rules: RoleRules, engagement: EngagementRules, as_of: date
 ) -> Roles:
     """The roles of one account on a day. `bought_on`: the latest day on which it bought something."""
     acts = sorted(acts, key=_moment)
@@ -223,7 +209,7 @@ def derive_roles(
     return Roles(judge(as_of), first_change(as_of, edges, judge))
 
 
-def take_stance(acts: Iterable[Act], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:
+def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:
     """What one account says about us on a day."""
     newest = sorted(acts, key=_moment, reverse=True)
     edges = {act.occurred_on for act in newest}
@@ -240,7 +226,7 @@ def take_stance(acts: Iterable[Act], rules: RoleRules, engagement: EngagementRul
 
 
 def _list_grants(
-    acts: Sequence[Act], bought_on: date | None, rules: RoleRules, engagement: EngagementRules
+    acts: Sequence[VerifiedEvent], bought_on: date | None, rules: RoleRules, engagement: EngagementRules
 ) -> Iterator[Held]:
     """Every reason that an account has a role, each with the days on which it does."""
     if bought_on:
@@ -255,7 +241,9 @@ def _list_grants(
             yield Held(role, _begin(act), act.id, _end_of_role(role, last, rules) if last else None)
 
 
-def _hold(acts: Sequence[Act], grants: Sequence[Held], engagement: EngagementRules, day: date) -> tuple[Held, ...]:
+def _hold(
+    acts: Sequence[VerifiedEvent], grants: Sequence[Held], engagement: EngagementRules, day: date
+) -> tuple[Held, ...]:
     """The grants of a day, the longest for each role, with what people said about roles."""
     known = [act for act in acts if act.occurred_on <= day]
     added, removed = _read_overrides(known)
@@ -271,7 +259,7 @@ def _hold(acts: Sequence[Act], grants: Sequence[Held], engagement: EngagementRul
     return tuple(sorted((held | added).values(), key=lambda one: (order.get(one.role, len(order)), one.role)))
 
 
-def _read_overrides(known: Sequence[Act]) -> tuple[dict[str, Held], dict[str, date]]:
+def _read_overrides(known: Sequence[VerifiedEvent]) -> tuple[dict[str, Held], dict[str, date]]:
     """What people said, oldest first in: role -> held because somebody said so, role -> the day it was taken away."""
     added: dict[str, Held] = {}
     removed: dict[str, date] = {}
@@ -288,7 +276,7 @@ def _read_overrides(known: Sequence[Act]) -> tuple[dict[str, Held], dict[str, da
     return added, removed
 
 
-def _list_against(acts: Sequence[Act], engagement: EngagementRules, day: date) -> list[Act]:
+def _list_against(acts: Sequence[VerifiedEvent], engagement: EngagementRules, day: date) -> list[VerifiedEvent]:
     """The words against us that stand, in the order given: recent ones that no recovery followed."""
     known = [act for act in acts if act.occurred_on <= day]
     recovered = max((act.occurred_on for act in known if act.type == RECOVERED), default=None)
@@ -299,15 +287,15 @@ def _list_against(acts: Sequence[Act], engagement: EngagementRules, day: date) -
     ]
 
 
-def _is_fresh(act: Act, days: int, day: date) -> bool:
+def _is_fresh(act: VerifiedEvent, days: int, day: date) -> bool:
     return act.occurred_on <= day < days_after(act.occurred_on, days)
 
 
-def _is_against(act: Act, engagement: EngagementRules) -> bool:
+def _is_against(act: VerifiedEvent, engagement: EngagementRules) -> bool:
     return act.type != RECOVERED and (act.polarity is Polarity.DETRACTOR or act.type in engagement.detractor_types)
 
 
-def _is_for(act: Act, engagement: EngagementRules) -> bool:
+def _is_for(act: VerifiedEvent, engagement: EngagementRules) -> bool:
     if act.polarity is not Polarity.ADVOCATE or act.type in _UNSPOKEN or _is_against(act, engagement):
         return False
     event_type = EVENT_TYPES.get(act.type)
@@ -316,24 +304,24 @@ def _is_for(act: Act, engagement: EngagementRules) -> bool:
     return event_type.family in _IN_PUBLIC and event_type.basis is not Basis.NONE
 
 
-def _moment(act: Act) -> tuple[date, datetime, str]:
+def _moment(act: VerifiedEvent) -> tuple[date, datetime, str]:
     return act.occurred_on, act.occurred_at or datetime.min.replace(tzinfo=UTC), act.id
 
 
-def _is_state(act: Act) -> bool:
+def _is_state(act: VerifiedEvent) -> bool:
     event_type = EVENT_TYPES.get(act.type)
     return event_type is not None and event_type.lasts
 
 
-def _begin(act: Act) -> date:
-    return act.start if act.start and _is_state(act) else act.occurred_on
+def _begin(act: VerifiedEvent) -> date:
+    return act.start if _is_state(act) else act.occurred_on
 
 
-def _last_day(act: Act) -> date | None:
+def _last_day(act: VerifiedEvent) -> date | None:
     """The last day on which an act was done; None: it still lasts."""
     if not _is_state(act):
         return act.occurred_on
-    return max(act.end - timedelta(1), _begin(act)) if act.end else None
+    return max(act.valid_to - timedelta(1), _begin(act)) if act.valid_to else None
 
 
 def _end_of_role(role: str, last: date, rules: RoleRules) -> date | None:

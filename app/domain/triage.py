@@ -8,7 +8,7 @@ to give, everything above a line gets done; the line is drawn under both orders.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -17,6 +17,7 @@ from fractions import Fraction
 from app.domain.attributes import AttributeReader
 from app.domain.engagement import RECOVERED
 from app.domain.event_types import CUSTOM_CODE
+from app.domain.events import VerifiedEvent
 from app.domain.rules import TriageRules
 
 COMPARED = 50
@@ -43,19 +44,6 @@ class Urgency:
 
     severity: Severity | None = None
     hours: Fraction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A verified event of an urgent type, or a recovery. `closed_on`: the first day on which it is over."""
-
-    id: str
-    type: str
-    account_id: str
-    occurred_on: date
-    closed_on: date | None = None
-    title: str = ""
-    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,39 +156,41 @@ def read_urgency(code: str, attributes: Mapping[str, object]) -> Urgency:
 
 
 def list_open(
-    signals: Iterable[Signal], worths: Mapping[str, Worth], rules: TriageRules, as_of: date
+    events: Mapping[str, Iterable[VerifiedEvent]], worths: Mapping[str, Worth], rules: TriageRules, as_of: date
 ) -> tuple[Item, ...]:
-    """What is urgent and open on a day, in order. A recovery on the same day or later closes all that came before."""
-    known = [one for one in signals if one.occurred_on <= as_of]
-    recovered: dict[str, date] = {}
-    for one in known:
-        if one.type == RECOVERED:
-            recovered[one.account_id] = max(one.occurred_on, recovered.get(one.account_id, date.min))
-    items = [
-        _open(one, worths.get(one.account_id, Worth()), rules, as_of)
-        for one in known
-        if one.type in rules.severities
-        and (one.closed_on is None or as_of < one.closed_on)
-        and recovered.get(one.account_id, date.min) < one.occurred_on
-    ]
-    return tuple(sorted(items, key=_total_key))
+    """What is urgent and open on a day, in order, from the events of each account.
+
+    An item is over on its `valid_to`, or when the account recovered, on the same day or later.
+    """
+    found: list[Item] = []
+    for account_id, given in events.items():
+        known = [event for event in given if event.occurred_on <= as_of]
+        recovered = max((event.occurred_on for event in known if event.type == RECOVERED), default=date.min)
+        found += (
+            _open(event, account_id, worths.get(account_id, Worth()), rules, as_of)
+            for event in known
+            if event.type in rules.severities
+            and (event.valid_to is None or as_of < event.valid_to)
+            and recovered < event.occurred_on
+        )
+    return tuple(sorted(found, key=_total_key))
 
 
-def _open(signal: Signal, worth: Worth, rules: TriageRules, as_of: date) -> Item:
+def _open(event: VerifiedEvent, account_id: str, worth: Worth, rules: TriageRules, as_of: date) -> Item:
     try:
-        urgency = read_urgency(signal.type, signal.attributes)
+        urgency = read_urgency(event.type, event.attributes)
     except ValueError:
         # Stored before its type had typed attributes: urgent all the same.
         urgency = Urgency()
     return Item(
-        signal.id,
-        signal.account_id,
-        signal.type,
-        urgency.severity or Severity(rules.severities[signal.type]),
+        event.id,
+        account_id,
+        event.type,
+        urgency.severity or Severity(rules.severities[event.type]),
         urgency.hours or rules.hours_per_item,
-        signal.occurred_on,
-        (as_of - signal.occurred_on).days,
-        signal.title,
+        event.occurred_on,
+        (as_of - event.occurred_on).days,
+        event.title or "",
         worth,
     )
 

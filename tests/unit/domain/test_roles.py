@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from app.domain.engagement import Deed, detractor_until
 from app.domain.event_types import EVENT_TYPES, Family
-from app.domain.events import Polarity
+from app.domain.events import Polarity, VerifiedEvent
 from app.domain.roles import (
     ROLES,
     STRATEGIES,
-    Act,
     Held,
     RolesSet,
     Stance,
@@ -28,22 +27,21 @@ from app.domain.rules import EngagementRules, RoleRules
 RULES, ENGAGEMENT = RoleRules(), EngagementRules()
 DAY = date(2026, 3, 2)
 DAYS = st.dates(date(2023, 6, 1), date(2026, 12, 31))
-BETA = {"start": date(2026, 1, 1), "end": date(2026, 2, 1)}
 acts = st.lists(
     st.builds(
-        Act,
+        VerifiedEvent,
         st.uuids().map(str),
         st.sampled_from(
             ("referral", "case_study", "complaint", "recovered", "beta_membership", "online_review", "follow", "x_ours")
         ),
         DAYS,
-        st.sampled_from(Polarity),
-        start=st.none() | DAYS,
-        end=st.none() | DAYS,
+        polarity=st.sampled_from(Polarity),
+        valid_from=st.none() | DAYS,
+        valid_to=st.none() | DAYS,
         attributes=st.just({"family": "endorsement", "role": "ambassador"}),
     )
     | st.builds(
-        Act,
+        VerifiedEvent,
         st.uuids().map(str),
         st.just("roles_set"),
         DAYS,
@@ -57,7 +55,7 @@ acts = st.lists(
 
 
 def act(code, on=DAY, id_="e1", polarity=Polarity.ADVOCATE, **more):
-    return Act(id_, code, on, polarity, **more)
+    return VerifiedEvent(id_, code, on, polarity=polarity, **more)
 
 
 def roles(*given, bought_on=None, rules=RULES, on=DAY):
@@ -108,7 +106,7 @@ def test_s4_08_what_an_account_does_makes_its_roles(code, polarity, expected):
 
 def test_s4_08_there_are_fourteen_roles_and_the_buyer_and_each_can_be_earned():
     assert len(ROLES) == 15
-    earned = {role for code in EVENT_TYPES for role in roles(act(code))}
+    earned = {role for code in EVENT_TYPES if code != "roles_set" for role in roles(act(code))}
     assert earned == set(ROLES)
 
 
@@ -137,13 +135,13 @@ def test_no_word_makes_a_custom_event_a_role_that_it_is_not(word):
         ("critic", {}, 179, True),
         ("critic", {}, 180, False),
         ("investor", {}, 9000, True),
-        ("innovator", {"start": DAY + timedelta(5)}, 4, False),
-        ("innovator", {"start": DAY + timedelta(5)}, 5, True),
-        ("innovator", {"start": DAY + timedelta(5)}, 9000, True),
-        ("innovator", {"end": DAY + timedelta(10)}, 9 + 729, True),
-        ("innovator", {"end": DAY + timedelta(10)}, 9 + 730, False),
-        ("innovator", {"end": DAY - timedelta(3)}, 729, True),
-        ("innovator", {"end": DAY - timedelta(3)}, 730, False),
+        ("innovator", {"valid_from": DAY + timedelta(5)}, 4, False),
+        ("innovator", {"valid_from": DAY + timedelta(5)}, 5, True),
+        ("innovator", {"valid_from": DAY + timedelta(5)}, 9000, True),
+        ("innovator", {"valid_to": DAY + timedelta(10)}, 9 + 729, True),
+        ("innovator", {"valid_to": DAY + timedelta(10)}, 9 + 730, False),
+        ("innovator", {"valid_to": DAY - timedelta(3)}, 729, True),
+        ("innovator", {"valid_to": DAY - timedelta(3)}, 730, False),
     ],
 )
 def test_a_role_lasts_two_years_from_the_last_deed_and_a_state_while_it_holds(code, more, days, has_it):

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.events import VerifiedEvent
 from app.domain.rules import TriageRules
 from app.domain.triage import (
     Capacity,
     Flip,
     Item,
     Severity,
-    Signal,
     Urgency,
     Worth,
     cut,
@@ -63,7 +63,11 @@ def item(id_="e1", account="A", worth=A, severity=Severity.HIGH, hours=1, opened
 
 
 def signal(code="escalation", on=DAY, id_="e1", account="A", **more):
-    return Signal(id_, code, account, on, **more)
+    return account, VerifiedEvent(id_, code, on, **more)
+
+
+def by_account(*given):
+    return {account: [event for owner, event in given if owner == account] for account, _ in given}
 
 
 def order(found):
@@ -129,8 +133,8 @@ def test_severity_then_total_value_then_waiting_time_then_id(one, other):
         ([], []),
         ([signal()], ["e1"]),
         ([signal(on=DAY + timedelta(1))], []),
-        ([signal(closed_on=DAY)], []),
-        ([signal(closed_on=DAY + timedelta(1))], ["e1"]),
+        ([signal(valid_to=DAY)], []),
+        ([signal(valid_to=DAY + timedelta(1))], ["e1"]),
         ([signal(on=DAY - timedelta(2000))], ["e1"]),
         ([signal(), signal("recovered", id_="r")], []),
         ([signal(), signal("recovered", DAY - timedelta(1), "r")], ["e1"]),
@@ -144,7 +148,7 @@ def test_severity_then_total_value_then_waiting_time_then_id(one, other):
     ],
 )
 def test_what_is_urgent_is_open_from_its_day_to_its_close_or_a_recovery(given, expected):
-    assert [found.id for found in list_open(given, {}, RULES, DAY)] == expected
+    assert [found.id for found in list_open(by_account(*given), {}, RULES, DAY)] == expected
 
 
 @pytest.mark.parametrize(
@@ -165,13 +169,13 @@ def test_what_is_urgent_is_open_from_its_day_to_its_close_or_a_recovery(given, e
 def test_an_item_takes_severity_and_hours_from_the_event_or_the_policy(code, attributes, severity, hours):
     rules = TriageRules(severities={**RULES.severities, "x_outage": "critical"})
 
-    (found,) = list_open([signal(code, attributes=attributes)], {"A": A}, rules, DAY + timedelta(4))
+    (found,) = list_open(by_account(signal(code, attributes=attributes)), {"A": A}, rules, DAY + timedelta(4))
 
     assert (found.severity, found.hours, found.waiting_days, found.worth) == (severity, hours, 4, A)
 
 
 def test_the_policy_says_how_long_an_item_takes():
-    (found,) = list_open([signal()], {}, TriageRules(hours_per_item=Fraction(5, 2)), DAY)
+    (found,) = list_open(by_account(signal()), {}, TriageRules(hours_per_item=Fraction(5, 2)), DAY)
 
     assert found.hours == Fraction(5, 2)
 
