@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from fractions import Fraction
 
 AGAINST_US = ("churn_signal", "complaint", "escalation", "negative_review", "public_criticism")
@@ -160,3 +161,48 @@ class TriageRules:
     """How many days ahead a renewal is near."""
     quadrant_labels: Mapping[str, str] = field(default_factory=_quadrant_labels)
     """What the four quadrants are called where people read it."""
+
+
+def _care_intervals() -> Mapping[str, int]:
+    return {"who_are_you": 30, "unknown": 45, "ok": 60, "need_you": 120}
+
+
+def _care_tiers() -> Mapping[str, Fraction]:
+    return {"A": Fraction(1, 2), "B": Fraction(1), "C": Fraction(2)}
+
+
+def _care_percentiles() -> Mapping[str, int]:
+    return {"A": 80, "B": 40}
+
+
+def _skip_days() -> Mapping[str, int]:
+    return {"no_answer": 3, "on_holiday": 14, "not_now": 14, "wrong_person": 3, "other": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class CareRules:
+    """Why customers care, and how often somebody asks them. Days of a state count from the day it was told."""
+
+    answer_days: int = 180
+    """So long an answer decides; then it is inferred again."""
+    usage_days: int = 90
+    """So long a report of usage counts."""
+    cut_percent: int = 25
+    """Usage below it, in percent of the customer's own baseline: forgotten, or about to be cut."""
+    alternatives_percent: int = 80
+    """Usage below it: used, and replaceable."""
+    limbo_percent: int = 5
+    """Usage below it while the contract runs: the value has stopped."""
+    interval_days: Mapping[str, int] = field(default_factory=_care_intervals)
+    """Bucket, or `unknown` -> days from one call to the next, before the tier's multiplier."""
+    recent_contact_days: int = 7
+    """Nobody is called so soon after any contact."""
+    tiers: Mapping[str, Fraction] = field(default_factory=_care_tiers)
+    """Value tier -> what its intervals are multiplied with."""
+    tier_percentiles: Mapping[str, int] = field(default_factory=_care_percentiles)
+    """Value tier -> the least percentile it takes, best first; whoever reaches none is C."""
+    skip_days: Mapping[str, int] = field(default_factory=_skip_days)
+    """Why a call was skipped -> days until it is tried again, where nobody said until when."""
+    work_days: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """0 is Monday."""
+    holidays: tuple[date, ...] = ()

@@ -1,0 +1,129 @@
+"""Prospects that resemble customers who could not live without us, each with what the two have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+LEAST_SHARED = 2
+"""So many kinds of things in common at least: one alone is chance."""
+SIZE_BANDS: tuple[tuple[int, str], ...] = (
+    (5_000, "5000+"),
+    (1_000, "1000-4999"),
+    (250, "250-999"),
+    (50, "50-249"),
+    (1, "1-49"),
+)
+"""Least number of employees -> the band, largest first."""
+
+
+class Kind(StrEnum):
+    """What two accounts can have in common, in the order in which it is named."""
+
+    REASON = "reason"
+    """Why the one cares, what the other needs."""
+    USE_CASE = "use_case"
+    PRODUCT = "product"
+    INDUSTRY = "industry"
+    SIZE = "size"
+    REGION = "region"
+    ROLE = "role"
+    LANGUAGE = "language"
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """`key`: the value as it is compared, without case and outer blanks."""
+
+    kind: Kind
+    key: str
+    shown: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An account as far as resemblance goes. `pipeline`: what is open with it, in minor units."""
+
+    id: str
+    name: str = ""
+    traits: frozenset[Trait] = frozenset()
+    pipeline: int = 0
+
+
+class Lookalike(NamedTuple):
+    """A prospect, the customer it resembles, and what they share; the prospect's own words."""
+
+    prospect: Profile
+    ideal: Profile
+    shared: tuple[Trait, ...]
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of things they share."""
+        return len({trait.kind for trait in self.shared})
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """One line per kind, for people: `industry: Retail`."""
+        lines = []
+        for kind in Kind:
+            shown = [trait.shown for trait in self.shared if trait.kind is kind]
+            if shown:
+                lines.append(f"{kind.replace('_', ' ')}: {', '.join(shown)}")
+        return tuple(lines)
+
+
+def size_band(employees: int | None) -> str | None:
+    """The band of a number of employees; None where it is unknown or zero."""
+    return next((band for least, band in SIZE_BANDS if employees is not None and employees >= least), None)
+
+
+def traits_of(told: Mapping[Kind, Iterable[str | None]]) -> frozenset[Trait]:
+    """Traits from plain values; what is empty says nothing."""
+    found: dict[tuple[Kind, str], str] = {}
+    for kind, values in told.items():
+        for value in values:
+            shown = " ".join((value or "").split())
+            if shown:
+                # Of two spellings the lesser one is shown, so that the order of values does not matter.
+                key = (kind, shown.casefold())
+                found[key] = min(found.get(key, shown), shown)
+    return frozenset(Trait(kind, key, shown) for (kind, key), shown in found.items())
+
+
+def compare(prospect: Profile, ideal: Profile) -> Lookalike:
+    """What a prospect shares with a customer."""
+    order = list(Kind)
+    shared = (trait for trait in prospect.traits if trait in ideal.traits)
+    return Lookalike(prospect, ideal, tuple(sorted(shared, key=lambda one: (order.index(one.kind), one.key))))
+
+
+def rank_lookalikes(
+    prospects: Iterable[Profile], ideals: Collection[Profile], least: int = LEAST_SHARED
+) -> list[Lookalike]:
+    """Every prospect that resembles one of the customers, with the one it resembles most; the closest first.
+
+    Close is to share more kinds of things, then more things. Ties between customers go to the lesser id, between
+    prospects to the larger pipeline, then to the lesser id. An account does not resemble itself.
+    """
+    by_trait: dict[Trait, list[Profile]] = {}
+    for ideal in sorted(ideals, key=lambda one: one.id):
+        for trait in ideal.traits:
+            by_trait.setdefault(trait, []).append(ideal)
+    found = []
+    for prospect in prospects:
+        near = {ideal.id: ideal for trait in prospect.traits for ideal in by_trait.get(trait, ())}
+        near.pop(prospect.id, None)
+        if not near:
+            continue
+        closest = compare(prospect, min(near.values(), key=lambda ideal: _distance(prospect, ideal)))
+        if closest.kinds >= least:
+            found.append(closest)
+    return sorted(found, key=lambda one: (-one.kinds, -len(one.shared), -one.prospect.pipeline, one.prospect.id))
+
+
+def _distance(prospect: Profile, ideal: Profile) -> tuple[int, int, str]:
+    shared = prospect.traits & ideal.traits
+    return -len({trait.kind for trait in shared}), -len(shared), ideal.id
