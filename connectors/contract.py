@@ -142,10 +142,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """New values for fields of one record. Three states: a value sets, None clears, absent leaves alone."""
+    """New values for fields of one record. Three states: a value sets, None clears, absent leaves alone.
+
+    `family`: records of one family contend for the same lock (their parent's); a connector that writes in parallel
+    keeps them together. Empty: of no family.
+    """
 
     record_id: str
     values: Mapping[str, WriteValue]
+    family: str = ""
 
 
 class Outcome(StrEnum):

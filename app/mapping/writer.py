@@ -59,10 +59,10 @@ class Writer:
             if measure in known
         }
 
-    def update(self, record_id: str, changes: Mapping[str, str | None]) -> Update:
-        """An update of the changed measures, from their canonical texts."""
+    def update(self, record_id: str, changes: Mapping[str, str | None], family: str = "") -> Update:
+        """An update of the changed measures, from their canonical texts. `family`: see `Update`."""
         values = {self.fields[measure].field: _typed(self.fields[measure], text) for measure, text in changes.items()}
-        return Update(record_id, values)
+        return Update(record_id, values, family)
 
 
 def canonical_text(write: WriteField, raw: RawValue) -> str | None:

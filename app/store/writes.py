@@ -77,21 +77,28 @@ START = (2**62, "")
 """The position before the biggest mover."""
 
 
-def load_unsent_after(
-    connection: sa.Connection, run_id: int, position: tuple[int, str]
-) -> list[tuple[str, Shown, int]]:
-    """The next (account id, what to write, movement) of a run, the biggest movers first.
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    account_id: str
+    after: Shown
+    movement: int
+    parent_id: str
+
+
+def load_unsent_after(connection: sa.Connection, run_id: int, position: tuple[int, str]) -> list[Unsent]:
+    """The next unsent intents of a run, the biggest movers first.
 
     `position`: (movement, account id) of the last one, or START.
     """
     query = sa.text(
-        "select account_id, after, movement from write_intent where run_id = :run and outcome is null"
-        " and (movement < :movement or (movement = :movement and account_id > :account))"
-        " order by movement desc, account_id limit :n"
+        "select i.account_id, i.after, i.movement, a.parent_id from write_intent i"
+        " left join account a on a.id = i.account_id where i.run_id = :run and i.outcome is null"
+        " and (i.movement < :movement or (i.movement = :movement and i.account_id > :account))"
+        " order by i.movement desc, i.account_id limit :n"
     )
     given = {"run": run_id, "movement": position[0], "account": position[1], "n": PAGE}
     rows = connection.execute(query, given)
-    return [(row[0], json.loads(row[1]), row[2]) for row in rows.fetchall()]
+    return [Unsent(row[0], json.loads(row[1]), row[2], row[3] or "") for row in rows.fetchall()]
 
 
 def load_names(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, str]:

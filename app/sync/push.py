@@ -92,9 +92,9 @@ def _updates(pusher: Pusher) -> Iterator[Update]:
             page = writes.load_unsent_after(connection, pusher.run_id, position)
         if not page:
             return
-        for account_id, after, _ in page:
-            yield pusher.writer.update(account_id, after)
-        position = (page[-1][2], page[-1][0])
+        for intent in page:
+            yield pusher.writer.update(intent.account_id, intent.after, intent.parent_id)
+        position = (page[-1].movement, page[-1].account_id)
 
 
 def _until_spent(results: Iterable[UpdateResult], report: PushReport) -> Iterator[UpdateResult]:

@@ -1,4 +1,8 @@
-"""Small writes: records in collections of 200, five collections to a call, refused rows apart from passing trouble."""
+"""Small writes: records in collections of 200, five collections to a call, refused rows apart from passing trouble.
+
+A locked row is sent again without the others, and then each alone, in a transaction of its own that holds the parent
+for the shortest time; one after the other, with waits that double.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,21 @@ from typing import Any
 
 from connectors.contract import Fence, Outcome, UpdateResult
 from connectors.errors import ConnectorError, TransientError
-from connectors.salesforce.composite import MAX_QUERIES, SubAnswer, in_groups, read_parts
+from connectors.salesforce.composite import MAX_QUERIES, MAX_SUBREQUESTS, SubAnswer, in_groups, read_parts
 from connectors.salesforce.failures import Complaint, is_passing, outcome_of, read_complaints
 from connectors.salesforce.transport import Transport
+from connectors.salesforce.wire import fields_of
 
 COLLECTION = 200
 ROWS_PER_CALL = COLLECTION * MAX_QUERIES
 ROUNDS = 4
 """How often a row is sent that is refused for a passing reason."""
+
+TOGETHER = 2
+"""So many of the rounds go by collections; in the others each row goes alone."""
+
+MOST_ALONE = 250
+"""Of a thousand rows: when more stay locked, another mass write is at work, and the next run is soon enough."""
 
 WRITE_HEADERS = {
     "Sforce-Auto-Assign": "FALSE",
@@ -30,66 +41,96 @@ class Row:
     record_id: str
     json: str
     """The record of a collections request."""
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Collections:
     transport: Transport
     fence: Fence
+    object_name: str
 
     def results(self, rows: Iterable[Row]) -> Iterator[UpdateResult]:
         for group in in_groups(rows, ROWS_PER_CALL):
-            yield from self._settle(group)
+            # Siblings beside each other: one transaction locks their parent, and not several in turn.
+            yield from self._settle(sorted(group, key=lambda row: row.family))
 
     def _settle(self, rows: Sequence[Row]) -> Iterator[UpdateResult]:
         """Send, and send again only the rows that met passing trouble, until a round brings none."""
         for turn in range(1, ROUNDS + 1):
-            results, failure = self._send(rows)
-            again = [r for r, result in zip(rows, results, strict=True) if _is_passing(result)] if turn < ROUNDS else []
-            kept = {row.record_id for row in again}
-            yield from (result for result in results if result and result.record_id not in kept)
-            if failure is not None:
-                raise failure
-            if not again:
+            passing: list[tuple[Row, UpdateResult]] = []
+            for parcel in self._parcels(rows, turn):
+                results, failure = self._send(parcel)
+                pairs = [(row, result) for row, result in zip(parcel.rows, results, strict=True) if result]
+                passing += [pair for pair in pairs if _is_passing(pair[1])]
+                yield from (result for _, result in pairs if not _is_passing(result))
+                if failure is not None:
+                    yield from (result for _, result in passing)
+                    raise failure
+            if turn == ROUNDS or (turn >= TOGETHER and len(passing) > MOST_ALONE):
+                yield from (result for _, result in passing)
+                return
+            if not passing:
                 return
             self.transport.retry.sleep(self.transport.retry.first * 2**turn)
-            rows = again
+            rows = [row for row, _ in passing]
 
-    def _send(self, rows: Sequence[Row]) -> tuple[list[UpdateResult | None], ConnectorError | None]:
+    def _parcels(self, rows: Sequence[Row], turn: int) -> Iterator[Parcel]:
+        if turn <= TOGETHER:
+            return iter([Parcel([*in_groups(rows, COLLECTION)], alone=False)])
+        return (Parcel([[row] for row in group], alone=True) for group in in_groups(rows, MAX_SUBREQUESTS))
+
+    def _send(self, parcel: Parcel) -> tuple[list[UpdateResult | None], ConnectorError | None]:
         """One result a row, in order; None where a collection was refused as a whole, with the reason."""
         try:
-            parts = self.transport.retry.run(self._attempt(rows))
+            parts = self.transport.retry.run(self._attempt(parcel))
         except TransientError as error:
-            return [_unknown(row, error) for row in rows], error
+            return [_unknown(row, error) for row in parcel.rows], error
         results: list[UpdateResult | None] = []
         failure = None
-        for chunk, part in zip(in_groups(rows, COLLECTION), parts, strict=True):
-            read = _read_part(chunk, part)
+        for chunk, part in zip(parcel.chunks, parts, strict=True):
+            read = [_read_single(chunk[0], part)] if parcel.alone else _read_part(chunk, part)
             failure = failure or (part.failure if read[0] is None else None)
             results += read
         return results, failure
 
-    def _attempt(self, rows: Sequence[Row]) -> Callable[[], list[SubAnswer]]:
-        chunks = list(in_groups(rows, COLLECTION))
-        body = self._body(chunks)
+    def _attempt(self, parcel: Parcel) -> Callable[[], list[SubAnswer]]:
+        body = self._body(parcel)
 
         def attempt() -> list[SubAnswer]:
             self.fence()
             answer = self.transport.send(
                 "POST", self.transport.path("composite"), "collections", content=body, headers=_JSON
             )
-            return read_parts(answer.body, len(chunks))
+            return read_parts(answer.body, len(parcel.chunks))
 
         return attempt
 
-    def _body(self, chunks: Sequence[Sequence[Row]]) -> bytes:
-        head = f'"method":"PATCH","url":"{self.transport.path("composite/sobjects")}","httpHeaders":{_HEADERS_JSON}'
-        lists = [",".join(row.json for row in chunk) for chunk in chunks]
+    def _body(self, parcel: Parcel) -> bytes:
         parts = [
-            f'{{{head},"referenceId":"r{i}","body":{{"allOrNone":false,"records":[{records}]}}}}'
-            for i, records in enumerate(lists)
+            f'{{"method":"PATCH","url":"{self.transport.path(path)}","httpHeaders":{_HEADERS_JSON},'
+            f'"referenceId":"r{i}","body":{content}}}'
+            for i, (path, content) in enumerate(map(self._single if parcel.alone else self._collection, parcel.chunks))
         ]
         return f'{{"allOrNone":false,"compositeRequest":[{",".join(parts)}]}}'.encode()
+
+    def _single(self, rows: Sequence[Row]) -> tuple[str, str]:
+        return f"sobjects/{self.object_name}/{rows[0].record_id}", fields_of(rows[0].json)
+
+    def _collection(self, rows: Sequence[Row]) -> tuple[str, str]:
+        return "composite/sobjects", f'{{"allOrNone":false,"records":[{",".join(row.json for row in rows)}]}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The rows of one call, by sub-request. `alone`: each chunk is one row, written as a single record."""
+
+    chunks: Sequence[Sequence[Row]]
+    alone: bool
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        return [row for chunk in self.chunks for row in chunk]
 
 
 _JSON = {"Content-Type": "application/json; charset=UTF-8", **WRITE_HEADERS}
@@ -106,6 +147,12 @@ def _read_part(rows: Sequence[Row], part: SubAnswer) -> Sequence[UpdateResult | 
     return [
         _read_result(row, entry if isinstance(entry, dict) else {}) for row, entry in zip(rows, part.body, strict=True)
     ]
+
+
+def _read_single(row: Row, part: SubAnswer) -> UpdateResult:
+    if part.failure is None:
+        return UpdateResult(row.record_id, Outcome.OK)
+    return _read_result(row, {"errors": part.body})
 
 
 def _read_result(row: Row, entry: Any) -> UpdateResult:

@@ -26,9 +26,7 @@ from connectors.salesforce.jobs import JSON_HEADERS, Jobs
 from connectors.salesforce.records import read_stamp
 from connectors.salesforce.results import read_lists
 from connectors.salesforce.transport import Answer, Transport
-from connectors.salesforce.wire import IngestFile
-
-ID_LENGTH = 18
+from connectors.salesforce.wire import ID_LENGTH, IngestFile
 
 
 @dataclass(frozen=True, slots=True)

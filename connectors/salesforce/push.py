@@ -1,5 +1,8 @@
 """Which way updates go: collections up to 2,000, bulk ingest above; exactly one result for every update either way.
 
+Collections go one after the other. Inside a bulk job Salesforce works in parallel, so siblings are kept in one batch of
+it, and what does not fit goes by collections; so do the rows that another writer kept locked.
+
 Updates by id set absolute values, so that sending one twice does no harm: connection trouble is retried, behind the
 fence. What stays without an answer is reported as unknown, and the push ends there with the error.
 """
@@ -20,6 +23,9 @@ from connectors.salesforce.transport import Transport
 from connectors.salesforce.wire import BulkOnlyClearsError, IngestFile, UnwritableError, json_record
 
 COLLECTIONS_UP_TO = 2000
+BATCH_ROWS = 10_000
+"""Salesforce cuts a bulk file into batches of so many rows and works on them in parallel."""
+
 FILE_BYTES = 40_000_000
 """Salesforce takes 100 MB raw; the file is held in memory, so less is better."""
 
@@ -31,6 +37,7 @@ class Pusher:
     object_name: str
     fence: Fence
     file_bytes: int = FILE_BYTES
+    batch_rows: int = BATCH_ROWS
     _again: list[Row] = field(default_factory=list)
     """Rows of bulk files that go by collections after all."""
 
@@ -39,14 +46,17 @@ class Pusher:
 
     def _small(self, updates: Iterable[Update]) -> Iterator[UpdateResult]:
         refusals: list[UpdateResult] = []
-        yield from Collections(self.transport, self.fence).results(self._rows(updates, refusals))
+        yield from self._collections().results(self._rows(updates, refusals))
         yield from refusals
+
+    def _collections(self) -> Collections:
+        return Collections(self.transport, self.fence, self.object_name)
 
     def _rows(self, updates: Iterable[Update], refusals: list[UpdateResult]) -> Iterator[Row]:
         for update in updates:
             try:
                 key = normalise_id(update.record_id)
-                yield Row(update.record_id, json_record(self.object_name, key, update.values))
+                yield self._row(update, key)
             except ValueError as error:
                 refusals.append(_unwritable(update, error))
 
@@ -61,7 +71,7 @@ class Pusher:
                 yield from self._write(file)
                 file = IngestFile()
         yield from self._write(file)
-        yield from Collections(self.transport, self.fence).results(self._again)
+        yield from self._collections().results(self._again)
 
     def _add(self, file: IngestFile, update: Update) -> None:
         key = normalise_id(update.record_id)
@@ -71,9 +81,13 @@ class Pusher:
                 return
         except BulkOnlyClearsError:
             pass
-        self._again.append(Row(update.record_id, json_record(self.object_name, key, update.values)))
+        self._again.append(self._row(update, key))
+
+    def _row(self, update: Update, key: str) -> Row:
+        return Row(update.record_id, json_record(self.object_name, key, update.values), update.family)
 
     def _write(self, file: IngestFile) -> Iterator[UpdateResult]:
+        self._put_off(file, file.gather_families(self.batch_rows))
         if not file.lines:
             return
         job = IngestJob(self.transport, self.jobs, self.object_name, self.fence, file)
@@ -84,7 +98,10 @@ class Pusher:
             raise
         passing = {key for key, complaint in settled.failed if is_passing(complaint.code)}
         yield from results_of(settled, file.lines, lambda complaint: is_passing(complaint.code))
-        lines = (line for line in file.lines if record_id(line) in passing)
+        self._put_off(file, (line for line in file.lines if record_id(line) in passing))
+
+    def _put_off(self, file: IngestFile, lines: Iterable[bytes]) -> None:
+        """Lines of the file go by collections, one after the other, once the bulk jobs are done."""
         self._again += [Row(record_id(line), file.json_of(line, self.object_name)) for line in lines]
 
 

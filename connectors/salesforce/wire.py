@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from sys import intern
 from typing import Any, cast
 
 from connectors.contract import Update, WriteValue
 from connectors.salesforce.soql import check_name
 
 CLEAR = "#N/A"
+ID_LENGTH = 18
 
 
 class UnwritableError(ValueError):
@@ -34,6 +36,11 @@ def json_record(object_name: str, record_id: str, values: Mapping[str, WriteValu
     """One record of a collections request. `attributes` must come first, or Salesforce cannot parse the row."""
     fields = "".join(f',"{check_name(name)}":{json_value(value)}' for name, value in values.items())
     return f'{{"attributes":{{"type":"{check_name(object_name)}"}},"id":"{record_id}"{fields}}}'
+
+
+def fields_of(record: str) -> str:
+    """The fields of a `json_record` alone: what a request for a single record holds."""
+    return "{" + record.partition('"},"id":"')[2][ID_LENGTH + 1 :].removeprefix(",")
 
 
 def json_value(value: WriteValue) -> str:
@@ -110,6 +117,7 @@ class IngestFile:
         self._kindless: set[str] = set()
         self._grown: list[tuple[int, int]] = [(0, 0)]
         self.lines: list[bytes] = []
+        self._families: list[str] = []
         self.size = 0
         """Bytes without header and padding."""
 
@@ -123,6 +131,7 @@ class IngestFile:
         cells = [_CELLS[type(values[name])](values[name]) if name in values else "" for name in self._columns]
         line = _sendable(self._write([update.record_id, *cells])[:-2]).encode() + b"\n"
         self.lines.append(line)
+        self._families.append(intern(update.family))
         self.size += len(line)
 
     def _grow(self, values: Mapping[str, WriteValue]) -> None:
@@ -137,18 +146,42 @@ class IngestFile:
             self._bare[name] = isinstance(values[name], _BARE)
             self._kindless.discard(name)
 
+    def gather_families(self, batch: int) -> list[bytes]:
+        """Put the lines of each family side by side, none of them across a border after every `batch` lines.
+
+        Salesforce works on such batches in parallel, where siblings would lock each other out. Lines of families that
+        do not fit before a border are taken out of the file and returned.
+        """
+        if not any(self._families):
+            return []
+        lines = [line for chunk in self._padded() for line in chunk]
+        order = sorted(range(len(lines)), key=self._families.__getitem__)
+        kept: list[bytes] = []
+        aside: list[bytes] = []
+        for family, members in groupby(order, self._families.__getitem__):
+            siblings = [lines[i] for i in members]
+            fits = not family or len(kept) % batch + len(siblings) <= batch
+            (kept if fits else aside).extend(siblings)
+        self.lines, self._families, self._grown = kept, [], [(0, len(self._columns))]
+        self.size = sum(map(len, kept))
+        return aside
+
     def body(self) -> IngestBody:
         return IngestBody(self)
 
     def chunks(self) -> Iterator[bytes]:
         """The whole file: the header, then the lines in pieces of some hundred kilobytes."""
         yield ",".join(["Id", *self._columns]).encode() + b"\n"
+        for lines in self._padded():
+            yield b"".join(lines)
+
+    def _padded(self) -> Iterator[list[bytes]]:
         starts = [*self._grown, (len(self.lines), 0)]
         for (start, width), (end, _) in pairwise(starts):
             padding = b"," * (len(self._columns) - width)
             for at in range(start, end, 4096):
                 lines = self.lines[at : min(at + 4096, end)]
-                yield b"".join([line[:-1] + padding + b"\n" for line in lines] if padding else lines)
+                yield [line[:-1] + padding + b"\n" for line in lines] if padding else lines
 
     def json_of(self, line: bytes, object_name: str) -> str:
         """The record of a line as collections want it."""

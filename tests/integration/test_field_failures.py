@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -100,6 +101,25 @@ def no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+# 9: locks
+
+
+def test_problem_9_accounts_with_one_parent_are_written_beside_each_other(company: Company) -> None:
+    written: list[str] = []
+    for name in ("P", "Q"):
+        company.account(name)
+    for name, parent, amount in (("p1", "P", 4_000), ("q1", "Q", 3_000), ("p2", "P", 2_000), ("q2", "Q", 1_000)):
+        company.account(name, ParentId=company.ids[parent])
+        company.deal(f"D-{name}", name, amount)
+    company.org.watchers.append(lambda _object, key: written.append(key))
+
+    company.sync()
+
+    families = [company.org.record("Account", key)["ParentId"] for key in written]
+    changes = sum(one != other for one, other in pairwise(families))
+    assert changes == 2, "those of no parent, those of one, those of the other"
 
 
 # 13: deletions

@@ -35,7 +35,9 @@ class Manners:
     attributes_first: bool = True
     """A record of a collection names its type before its fields, or is refused."""
     lock_siblings: bool = False
-    """Ingest rows whose AccountId or ParentId occurred before in the same job fail with UNABLE_TO_LOCK_ROW."""
+    """Ingest rows whose AccountId or ParentId occurs in an earlier batch of the job fail with UNABLE_TO_LOCK_ROW."""
+    batch_rows: int = 10_000
+    """An ingest job works in parallel on batches of so many rows."""
     result_pages_key: str = "nextRecordsUrl"
     """The guide spells it in two ways; `nextRecordUrl` is the other."""
     slow_query_rows: int | None = None
@@ -75,6 +77,8 @@ class Call:
     version: str = ""
     kind: str = ""
     token: str = ""
+    children: Counter[str] = field(default_factory=Counter)
+    """Rows written in this transaction, by their parent."""
 
     @property
     def address(self) -> str:

@@ -14,6 +14,8 @@ repeat     page N+1 of a query repeats the last `rows` rows of page N
 lose       leave the last `rows` rows out of a page although they were announced
 delay      wait `seconds` first
 job_fails  the job ends as Failed with `message`
+lock       refuse a written row with UNABLE_TO_LOCK_ROW because its parent is held by somebody else: for the parents
+           in `ids` (empty: any), and once `rows` children (default 0) were written under it in the same transaction
 row        refuse a written row with `code` and `message`, if it is in `ids` (empty: any row); `times` counts rows
 """
 
@@ -24,7 +26,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = frozenset(
-    {"error", "html", "expired", "html_401", "reset", "cut", "truncate", "repeat", "lose", "delay", "job_fails", "row"}
+    {
+        "error",
+        "html",
+        "expired",
+        "html_401",
+        "reset",
+        "cut",
+        "truncate",
+        "repeat",
+        "lose",
+        "delay",
+        "job_fails",
+        "lock",
+        "row",
+    }
 )
 
 
@@ -83,6 +99,15 @@ class Faults:
         """The first waiting `row` fault that this row of a write meets, used up by one."""
         for fault in self.waiting:
             if fault.kind == "row" and fault.on in {"*", on} and (not fault.ids or record_id in fault.ids):
+                self._use(fault)
+                return fault
+        return None
+
+    def strike_lock(self, on: str, parent: str, siblings: int) -> Fault | None:
+        """The first waiting `lock` fault on this parent, after `siblings` of the row have been written with it."""
+        for fault in self.waiting:
+            meant = fault.kind == "lock" and fault.on in {"*", on} and (not fault.ids or parent in fault.ids)
+            if meant and siblings >= (fault.rows or 0):
                 self._use(fault)
                 return fault
         return None

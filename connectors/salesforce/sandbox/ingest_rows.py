@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from connectors.salesforce.sandbox.bulk_query import DELIMITERS
 from connectors.salesforce.sandbox.engine import Call, Engine
 from connectors.salesforce.sandbox.errors import ApiError
+from connectors.salesforce.sandbox.locks import locked, parent_of
 from connectors.salesforce.sandbox.records import Written, delete_row, insert_row, update_row, upsert_row
 from connectors.salesforce.sandbox.schema import Field, ObjectType
 from connectors.salesforce.sandbox.write import record_id
+
+TRANSACTION_ROWS = 200
 
 
 @dataclass(slots=True)
@@ -54,8 +58,13 @@ def write_rows(engine: Engine, call: Call, job: IngestJob) -> None:
     of = engine.org.tables[job.object].type
     job.header, lines = _read_csv(job)
     columns = [_column(engine, call, of, name) for name in job.header]
-    locked: set[str] = set()
-    job.results = [_write_line(engine, call, job, of, columns, cells, locked) for cells in lines]
+    held: dict[str, int] = {}
+    job.results = []
+    for number, cells in enumerate(lines):
+        if number % TRANSACTION_ROWS == 0:
+            call.children.clear()
+        batch = number // engine.manners.batch_rows
+        job.results.append(_write_line(engine, call, job, of, columns, cells, partial(_check_batch, held, batch)))
     if engine.manners.shuffle_results:
         # Seeded by the job's own id, so that a failing test can be run again.
         random.Random(job.id).shuffle(job.results)  # noqa: S311 - not a secret
@@ -114,17 +123,23 @@ def _write_line(
     of: ObjectType,
     columns: list[_Column],
     cells: list[str],
-    locked: set[str],
+    check_batch: Callable[[str], None],
 ) -> RowResult:
     target = cells[job.header.index("Id")] if "Id" in job.header else ""
     try:
         values = _read_cells(engine, columns, cells)
         if engine.manners.lock_siblings:
-            _check_lock(engine, of, values, locked)
+            check_batch(parent_of(engine, of, str(values.get("Id", "")), values))
         written = _write(engine, call, job, of, values)
     except ApiError as error:
         return RowResult(target, cells, error=_error_text(error))
     return RowResult(written.id, cells, written.created)
+
+
+def _check_batch(held: dict[str, int], batch: int, parent: str) -> None:
+    """Batches run in parallel: the first one that touches a parent holds it against the others."""
+    if parent and held.setdefault(parent, batch) != batch:
+        raise locked(parent)
 
 
 def _read_cells(engine: Engine, columns: list[_Column], cells: list[str]) -> dict[str, Any]:
@@ -148,16 +163,6 @@ def _cell(engine: Engine, column: _Column, cell: str) -> Any:
         )
         raise ApiError("INVALID_FIELD", message)
     return matches[0][0]
-
-
-def _check_lock(engine: Engine, of: ObjectType, values: Mapping[str, Any], locked: set[str]) -> None:
-    name = {"Opportunity": "AccountId", "Contact": "AccountId", "Account": "ParentId"}.get(of.name, "")
-    row = engine.org.tables[of.name].rows.get(str(values.get("Id", "")))
-    parent = values.get(name) or (row[of.slot(name)] if row is not None and name else None)
-    if parent in locked:
-        raise ApiError("UNABLE_TO_LOCK_ROW", f"unable to obtain exclusive access to this record or 1 records: {parent}")
-    if parent:
-        locked.add(parent)
 
 
 def _write(engine: Engine, call: Call, job: IngestJob, of: ObjectType, values: dict[str, Any]) -> Written:

@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
+from connectors.salesforce.sandbox.locks import take_lock
 from connectors.salesforce.sandbox.rest import visible_type
 from connectors.salesforce.sandbox.schema import Field, ObjectType, Row
 from connectors.salesforce.sandbox.soql_answer import attributes_json, field_json
@@ -26,6 +27,7 @@ def insert_row(engine: Engine, call: Call, of: ObjectType, values: Mapping[str, 
     if any(name.lower() == "id" for name in values):
         raise ApiError("INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", fields=("Id",))
     _meet_fault(engine, call, "")
+    take_lock(engine, call, of, "", values)
     made = engine.org.create(of.name, values, user=call.user)
     engine.written[of.name] += 1
     return Written(made, created=True)
@@ -36,6 +38,7 @@ def update_row(engine: Engine, call: Call, of: ObjectType, target: str, values: 
         raise ApiError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type cannot be updated: {of.label}")
     target = _visible_id(engine, call, of, target)
     _meet_fault(engine, call, target)
+    take_lock(engine, call, of, target, values)
     engine.org.update(of.name, target, values, user=call.user)
     engine.written[of.name] += 1
     return Written(target, created=False)

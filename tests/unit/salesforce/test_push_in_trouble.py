@@ -143,14 +143,112 @@ def test_problem_9_a_row_that_stays_locked_is_for_another_time(org, crm, fence, 
     assert outcomes(results) == {Outcome.OK: 19, Outcome.RETRY: 1}
 
 
-def test_problem_9_siblings_that_lock_each_other_in_bulk_all_get_written(org, crm, fence, sandbox) -> None:
-    parent = org.create("Account", {"Name": "parent"})
-    ids = [org.create("Account", {"Name": f"child {i}", "ParentId": parent}) for i in range(8)]
+def make_families(org, families: int, children: int) -> list[Update]:
+    """Updates of children in an order that keeps changing the parent."""
+    parents = [org.create("Account", {"Name": f"Parent {i}"}) for i in range(families)]
+    return [
+        Update(org.create("Account", {"Name": f"Child {i}", "ParentId": parent}), {NUMBER: Decimal(7)}, parent)
+        for i in range(children)
+        for parent in parents
+    ]
+
+
+def test_problem_9_siblings_stay_in_one_batch_of_a_bulk_job(org, crm, fence, sandbox) -> None:
     sandbox.manners.lock_siblings = True
+    sandbox.manners.batch_rows = 10
+    updates = make_families(org, families=6, children=5)
+    pusher = Pusher(crm.transport, crm.jobs, "Account", fence, batch_rows=10)
 
-    results = push(crm, ids, fence, MANY)
+    results = list(pusher.results(updates, MANY))
 
-    assert outcomes(results) == {Outcome.OK: 8}
+    assert Counter(result.outcome for result in results) == {Outcome.OK: 30}
+    assert sandbox.written["Account"] == 30
+    assert "collections" not in crm.usage.by_kind
+
+
+def test_problem_9_families_that_would_straddle_batches_go_one_after_the_other(org, crm, fence, sandbox) -> None:
+    sandbox.manners.lock_siblings = True
+    sandbox.manners.batch_rows = 10
+    hot, *rest = make_families(org, families=1, children=13), make_families(org, families=3, children=4)
+    lonely = updates_of(make_accounts(org, 7))
+    updates = [*hot[:5], *lonely, *rest[0], *hot[5:]]
+    pusher = Pusher(crm.transport, crm.jobs, "Account", fence, batch_rows=10)
+
+    results = list(pusher.results(updates, MANY))
+
+    assert Counter(result.record_id for result in results) == Counter(update.record_id for update in updates)
+    assert {result.outcome for result in results} == {Outcome.OK}
+    assert crm.usage.by_kind["collections"] == 1
+    assert "ingest_results" not in crm.usage.by_kind, "nothing was refused"
+
+
+def test_problem_9_gathering_families_keeps_what_later_columns_say(org, crm, fence, sandbox) -> None:
+    parent = org.create("Account", {"Name": "Parent"})
+    ids = [org.create("Account", {"Name": name, "ParentId": parent}) for name in "ab"]
+    lonely = org.create("Account", {"Name": "c"})
+    updates = [
+        Update(ids[0], {NUMBER: Decimal(1)}, parent),
+        Update(lonely, {TEXT: "alone", NUMBER: None}),
+        Update(ids[1], {TEXT: "two"}, parent),
+    ]
+
+    list(crm.push("Account", updates, expected=MANY, fence=fence))
+
+    assert [(org.record("Account", key)[NUMBER], org.record("Account", key)[TEXT]) for key in (*ids, lonely)] == [
+        (Decimal(1), None),
+        (None, "two"),
+        (None, "alone"),
+    ]
+
+
+@pytest.mark.parametrize("expected", [1, MANY])
+def test_problem_9_children_of_a_hot_parent_are_at_last_written_alone(
+    org, crm, fence, sandbox, waits, expected
+) -> None:
+    updates = make_families(org, families=1, children=30)
+    sandbox.faults.inject("lock", ids=[updates[0].family], rows=1, times=None)
+
+    results = list(crm.push("Account", updates, expected=expected, fence=fence))
+
+    assert Counter(result.outcome for result in results) == {Outcome.OK: 30}
+    assert sandbox.written["Account"] == 30
+    assert waits[-2:] == [1.0, 2.0], "each round waits longer"
+    assert crm.usage.by_kind["collections"] <= 4
+
+
+@pytest.mark.parametrize("expected", [1, MANY])
+def test_problem_9_a_parent_that_stays_locked_is_for_another_time(org, crm, fence, sandbox, expected) -> None:
+    locked, free = make_families(org, families=1, children=3), make_families(org, families=1, children=3)
+    sandbox.faults.inject("lock", ids=[locked[0].family], times=None)
+
+    results = {r.record_id: r for r in crm.push("Account", [*locked, *free], expected=expected, fence=fence)}
+
+    assert {results[one.record_id].outcome for one in locked} == {Outcome.RETRY}
+    assert {results[one.record_id].code for one in locked} == {"UNABLE_TO_LOCK_ROW"}
+    assert {results[one.record_id].outcome for one in free} == {Outcome.OK}
+
+
+def test_problem_9_a_mass_of_locked_rows_is_not_hammered_one_by_one(org, crm, fence, sandbox) -> None:
+    updates = make_families(org, families=1, children=300)
+    sandbox.faults.inject("lock", times=None)
+
+    results = list(crm.push("Account", updates, expected=1, fence=fence))
+
+    assert Counter(result.outcome for result in results) == {Outcome.RETRY: 300}
+    assert crm.usage.by_kind == {"collections": 2}
+
+
+def test_problem_9_a_row_refused_alone_keeps_its_reason(org, crm, fence, sandbox) -> None:
+    ids = make_accounts(org, 2)
+    sandbox.faults.inject("row", on="collections", code="UNABLE_TO_LOCK_ROW", times=None)
+    org.refuse(ids[0], "FIELD_CUSTOM_VALIDATION_EXCEPTION", "not so", fields=(NUMBER,))
+
+    results = push(crm, ids, fence)
+
+    assert results[ids[0]] == UpdateResult(
+        ids[0], Outcome.REJECTED, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "not so", (NUMBER,)
+    )
+    assert results[ids[1]].outcome is Outcome.OK
 
 
 def test_a_record_in_an_approval_process_is_not_hammered(org, crm, fence) -> None:

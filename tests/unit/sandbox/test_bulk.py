@@ -365,15 +365,19 @@ class TestIngestJobs:
         assert org.record("Account", child)["ParentId"] == parent
         assert "INVALID_FIELD:Foreign key external ID: none not found" in result("failedResults")
 
-    def test_two_rows_with_one_parent_may_lock_each_other_out(self, org, run_ingest, sandbox):
+    @pytest.mark.parametrize(("batch_rows", "failed"), [(1, 1), (2, 0)])
+    def test_rows_with_one_parent_lock_each_other_out_across_batches(
+        self, org, run_ingest, sandbox, batch_rows, failed
+    ):
         sandbox.manners.lock_siblings = True
+        sandbox.manners.batch_rows = batch_rows
         parent = org.create("Account", {"Name": "P"})
         deals = [org.create("Opportunity", {"Name": n, "AccountId": parent, "StageName": "Prospecting"}) for n in "ab"]
 
         state, result = run_ingest("Id,NextStep\n" + "".join(f"{one},x\n" for one in deals), object_name="Opportunity")
 
-        assert state["numberRecordsFailed"] == 1
-        assert read(result("failedResults"))[0]["sf__Error"].startswith("UNABLE_TO_LOCK_ROW:")
+        assert state["numberRecordsFailed"] == failed
+        assert [row["sf__Error"][:19] for row in read(result("failedResults"))] == ["UNABLE_TO_LOCK_ROW:"] * failed
 
     def test_multipart_uploads_at_once(self, client, org):
         account = fill(org, 1)[0]

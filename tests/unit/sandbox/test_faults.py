@@ -198,6 +198,30 @@ def test_chosen_rows_are_refused_for_a_while_whatever_writes_them(client, sandbo
     assert last.status_code == 204
 
 
+def test_a_parent_held_by_somebody_else_refuses_its_children_whatever_writes_them(client, sandbox, org, run_ingest):
+    parent, other = fill(org, 2)
+    one, two, free = (
+        org.create("Account", {"Name": name, "ParentId": under})
+        for name, under in (("one", parent), ("two", parent), ("free", other))
+    )
+    sandbox.faults.inject("lock", ids={parent}, rows=1, times=None)
+
+    def patch_both() -> list[bool]:
+        records = [{"attributes": {"type": "Account"}, "Id": each, "NumberOfEmployees": 1} for each in (one, two, free)]
+        return [row["success"] for row in client.ask("PATCH", "composite/sobjects", json={"records": records}).json()]
+
+    assert patch_both() == [True, False, True]
+    assert patch_both() == [True, False, True], "a transaction of its own each time"
+    state, result = run_ingest(f"Id,NumberOfEmployees\n{one},2\n{two},2\n{free},2\n")
+    assert state["numberRecordsFailed"] == 1
+    assert f"UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record or 1 records: {parent}" in result(
+        "failedResults"
+    )
+    assert client.ask("PATCH", f"sobjects/Account/{two}", json={"NumberOfEmployees": 3}).status_code == 204
+    sandbox.faults.clear()
+    assert patch_both() == [True, True, True]
+
+
 def test_a_sub_request_meets_faults_of_its_own(client, sandbox):
     sandbox.faults.inject("error", "query", code="QUERY_TIMEOUT", status=400)
     request = {"method": "GET", "url": "/services/data/v62.0/query?q=SELECT+Id+FROM+Account", "referenceId": "q"}
