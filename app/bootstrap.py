@@ -88,6 +88,8 @@ def connector_options(settings: Settings) -> Mapping[str, Any]:
         for name in type(settings).model_fields
         if name.startswith(prefix) and not name.endswith("_file") and not name.startswith(INBOUND)
     }
+    if settings.crm == "salesforce":
+        given["refresh_token_file"] = settings.file_of("salesforce_refresh_token")
     return {name: value for name, value in given.items() if value not in (None, "", ())}
 
 

@@ -195,6 +195,11 @@ class Settings(BaseSettings):
             read_schedule(value)
         return value
 
+    def file_of(self, secret: str) -> Path | None:
+        """The file that a secret was read from; None for one that was given itself, or not at all."""
+        path: Path | None = getattr(self, f"{secret}_file")
+        return path if path and _file_wins(self.origins, secret, self.origins) else None
+
     @property
     def mapping_path(self) -> Path:
         """The mapping file in force; it may not exist."""

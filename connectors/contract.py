@@ -23,6 +23,13 @@ WriteValue = str | Decimal | int | bool | date | datetime | None
 Fence = Callable[[], None]
 """Called before every attempt of every write; raises when this process no longer holds the lease."""
 
+Afford = Callable[[int], None]
+"""Called with the API calls a pull is going to take, about; raises when they are kept for others."""
+
+
+def free(_calls: int) -> None:
+    """Whatever it costs."""
+
 
 class FieldType(StrEnum):
     """The kinds of field the application tells apart; a connector maps its own types onto these."""
@@ -127,7 +134,8 @@ class PullRequest:
 class Page:
     """Records of one object, in the order of `request.fields`.
 
-    `resume`: hand it back in `PullRequest.resume` to continue after this page (None: cannot resume here).
+    `resume`: hand it back in `PullRequest.resume` to continue after this page (None: cannot resume here). A page may
+    hold nothing else: then it says that the CRM has begun to work on the request.
     `watermark`: everything changed up to this instant of the CRM's clock is in this page or an earlier one
     of the same pull; None: not known yet. The last page of a completed pull always carries it, even without rows.
     `complete`: this is the last page of its request and the connector has proven that no row is missing.
@@ -264,12 +272,16 @@ class CrmConnector(Protocol):
     def describe(self, objects: Sequence[str]) -> Mapping[str, ObjectSchema | None]:
         """The schema of each object; None for one that does not exist or is hidden from the user."""
 
-    def pull(self, requests: Sequence[PullRequest]) -> Iterator[Page]:
+    def pull(self, requests: Sequence[PullRequest], *, afford: Afford = free) -> Iterator[Page]:
         """Yield the pages of each request, one request after another, in the order given.
 
-        All requests are handed over at once so that a connector can probe them with a single call.
+        Pages without rows that carry nothing but `resume` may come before. All requests are handed over at once so that
+        a connector can probe them with a single call; then `afford` is asked, and only then the rest is spent.
         A page is yielded before the next is fetched: memory does not grow with the number of records.
         """
+
+    def abandon(self, positions: Sequence[str]) -> None:
+        """Free what the CRM still holds for these `Page.resume`: nobody will go on from them. Never fails."""
 
     def count(self, objects: Mapping[str, Filter]) -> Mapping[str, int]:
         """How many live (not deleted) records of each object the CRM says it holds, under the object's filter."""

@@ -12,16 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from app.domain.model import Policy
 from app.domain.money import RateBook
 from app.domain.rows import Batch, Entity
+from app.errors import AppError
 from app.mapping.check import EntityPlan, ReadPlan
 from app.mapping.file import MappingFile
 from app.mapping.translate import compile_reader
 from app.store import mirror
 from app.store.connection import Connection
 from app.store.database import Database
+from app.sync.budget import Budget
 from app.sync.report import Progress
 from connectors.contract import CrmConnector, Page, PullRequest, RawRow
 from connectors.errors import ResumeError
@@ -51,6 +54,7 @@ class Puller:
     """An object whose last full read is older is read in full again; zero: never for its age."""
     today: date
     progress: Progress
+    budget: Budget
 
     @property
     def policy(self) -> Policy:
@@ -71,11 +75,13 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
     """Bring the mirror up to date. `full`: read everything, whatever was read before."""
     report = PullReport()
     sources = _open_sources(puller, full=full)
+    puller.connector.abandon([source.outdated for source in sources if source.outdated])
     resumed = any(source.position.resume for source in sources)
     try:
         _pull_pages(puller, sources, report)
     except ResumeError:
         # The job this was to go on with is gone. Starting it afresh costs calls, never rows.
+        puller.connector.abandon([source.position.resume for source in sources if source.position.resume])
         for source in sources:
             source.position = replace(source.position, resume=None)
         _pull_pages(puller, sources, report)
@@ -111,6 +117,8 @@ class _Source:
     plan: EntityPlan
     position: mirror.Position
     reader: Reader | None = None
+    outdated: str | None = None
+    """Where a killed run stopped that this one does not go on from."""
 
     def request(self, look_back: timedelta) -> PullRequest:
         since = None if self.position.watermark is None else self.position.watermark - look_back
@@ -131,11 +139,18 @@ def _open_sources(puller: Puller, *, full: bool) -> list[_Source]:
                 mirror.suspend_indexes(connection, plan.entity)
                 mirror.save_flag(connection, mirror.REVALUE_ALL, "first load")
                 mirror.save_flag(connection, mirror.REPLAN_ALL, "first load")
-        return [_Source(plan, _open_position(connection, puller, plan, full=full)) for plan in puller.plan.sources()]
+        return [_open_source(connection, puller, plan, full=full) for plan in puller.plan.sources()]
 
 
-def _open_position(connection: Connection, puller: Puller, plan: EntityPlan, *, full: bool) -> mirror.Position:
-    position = mirror.load_position(connection, source_name(plan))
+def _open_source(connection: Connection, puller: Puller, plan: EntityPlan, *, full: bool) -> _Source:
+    stored = mirror.load_position(connection, source_name(plan))
+    position = _open_position(connection, puller, plan, stored, full=full)
+    return _Source(plan, position, outdated=None if position.resume else stored.resume)
+
+
+def _open_position(
+    connection: Connection, puller: Puller, plan: EntityPlan, position: mirror.Position, *, full: bool
+) -> mirror.Position:
     changed = position.fields_digest != plan.fields_digest
     full_now = full or changed or position.watermark is None or _is_aged(position, puller)
     if full_now or not puller.connector.capabilities.incremental:
@@ -161,13 +176,23 @@ def _is_aged(position: mirror.Position, puller: Puller) -> bool:
 
 def _pull_pages(puller: Puller, sources: Sequence[_Source], report: PullReport) -> None:
     by_request = [(source.request(puller.look_back), source) for source in sources]
-    for page in puller.connector.pull([request for request, _ in by_request]):
+    requests = [request for request, _ in by_request]
+    for page in puller.connector.pull(requests, afford=partial(_check_affordable, puller)):
         source = next(source for request, source in by_request if request == page.request)
-        if source.reader is None:
-            source.reader = _compile(puller, source.plan)
-        _save_page(puller, source, page, source.reader, report)
+        _save_page(puller, source, page, report)
         if page.complete and source.plan.entity is Entity.CURRENCY_RATE:
             convert_again(puller.database, puller.policy)
+
+
+def _check_affordable(puller: Puller, calls: int) -> None:
+    """Before a pull that costs anything: it must leave the reserve to others, or it is not begun."""
+    shortage = puller.budget.shortage(calls) if calls else ""
+    if shortage:
+        raise AppError(
+            f"not begun: reading the CRM would take about {calls:,} API calls; {shortage}",
+            hint="nothing was read or written; run it again when the day's calls are back, "
+            "or leave less to others with ADVOCACY_API_RESERVE_PERCENT",
+        )
 
 
 def _compile(puller: Puller, plan: EntityPlan) -> Reader:
@@ -176,9 +201,9 @@ def _compile(puller: Puller, plan: EntityPlan) -> Reader:
     return compile_reader(puller.mapping, plan, normalise_id=puller.connector.normalise_id, rates=book)
 
 
-def _save_page(puller: Puller, source: _Source, page: Page, reader: Reader, report: PullReport) -> None:
+def _save_page(puller: Puller, source: _Source, page: Page, report: PullReport) -> None:
     plan, position = source.plan, source.position
-    batch = reader(page.rows)
+    batch = _read_page(puller, source, page)
     seen_in = puller.run_id if position.full_in_run is None else position.full_in_run
     with puller.database.begin() as connection:
         first_load = mirror.load_flag(connection, mirror.REVALUE_ALL) == "first load"
@@ -191,6 +216,15 @@ def _save_page(puller: Puller, source: _Source, page: Page, reader: Reader, repo
     report.pulled[plan.entity] = report.pulled.get(plan.entity, 0) + len(page.rows)
     report.problems += len(batch.problems)
     puller.progress(f"pull {plan.object}", report.pulled[plan.entity], None)
+
+
+def _read_page(puller: Puller, source: _Source, page: Page) -> Batch:
+    """Compiled with the first row: the rates have been read by then, which a reader of amounts needs."""
+    if not page.rows:
+        return Batch(source.plan.entity, [])
+    if source.reader is None:
+        source.reader = _compile(puller, source.plan)
+    return source.reader(page.rows)
 
 
 def _complete(

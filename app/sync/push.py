@@ -14,6 +14,7 @@ from itertools import islice
 from app.mapping.writer import Writer
 from app.store import writes
 from app.store.database import Database
+from app.sync.budget import Budget
 from app.sync.report import Progress, Rejected
 from connectors.contract import CrmConnector, Outcome, Update, UpdateResult
 from connectors.errors import AllowanceError
@@ -46,7 +47,7 @@ class Pusher:
     object: str
     run_id: int
     fence: Callable[[], None]
-    reserve_percent: int
+    budget: Budget
     progress: Progress
 
 
@@ -70,18 +71,10 @@ def push_intents(pusher: Pusher, expected: int) -> PushReport:
 
 def _can_afford(pusher: Pusher, expected: int, report: PushReport) -> bool:
     """A run knows its cost before it writes, and leaves the reserve to others."""
-    allowance = pusher.connector.allowance()
-    if allowance.left is None or allowance.limit is None:
-        return True
-    cost = min(-(-expected // CALL_OF), BULK_CALLS)
-    reserve = allowance.limit * pusher.reserve_percent // 100
-    if allowance.left - cost >= reserve:
-        return True
-    report.notes.append(
-        f"{expected:,} updates were not sent: {allowance.left:,} of {allowance.limit:,} API calls are left today "
-        f"and {reserve:,} are kept for others. The next run sends them."
-    )
-    return False
+    shortage = pusher.budget.shortage(min(-(-expected // CALL_OF), BULK_CALLS))
+    if shortage:
+        report.notes.append(f"{expected:,} updates were not sent: {shortage}. The next run sends them.")
+    return not shortage
 
 
 def _updates(pusher: Pusher) -> Iterator[Update]:

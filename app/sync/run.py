@@ -15,6 +15,7 @@ from app.mapping.check import ReadPlan, check_mapping, objects_of
 from app.mapping.translate import compile_writer
 from app.mapping.writer import Writer
 from app.store import mirror, runs, writes
+from app.sync.budget import Budget
 from app.sync.execution import UNKNOWN, Run, close_run, connect, open_run
 from app.sync.explanations import Explainer
 from app.sync.plan import Plan, Planner, plan_updates
@@ -126,7 +127,12 @@ def build_puller(run: Run, connector: CrmConnector, read_plan: ReadPlan) -> Pull
         timedelta(days=run.services.settings.full_read_days),
         run.services.today,
         run.progress,
+        build_budget(run, connector),
     )
+
+
+def build_budget(run: Run, connector: CrmConnector) -> Budget:
+    return Budget(connector, run.services.settings.api_reserve_percent)
 
 
 def _reread_hinted(puller: Puller, hints: Mapping[str, Sequence[str]]) -> None:
@@ -212,6 +218,6 @@ def build_pusher(run: Run, connector: CrmConnector, writer: Writer) -> Pusher:
         run.services.mapping.write_back.object,
         run.run_id,
         run.lease.renew,
-        run.services.settings.api_reserve_percent,
+        build_budget(run, connector),
         run.progress,
     )

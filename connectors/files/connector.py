@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from connectors.contract import (
+    Afford,
     Allowance,
     AnyOf,
     Capabilities,
@@ -32,6 +33,7 @@ from connectors.contract import (
     Update,
     UpdateResult,
     Usage,
+    free,
 )
 from connectors.errors import ConfigurationError, ConnectorError, ResumeError, SchemaError
 from connectors.files import FilesSettings
@@ -114,11 +116,15 @@ class FilesConnector:
             raise SchemaError(f"There is no file {name[:100]}.csv in the folder {self._folder.name}.")
         return header
 
-    def pull(self, requests: Sequence[PullRequest]) -> Iterator[Page]:
+    def pull(self, requests: Sequence[PullRequest], *, afford: Afford = free) -> Iterator[Page]:
+        afford(0)
         for request in requests:
             if request.resume is not None:
                 raise ResumeError("A folder of files has no position to go on from.")
             yield from self._pull(request)
+
+    def abandon(self, positions: Sequence[str]) -> None:
+        """Nothing is held."""
 
     def _pull(self, request: PullRequest) -> Iterator[Page]:
         # Before the first byte is read: what comes into the file later is not in this pull.

@@ -27,6 +27,7 @@ from connectors.errors import (
 )
 from connectors.http import check_address, decode_json, error_for_status, read_http_date, read_retry_after, unreachable
 from connectors.retry import RetryPolicy
+from connectors.salesforce.refresh import RefreshToken
 from connectors.salesforce.settings import SalesforceSettings
 
 ASSERTION_SECONDS = 150
@@ -109,9 +110,12 @@ class TokenSource:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _token: Token | None = None
     _refusal: ConnectorError | None = None
-    _refresh_token: str = field(default="", repr=False)
     _logins: deque[float] = field(default_factory=lambda: deque(maxlen=FUSE_LOGINS))
     _skew: float = 0.0
+    refresh_token: RefreshToken = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refresh_token = RefreshToken(self.settings.refresh_token, self.settings.refresh_token_file)
 
     def current(self) -> Token:
         with self._lock:
@@ -153,8 +157,9 @@ class TokenSource:
         self._logins.append(now)
 
     def _request_token(self) -> Token:
-        answer = self._post(self._form())
-        if answer.status_code == 400 and self._learn_clock(answer):
+        sent = self._form()
+        answer = self._post(sent)
+        if answer.status_code == 400 and (self._learn_clock(answer) or self._was_rotated(sent)):
             answer = self._post(self._form())
         if answer.status_code != 200:
             raise read_refusal(answer.status_code, answer.content, answer.headers)
@@ -173,7 +178,7 @@ class TokenSource:
             return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": self._assertion()}
         app = {"client_id": s.client_id} | ({"client_secret": s.client_secret} if s.client_secret else {})
         if s.grant == "refresh":
-            return app | {"grant_type": "refresh_token", "refresh_token": self._refresh_token or s.refresh_token}
+            return app | {"grant_type": "refresh_token", "refresh_token": self.refresh_token.current()}
         return app | {"grant_type": "client_credentials"}
 
     def _assertion(self) -> str:
@@ -197,13 +202,16 @@ class TokenSource:
         learned, self._skew = abs(skew - self._skew) > 1, skew
         return learned
 
+    def _was_rotated(self, sent: Mapping[str, str]) -> bool:
+        """True when another process has logged in between our reading of the token and our use of it."""
+        return self.settings.grant == "refresh" and self.refresh_token.current() != sent["refresh_token"]
+
     def _read_token(self, answer: httpx.Response) -> Token:
         body = decode_json(answer.content)
         if not isinstance(body, dict) or not body.get("access_token") or not body.get("instance_url"):
             raise ProtocolError("The login answer holds no token: is the login address really a Salesforce address?")
         check_address(str(body["instance_url"]), "instance_url of the login answer", self.settings.domains)
-        # An app may rotate refresh tokens: the old one is void as soon as a new one is issued.
-        self._refresh_token = str(body.get("refresh_token") or self._refresh_token)
+        self.refresh_token.keep(str(body.get("refresh_token") or ""))
         return _token_from(body)
 
 

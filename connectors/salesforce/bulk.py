@@ -1,7 +1,7 @@
 """One request read by Bulk API 2.0 query jobs: stream, prove complete, narrow what times out, go on after a kill.
 
-A finished job's results stay for seven days and vanish by themselves; deleting them would cost a call for nothing.
-A job is aborted only when nobody can come back for it: no page naming it was handed out.
+A job is named in a page as soon as it exists, so that a killed run leaves none behind that nobody knows of. A finished
+job's results stay for seven days and vanish by themselves; deleting them would cost a call for nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from connectors.errors import (
 )
 from connectors.http import decode_json, redact, require
 from connectors.salesforce.failures import read_job_failure
-from connectors.salesforce.jobs import Jobs, JobState
+from connectors.salesforce.jobs import JOB_TIMEOUT, Jobs, JobState
 from connectors.salesforce.position import Position, digest_of
 from connectors.salesforce.records import Layout, read_stamp
 from connectors.salesforce.results import CUT_SHORT, ResultPage
@@ -34,7 +34,7 @@ _TOO_LONG = ("QUERY_TIMEOUT", "retried more than fifteen times")
 
 @dataclass(slots=True)
 class BulkPull:
-    """One request read by bulk jobs. `position` says what comes next; `claimed` that a page naming the job is out."""
+    """One request read by bulk jobs. `position` says what comes next."""
 
     jobs: Jobs
     request: PullRequest
@@ -44,41 +44,47 @@ class BulkPull:
     page_rows: int
     earliest: Callable[[Select], datetime | None]
     """The oldest SystemModstamp of the object, asked for only when a query without a lower bound timed out."""
-    claimed: bool = False
+    rows_known: int | None = None
+    """Of the current job, once Salesforce has told."""
     finished: bool = False
     _started: float = field(default=0.0)
 
-    def start(self) -> None:
-        """Create the job of the first span; the server works on it while other requests are streamed."""
+    def start(self) -> Page:
+        """Create the job of the first span, and say so: the server works on it while other requests are streamed."""
         job = self.jobs.create(self.select.text(self.position.windows[0]))
         self.position = replace(self.position, job=job, locator="", skip=0, rows=0)
         self._started = self.jobs.clock()
+        return Page(self.request, (), resume=self.position.text())
 
     def check(self) -> None:
         """ResumeError when the stored position can no longer be continued."""
         if self.position.digest != digest_of(self.select) or not self.position.windows:
             raise ResumeError("The fields or the filter have changed since the position was stored: start again.")
-        if self.position.job and self.jobs.state(self.position.job, self.position.api).state in ("Failed", "Aborted"):
-            raise ResumeError("The bulk job was ended: start this pull again from its watermark.")
-        self.claimed = True
+        if self.position.job:
+            state = self.jobs.state(self.position.job, self.position.api)
+            if state.state in ("Failed", "Aborted"):
+                raise ResumeError("The bulk job was ended: start this pull again from its watermark.")
+            self.rows_known = state.rows if state.state == "JobComplete" else None
         self._started = self.jobs.clock() - self.jobs.first_wait
-
-    def name_others(self, jobs: Sequence[str]) -> None:
-        self.position = replace(self.position, others=tuple(job for job in jobs if job != self.position.job))
 
     def pages(self) -> Iterator[Page]:
         while not self.finished:
             if not self.position.job:
-                self.start()
-            state = self.jobs.wait(self.position.job, self._started, self.position.api)
+                yield self.start()
+            state = self._wait()
             if state.state == "JobComplete":
                 yield from self._stream(state.rows)
             else:
                 self._narrow(_failure(state))
 
-    def release(self) -> None:
-        if self.position.job and not (self.claimed or self.finished):
-            self.jobs.abort(self.position.job)
+    def _wait(self) -> JobState:
+        job, api = self.position.job, self.position.api
+        try:
+            return self.jobs.wait(job, self._started, api)
+        except TransientError as error:
+            if error.code == JOB_TIMEOUT:
+                self.jobs.discard(job, api)
+            raise
 
     def _stream(self, total: int) -> Iterator[Page]:
         last = False
@@ -111,7 +117,6 @@ class BulkPull:
         if last:
             self._end_job(total)
         if rows or self.finished:
-            self.claimed = True
             yield Page(
                 request=self.request,
                 rows=self.layout.arrange(rows),

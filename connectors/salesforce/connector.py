@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from connectors.contract import (
+    Afford,
     Allowance,
     Capabilities,
     Fence,
@@ -20,7 +22,9 @@ from connectors.contract import (
     Update,
     UpdateResult,
     Usage,
+    free,
 )
+from connectors.errors import ResumeError
 from connectors.http import build_client, require
 from connectors.retry import RetryPolicy
 from connectors.salesforce import identity
@@ -30,6 +34,7 @@ from connectors.salesforce.describe import describe_objects
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.jobs import Jobs
 from connectors.salesforce.links import record_linker
+from connectors.salesforce.position import read_position
 from connectors.salesforce.pull import Puller
 from connectors.salesforce.push import Pusher
 from connectors.salesforce.session import RestSession
@@ -67,11 +72,18 @@ class SalesforceConnector:
         self._schemas |= found
         return found
 
-    def pull(self, requests: Sequence[PullRequest]) -> Iterator[Page]:
+    def pull(self, requests: Sequence[PullRequest], *, afford: Afford = free) -> Iterator[Page]:
         puller = Puller(
             self.transport, self.jobs, self.settings.rest_limit, self.settings.page_rows, dict(self._schemas)
         )
-        return puller.pages(requests)
+        return puller.pages(requests, afford)
+
+    def abandon(self, positions: Sequence[str]) -> None:
+        for text in positions:
+            with suppress(ResumeError):
+                position = read_position(text)
+                if position.job:
+                    self.jobs.discard(position.job, position.api)
 
     def count(self, objects: Mapping[str, Filter]) -> Mapping[str, int]:
         counts: dict[str, int] = {}

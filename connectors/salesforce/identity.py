@@ -123,11 +123,18 @@ class Checkup:
             return [Finding("error", "login", error.message, "Check the Salesforce settings of this service.")]
         return [
             Finding("ok", "login", "Logged in."),
+            *self._refresh_token(),
             *self._who(),
             *self._versions(),
             *self._calls_left(),
             *(found for name in self.written for found in examine_automations(self.transport, name)),
         ]
+
+    def _refresh_token(self) -> Iterator[Finding]:
+        unkept = self.transport.tokens.refresh_token.unkept
+        if unkept:
+            said, _, action = unkept.partition(". ")
+            yield Finding("error", "refresh token", f"{said}.", action)
 
     def _who(self) -> Iterator[Finding]:
         try:

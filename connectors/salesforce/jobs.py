@@ -17,6 +17,7 @@ from connectors.salesforce.transport import Transport
 S = TypeVar("S")
 
 JSON_HEADERS = {"Content-Type": "application/json; charset=UTF-8"}
+JOB_TIMEOUT = "JOB_TIMEOUT"
 FINAL = ("JobComplete", "Failed", "Aborted")
 LONGEST_WAIT = 8.0
 """Seconds between two looks at a job."""
@@ -67,20 +68,18 @@ class Jobs:
             if name(state) in FINAL:
                 return state
             if self.clock() - started > self.give_up_after:
-                raise TransientError("A bulk job did not finish in time; it was given up.", code="JOB_TIMEOUT")
+                raise TransientError("A bulk job did not finish in time; it was given up.", code=JOB_TIMEOUT)
             delay = min(delay * 2, LONGEST_WAIT)
             due = self.clock() + delay
 
-    def abort(self, job: str) -> None:
-        """Stop a job that nobody will read. Housekeeping: that it fails must not stop a pull."""
-        with suppress(ConnectorError):
-            self.transport.send(
-                "PATCH",
-                self.transport.path(f"jobs/query/{quote(job)}"),
-                "bulk_abort",
-                content=b'{"state":"Aborted"}',
-                headers=JSON_HEADERS,
-            )
+    def discard(self, job: str, api: str = "") -> None:
+        """Stop and remove a job that nobody will read. Housekeeping: that it fails must not stop a pull."""
+        path = f"jobs/query/{quote(job)}"
+        for method, body in (("PATCH", b'{"state":"Aborted"}'), ("DELETE", None)):
+            with suppress(ConnectorError):
+                self.transport.send(
+                    method, self.transport.path(path, api), "bulk_discard", content=body, headers=JSON_HEADERS
+                )
 
     def _request(self, method: str, path: str, kind: str, body: bytes | None, api: str = "") -> dict[str, Any]:
         def call() -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Position:
 
     `windows`: what is left to read, the current span first. `job` is empty when its span has not been started.
     `locator` and `skip`: the result page to read next, and how many of its rows have been handed out.
-    `rows`: rows of the current job handed out. `others`: jobs that the same pull started for its other requests.
+    `rows`: rows of the current job handed out.
     """
 
     api: str
@@ -28,13 +28,12 @@ class Position:
     locator: str = ""
     skip: int = 0
     rows: int = 0
-    others: tuple[str, ...] = ()
 
     def text(self) -> str:
         spans = [[_iso(w.start), _iso(w.end)] for w in self.windows]
         values = {"v": 1, "api": self.api, "digest": self.digest, "as_of": _iso(self.as_of), "windows": spans}
         values |= {"job": self.job, "locator": self.locator, "skip": self.skip, "rows": self.rows}
-        return json.dumps(values | {"others": list(self.others)}, separators=(",", ":"))
+        return json.dumps(values, separators=(",", ":"))
 
 
 def read_position(text: str) -> Position:
@@ -52,7 +51,6 @@ def read_position(text: str) -> Position:
             locator=str(values["locator"]),
             skip=int(values["skip"]),
             rows=int(values["rows"]),
-            others=tuple(map(str, values["others"])),
         )
     except (ValueError, KeyError, TypeError):
         raise ResumeError("The stored position cannot be read: start this pull again from its watermark.") from None

@@ -9,13 +9,12 @@ few (`rest_limit`), carry no position, and a lost cursor is replaced in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from connectors.contract import Condition, ObjectSchema, Operator, Page, PullRequest, RawRow, RawValue
+from connectors.contract import Afford, Condition, ObjectSchema, Operator, Page, PullRequest, RawRow, RawValue
 from connectors.errors import IncompleteError, ProtocolError, QueryTimeoutError, ResumeError, SchemaError
 from connectors.http import require
 from connectors.salesforce.bulk import BulkPull, read_earliest
@@ -35,6 +34,11 @@ from connectors.salesforce.transport import Transport
 
 IDS_PER_QUERY = 800
 RESTARTS = 3
+JOB_CALLS = 10
+"""What a query job takes beside its result pages: its creation and some looks at it."""
+BULK_PAGE_ROWS = 50_000
+MANY_ROWS = 1_000_000
+"""Taken for the size of what cannot be counted in time."""
 NO_BULK = "INVALIDENTITY"
 """The code of objects that the Bulk API does not serve."""
 
@@ -48,37 +52,49 @@ class Puller:
     schemas: Mapping[str, ObjectSchema | None]
     """What has been described so far; needed only to expand compound fields."""
 
-    def pages(self, requests: Sequence[PullRequest]) -> Iterator[Page]:
-        with ExitStack() as cleanup:
-            bulk = self._resumed(requests)
-            probes = self._probe([r for i, r in enumerate(requests) if i not in bulk and r.ids is None])
-            streams = [bulk.get(i) or self._stream(r, probes) for i, r in enumerate(requests)]
-            del probes  # the first pages of large objects are of no further use
-            started = [s for s in streams if isinstance(s, BulkPull)]
-            for pull in started:
-                cleanup.callback(pull.release)
-                self._start(pull)
-            for pull in started:
-                pull.name_others([p.position.job for p in started if p.position.job])
-            for request, stream in zip(requests, streams, strict=True):
-                yield from self._follow(request, stream)
+    def pages(self, requests: Sequence[PullRequest], afford: Afford) -> Iterator[Page]:
+        bulk = self._resumed(requests)
+        probes = self._probe([r for i, r in enumerate(requests) if i not in bulk and r.ids is None])
+        afford(sum(self._cost(r, bulk.get(i), probes) for i, r in enumerate(requests)))
+        streams = [bulk.get(i) or self._stream(r, probes) for i, r in enumerate(requests)]
+        del probes  # the first pages of large objects are of no further use
+        for stream in streams:
+            if isinstance(stream, BulkPull) and not stream.position.job and stream.position.windows:
+                yield from self._start(stream)
+        for request, stream in zip(requests, streams, strict=True):
+            yield from self._follow(request, stream)
 
     def _follow(self, request: PullRequest, stream: BulkPull | Iterator[Page]) -> Iterator[Page]:
         if not isinstance(stream, BulkPull):
             yield from stream
-        elif stream.position.job or stream.claimed:
+        elif stream.position.job:
             yield from stream.pages()
         else:
             yield from self._rest_from_start(request, stream.position.as_of)
 
-    def _start(self, pull: BulkPull) -> None:
-        if pull.position.job or pull.claimed:
-            return
+    def _start(self, pull: BulkPull) -> Iterator[Page]:
         try:
-            pull.start()
+            yield pull.start()
         except SchemaError as error:
             if error.code != NO_BULK:
                 raise
+
+    def _cost(
+        self, request: PullRequest, resumed: BulkPull | None, probes: Mapping[int, tuple[SubAnswer, datetime]]
+    ) -> int:
+        """Calls that the request will take from here on, about: how Salesforce cuts results is its own affair."""
+        if resumed is not None:
+            known = MANY_ROWS if resumed.rows_known is None else resumed.rows_known - resumed.position.rows
+            return JOB_CALLS + max(0, known) // BULK_PAGE_ROWS
+        if request.ids is not None:
+            return -(-len(request.ids) // (IDS_PER_QUERY * MAX_QUERIES))
+        part, _ = probes[id(request)]
+        if isinstance(part.failure, QueryTimeoutError):
+            return JOB_CALLS + MANY_ROWS // BULK_PAGE_ROWS
+        body = _query_body(part.settled())
+        total: int = body["totalSize"]
+        first = max(1, len(body["records"]))
+        return max(0, total - 1) // first if total <= self.rest_limit else JOB_CALLS + total // BULK_PAGE_ROWS
 
     def _resumed(self, requests: Sequence[PullRequest]) -> dict[int, BulkPull]:
         pulls = {
@@ -88,9 +104,6 @@ class Puller:
         }
         for pull in pulls.values():
             pull.check()
-        wanted = {pull.position.job for pull in pulls.values()}
-        for job in {job for pull in pulls.values() for job in pull.position.others} - wanted:
-            self.jobs.abort(job)
         return pulls
 
     def _bulk(self, request: PullRequest, position: Position) -> BulkPull:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from connectors.errors import ConfigurationError, ConnectorError
@@ -31,6 +32,8 @@ class SalesforceSettings:
     private_key: str = field(default="", repr=False)
     """PEM text."""
     refresh_token: str = field(default="", repr=False)
+    refresh_token_file: Path | None = None
+    """Where the refresh token came from, and where the next one is kept when the app rotates them."""
     access_token: str = field(default="", repr=False)
     instance_url: str = ""
     """Only with a fixed `access_token` (empty: the login address); otherwise every token answer names it."""

@@ -76,7 +76,7 @@ def test_requests_are_answered_one_after_another_in_the_order_given(world, crm: 
 
     pages = list(crm.pull([deals, accounts(world)]))
 
-    order = [page.request.object for page in pages]
+    order = [page.request.object for page in pages if page.rows or page.complete]
     assert order == sorted(order, key=[world.names.opportunity, world.names.account].index)
     assert {page.request.object for page in pages if page.complete} == set(order)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 from companies import TODAY, TOKEN, Company, build_company, open_services
-from nights import BULK, DEALS, build_org, go, open_night, serve_org
+from nights import BULK, DEALS, REST, build_org, go, open_night, serve_org
 
 from app.bootstrap import Services
 from app.config import default_mapping_path
-from app.errors import UnreachableCrmError
+from app.errors import AppError, UnreachableCrmError
 from app.sync.answers import list_runs
+from app.sync.report import Progress
 from app.sync.run import run_sync
 from connectors.salesforce.sandbox import Org, Sandbox
 
@@ -101,6 +102,93 @@ def no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+# 6: jobs
+
+
+def jobs_of(sandbox: Sandbox) -> dict[str, str]:
+    """State by object of the query jobs that the org holds."""
+    return {job.scope.table.type.name: job.state for job in sandbox.engine.jobs.values() if hasattr(job, "scope")}
+
+
+def die_when(step: str) -> Progress:
+    """As a kill: what was committed by then stays, and nothing is cleaned up."""
+
+    def watch(phase: str, _done: int, _total: int | None) -> None:
+        if phase == step:
+            raise KeyboardInterrupt
+
+    return watch
+
+
+def test_problem_6_a_run_killed_while_the_crm_works_on_its_queries_leaves_no_job_behind(
+    migrated_database_url: str,
+) -> None:
+    with night(migrated_database_url) as (sandbox, services):
+        sandbox.manners.job_polls = 2
+        with pytest.raises(KeyboardInterrupt):
+            run_sync(services, progress=die_when("pull Opportunity"))
+        left, made = jobs_of(sandbox), sandbox.calls["bulk_query.create"]
+
+        assert run_sync(services).status == "ok"
+
+        again = sandbox.calls["bulk_query.create"] - made
+    assert set(left.values()) == {"UploadComplete"}
+    assert (len(left), made, again) == (3, 3, 0), "all of them are gone on with, and none is asked for again"
+
+
+def test_problem_6_jobs_of_a_killed_run_that_a_full_read_does_not_go_on_with_are_removed(
+    migrated_database_url: str,
+) -> None:
+    with night(migrated_database_url) as (sandbox, services):
+        sandbox.manners.job_polls = 2
+        with pytest.raises(KeyboardInterrupt):
+            run_sync(services, progress=die_when("pull Opportunity"))
+        left = {key for key, job in sandbox.engine.jobs.items() if hasattr(job, "scope")}
+        with closing(services.connect()) as other_program:
+            somebody_elses = other_program.jobs.create("SELECT Id FROM Account")
+
+        assert run_sync(services, full=True).status == "ok"
+
+        held = set(sandbox.engine.jobs)
+    assert not left & held
+    assert somebody_elses in held
+
+
+# 12: the day's calls
+
+
+def test_problem_12_a_pull_that_would_eat_the_reserve_is_not_begun_and_goes_on_the_next_day(
+    migrated_database_url: str,
+) -> None:
+    with night(migrated_database_url) as (sandbox, services):
+        enough = sandbox.manners.daily_limit
+        sandbox.manners.daily_limit, sandbox.engine.api_used = 100, 70
+
+        with pytest.raises(AppError, match="kept for others") as caught:
+            run_sync(services)
+
+        told = list_runs(services)[0]
+        spent, jobs = sandbox.engine.api_used - 70, dict(sandbox.engine.jobs)
+        written = sum(sandbox.written.values())
+        sandbox.manners.daily_limit = enough
+        assert run_sync(services).status == "ok"
+    assert (told.status, caught.value.exit_code) == ("failed", 1)
+    assert "would take about" in str(told.error)
+    assert "the day's calls are back" in str(caught.value.hint)
+    assert (jobs, written) == ({}, 0)
+    assert spent <= 5, "a look at the schema and at the sizes"
+
+
+def test_problem_12_a_night_with_nothing_to_read_needs_no_reserve(migrated_database_url: str) -> None:
+    with serve_org(build_org(), page_size=1_000) as sandbox:
+        services = open_night(sandbox.url, migrated_database_url, REST, login=sandbox.credentials)
+        assert run_sync(services).status == "ok"
+        sandbox.manners.daily_limit, sandbox.engine.api_used = 100, 85
+
+        assert run_sync(services).status == "ok"
+        services.database.close()
 
 
 # 9: locks
@@ -240,6 +328,28 @@ def test_problem_22_an_app_that_was_closed_ends_the_run_with_one_login_and_says_
 
     assert (caught.value.exit_code, sandbox.calls["token"]) == (5, 1)
     assert (told.status, "client id or the client secret is wrong" in str(told.error)) == ("failed", True)
+
+
+def test_problem_22_a_refresh_token_that_the_app_rotates_still_logs_in_after_a_restart(
+    company: Company, tmp_path: Path
+) -> None:
+    path = tmp_path / "refresh.token"
+    path.write_text("first\n", "utf-8")
+    company.sandbox.manners.rotate_refresh_tokens = True
+    company.sandbox.add_refresh_token("first")
+    login = {
+        "salesforce_access_token": None,
+        "salesforce_instance_url": None,
+        "salesforce_login_url": company.sandbox.url,
+        "salesforce_client_id": company.sandbox.credentials.client_id,
+        "salesforce_refresh_token_file": path,
+    }
+
+    for day in range(3):
+        on(company, TODAY + day * DAY, **login)
+        assert company.sync().status == "ok"
+
+    assert path.read_text("utf-8").strip() in company.sandbox.engine.refresh_tokens
 
 
 # 23: automations that fail on our write

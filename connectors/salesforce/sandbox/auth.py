@@ -46,7 +46,16 @@ def token(engine: Engine, call: Call) -> Reply:
         _check_user(engine, user)
     except OAuthError as refused:
         return json_reply({"error": refused.error, "error_description": refused.description}, 400)
-    return json_reply(_success(engine, user, secret))
+    return json_reply(_success(engine, user, secret) | _rotate(engine, form))
+
+
+def _rotate(engine: Engine, form: Mapping[str, str]) -> dict[str, str]:
+    """The next refresh token, where the app rotates them."""
+    if form["grant_type"] != "refresh_token" or not engine.manners.rotate_refresh_tokens:
+        return {}
+    following = secrets.token_urlsafe(48)
+    engine.refresh_tokens[following] = engine.refresh_tokens.pop(form["refresh_token"])
+    return {"refresh_token": following}
 
 
 def _success(engine: Engine, user: str, secret: str) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Manners:
     concurrent_limit: int | None = None
     token_seconds: int | None = None
     """Life of a token; None: until revoked."""
+    rotate_refresh_tokens: bool = False
+    """A login with a refresh token voids it and answers with the next one."""
     cursor_seconds: int = 2 * 24 * 3600
     job_seconds: int = 7 * 24 * 3600
 

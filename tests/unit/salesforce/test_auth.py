@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import stat
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import jwt
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from connectors.errors import ConfigurationError, CredentialsError, ProtocolError, TransientError, UnreachableError
 from connectors.retry import RetryPolicy
 from connectors.salesforce.auth import FUSE_LOGINS, REFUSALS, TokenSource, read_refusal
+from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.settings import SalesforceSettings
 
 URL = "https://acme.my.salesforce.com"
@@ -310,3 +314,114 @@ def test_all_grants_work_against_the_local_org(sandbox, connect, key) -> None:
 
     for chosen in options:
         assert connect(**chosen).identify().organisation_id == sandbox.org.organization_id
+
+
+# Refresh tokens that an app rotates
+
+
+def token_file(folder: Path, text: str = "first") -> Path:
+    path = folder / "refresh.token"
+    path.write_text(text + "\n", "utf-8")
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture
+def rotating(sandbox, connect) -> Callable[..., SalesforceConnector]:
+    """Connectors, each a process of its own, to an org whose app rotates refresh tokens."""
+    sandbox.manners.rotate_refresh_tokens = True
+    sandbox.add_refresh_token("first")
+
+    def start(path: Path | None, token: str = "first") -> SalesforceConnector:
+        return connect(refresh_token=token, refresh_token_file=path, client_secret="")
+
+    return start
+
+
+def test_a_rotated_refresh_token_survives_the_process_in_the_file_it_came_from(rotating, sandbox, tmp_path) -> None:
+    path = token_file(tmp_path)
+
+    for _ in range(3):
+        rotating(path, path.read_text("utf-8").strip()).identify()
+
+    assert path.read_text("utf-8").strip() in sandbox.engine.refresh_tokens
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path], "no half-written file is left"
+
+
+def test_processes_that_share_the_file_do_not_lock_each_other_out(rotating, sandbox, tmp_path) -> None:
+    path = token_file(tmp_path)
+    one, other = rotating(path), rotating(path)
+
+    for crm in (one, other, one, other):
+        sandbox.engine.tokens.clear()
+        crm.identify()
+
+
+def test_a_token_rotated_between_reading_and_using_it_is_read_again(login, source, tmp_path) -> None:
+    path = token_file(tmp_path)
+    tokens = source(SalesforceSettings(login_url=URL, client_id="app", refresh_token="first", refresh_token_file=path))
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(parse_qs(request.content.decode())["refresh_token"][0])
+        if sent[-1] == "first":
+            path.write_text("second", "utf-8")  # another process logs in
+            return httpx.Response(
+                400, json={"error": "invalid_grant", "error_description": "expired access/refresh token"}
+            )
+        return httpx.Response(200, json=GOOD)
+
+    login.mock(side_effect=answer)
+
+    tokens.current()
+
+    assert sent == ["first", "second"]
+
+
+def test_a_link_to_the_token_stays_one(rotating, tmp_path) -> None:
+    path, link = token_file(tmp_path), tmp_path / "link"
+    link.symlink_to(path)
+
+    rotating(link).identify()
+
+    assert link.is_symlink()
+    assert path.read_text("utf-8").strip() != "first"
+
+
+@pytest.mark.parametrize("kept_in", ["nowhere", "a folder that is gone"])
+def test_a_token_that_cannot_be_kept_is_a_loud_warning_without_it(rotating, sandbox, tmp_path, caplog, kept_in) -> None:
+    path = None if kept_in == "nowhere" else tmp_path / "gone" / "refresh.token"
+    crm = rotating(path)
+
+    crm.identify()
+    sandbox.engine.tokens.clear()
+    findings = crm.check_health()
+
+    (issued,) = sandbox.engine.refresh_tokens
+    assert crm.transport.tokens.refresh_token.value == issued, "this process goes on"
+    assert "cannot be stored" in caplog.text
+    assert "ADVOCACY_SALESFORCE_REFRESH_TOKEN_FILE" in caplog.text
+    assert issued not in caplog.text
+    (finding,) = [finding for finding in findings if finding.subject == "refresh token"]
+    assert (finding.level, "switch refresh token rotation off" in finding.action) == ("error", True)
+
+
+def test_an_operator_who_puts_a_new_token_into_the_file_is_believed(rotating, sandbox, tmp_path) -> None:
+    path = token_file(tmp_path)
+    crm = rotating(path)
+    crm.identify()
+    sandbox.revoke_tokens()
+    sandbox.add_refresh_token("from the operator")
+    path.write_text("from the operator", "utf-8")
+
+    crm.identify()
+
+
+def test_without_rotation_the_file_is_left_alone(sandbox, connect, tmp_path) -> None:
+    sandbox.add_refresh_token("first")
+    path = token_file(tmp_path)
+
+    connect(refresh_token="first", refresh_token_file=path, client_secret="").identify()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
