@@ -1,8 +1,9 @@
 """Create the fields that scores go to and the permission sets that open them: a Metadata deployment of `metadata/`.
 
 Only what is missing is deployed, so that what an administrator changed afterwards stays; a permission set that lacks
-one of its field rights is deployed again as a whole. Everything is rolled back when one component fails. Needs the
-right to customise the application, which the nightly user should not have.
+one of its rights is deployed again as a whole. Everything is rolled back when one component fails. Needs the right to
+customise the application, which the nightly user should not have. Whoever may not even read permission sets is told
+what it can see and do, by describe.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 from urllib.parse import quote
-from xml.etree.ElementTree import fromstring
+from xml.etree.ElementTree import Element, fromstring
 from xml.sax.saxutils import escape
 
-from connectors.contract import Condition, Operator, SetupStep
-from connectors.errors import ConfigurationError, ConnectorError, ProtocolError
+from connectors.contract import Condition, ObjectSchema, Operator, SetupStep
+from connectors.errors import ConfigurationError, ConnectorError, CredentialsError, ProtocolError, SchemaError
 from connectors.http import decode_json, redact, require
 from connectors.salesforce.composite import query_path, read_composite
 from connectors.salesforce.describe import describe_objects
@@ -38,10 +39,21 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPACE = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
 _TAG = "{http://soap.sforce.com/2006/04/metadata}"
 FIELD, PERMISSION_SET = "field", "permission set"
-ASSIGNMENT = "assignment"
+ASSIGNMENT, ACCESS = "assignment", "access"
 
-Grant = tuple[str, bool]
-"""A field by its full name, and whether it may be edited."""
+Right = tuple[str, str]
+"""What is allowed on what: `("edit", "Account.Field__c")`, `("view all", "Account")`, `("use", "ApiEnabled")`."""
+
+_FIELD_RIGHTS = {"readable": "read", "editable": "edit"}
+_OBJECT_RIGHTS = {
+    "allowRead": ("read", "PermissionsRead"),
+    "allowCreate": ("create", "PermissionsCreate"),
+    "allowEdit": ("edit", "PermissionsEdit"),
+    "allowDelete": ("delete", "PermissionsDelete"),
+    "viewAllRecords": ("view all", "PermissionsViewAllRecords"),
+    "modifyAllRecords": ("modify all", "PermissionsModifyAllRecords"),
+}
+"""The metadata's name of a right -> ours, and the column of ObjectPermissions that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +86,41 @@ class Setup:
 
     def plan(self) -> tuple[SetupStep, ...]:
         components = read_components()
-        sets = self._found_sets([c.name for c in components if c.kind == PERMISSION_SET])
-        grants = self._found_grants(sets)
-        fields = self._found_fields() | {field for granted in grants.values() for field, _ in granted}
+        wanted = {c.name: _wanted_rights(c.source) for c in components if c.kind == PERMISSION_SET}
+        objects = {on.partition(".")[0] for right, on in wanted[SYNC_SET] if right in ("read", "edit")}
+        seen = describe_objects(self.transport, sorted(objects))
+        fields = _fields_in(seen)
+        access = _plan_access(self.user or "the connecting user", _unmet(wanted[SYNC_SET], seen))
+        try:
+            sets = self._found_sets(wanted)
+            granted = self._found_rights(sets)
+        except (SchemaError, CredentialsError):
+            # Who may not read permission sets is no administrator: what it may do is all there is to judge by.
+            if self.user:
+                raise
+            return (*(SetupStep(FIELD, _shown(c), _shown(c) in fields) for c in components if c.kind == FIELD), access)
+        fields |= {on for rights in granted.values() for _, on in rights}
         steps = [
-            SetupStep(FIELD, _shown(c), _shown(c) in fields) if c.kind == FIELD else _plan_set(c, grants.get(c.name))
+            SetupStep(FIELD, _shown(c), _shown(c) in fields) if c.kind == FIELD else _plan_set(c, granted.get(c.name))
             for c in components
         ]
         assignee = self._assignee()
-        assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET], assignee)
-        return (*steps, SetupStep(ASSIGNMENT, f"{SYNC_SET} to {self.user or 'the connecting user'}", assigned))
+        assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET]["Id"], assignee)
+        steps.append(SetupStep(ASSIGNMENT, f"{SYNC_SET} to {self.user or 'the connecting user'}", assigned))
+        # Only the connecting user can be looked through.
+        return (*steps, access) if not self.user or assignee == self._connected() else tuple(steps)
 
     def apply(self, *, check_only: bool) -> tuple[SetupStep, ...]:
         """Deploy what is missing and give the user the rights; with `check_only` Salesforce only tries."""
         steps = self.plan()
-        missing = [c for c, step in zip(read_components(), steps, strict=False) if not step.present]
+        lacking = {(step.kind, step.name) for step in steps if not step.present}
+        missing = [c for c in read_components() if (c.kind, _shown(c)) in lacking]
         if missing:
             self._deploy(missing, check_only=check_only)
         if check_only:
             return steps
-        if not steps[-1].present:
-            self._assign(self._found_sets([SYNC_SET]))
+        if any(kind == ASSIGNMENT for kind, _ in lacking):
+            self._assign(self._found_sets({SYNC_SET: set()})[SYNC_SET]["Id"])
         return self.plan()
 
     def _deploy(self, components: Sequence[Component], *, check_only: bool) -> None:
@@ -119,32 +145,30 @@ class Setup:
             raise ProtocolError("The answer about a deployment is not one.")
         return result
 
-    def _found_sets(self, names: Sequence[str]) -> Mapping[str, str]:
-        """Names of the permission sets that exist -> their ids."""
-        where = (Condition("Name", Operator.IN, tuple(names)),)
-        records = self._query(Select("PermissionSet", ("Id", "Name"), where))
-        return {require(record, "Name", str): require(record, "Id", str) for record in records}
+    def _found_sets(self, wanted: Mapping[str, set[Right]]) -> Mapping[str, Mapping[str, Any]]:
+        """The permission sets that exist, by name, with the user rights that are wanted of any of them."""
+        columns = sorted({f"Permissions{on}" for rights in wanted.values() for right, on in rights if right == "use"})
+        where = (Condition("Name", Operator.IN, tuple(wanted)),)
+        records = self._query(Select("PermissionSet", ("Id", "Name", *columns), where))
+        return {require(record, "Name", str): record for record in records}
 
-    def _found_fields(self) -> set[str]:
-        """The fields that the connecting user sees. A grant proves a field too: who sets up need not see it."""
-        schema = describe_objects(self.transport, [OBJECT])[OBJECT]
-        return {f"{OBJECT}.{name}" for name in schema.fields} if schema else set()
-
-    def _found_grants(self, sets: Mapping[str, str]) -> Mapping[str, set[Grant]]:
-        """The field rights that each of these permission sets gives, by its name."""
-        found: dict[str, set[Grant]] = {name: set() for name in sets}
+    def _found_rights(self, sets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, set[Right]]:
+        """What each of these permission sets allows, by its name."""
+        found: dict[str, set[Right]] = {name: _user_rights(record) for name, record in sets.items()}
         if not sets:
             return found
-        names = {made: name for name, made in sets.items()}
-        where = (
-            Condition("ParentId", Operator.IN, tuple(sets.values())),
-            Condition("SobjectType", Operator.EQ, OBJECT),
+        names = {require(record, "Id", str): name for name, record in sets.items()}
+        of_ours = Condition("ParentId", Operator.IN, tuple(names))
+        fields = Select(
+            "FieldPermissions",
+            ("ParentId", "Field", "PermissionsRead", "PermissionsEdit"),
+            (of_ours, Condition("SobjectType", Operator.EQ, OBJECT)),
         )
-        columns = ("ParentId", "Field", "PermissionsEdit")
-        for record in self._query(Select("FieldPermissions", columns, where)):
-            name = names.get(require(record, "ParentId", str))
-            if name is not None:
-                found[name] |= _grants(require(record, "Field", str), edit=require(record, "PermissionsEdit", bool))
+        for record in self._query(fields):
+            found[names[require(record, "ParentId", str)]] |= _field_rights(record)
+        columns = [column for _, column in _OBJECT_RIGHTS.values()]
+        for record in self._query(Select("ObjectPermissions", ("ParentId", "SobjectType", *columns), (of_ours,))):
+            found[names[require(record, "ParentId", str)]] |= _object_rights(record)
         return found
 
     def _is_assigned(self, permission_set: str, user: str) -> bool:
@@ -168,8 +192,8 @@ class Setup:
                 raise ProtocolError("Salesforce named a page as its own next one.")
         return records
 
-    def _assign(self, sets: Mapping[str, str]) -> None:
-        body = json.dumps({"AssigneeId": self._assignee(), "PermissionSetId": sets[SYNC_SET]}).encode()
+    def _assign(self, permission_set: str) -> None:
+        body = json.dumps({"AssigneeId": self._assignee(), "PermissionSetId": permission_set}).encode()
         path = self.transport.path("sobjects/PermissionSetAssignment")
         try:
             self.transport.send("POST", path, "setup", content=body, headers=JSON_HEADERS)
@@ -194,25 +218,86 @@ class Setup:
         return require(_object(self.transport.read("GET", "/services/oauth2/userinfo", "setup").body), "user_id", str)
 
 
-def _grants(field: str, *, edit: bool) -> set[Grant]:
-    """The right to edit includes the right to read."""
-    return {(field, False), (field, edit)}
-
-
-def _wanted_grants(source: str) -> set[Grant]:
+def _wanted_rights(source: str) -> set[Right]:
+    """Everything that a permission set of the package allows."""
     # S314 guards against hostile XML; this file comes with the program.
-    blocks = fromstring(source.encode()).iter(f"{_TAG}fieldPermissions")  # noqa: S314
-    said = [(block.findtext(f"{_TAG}field", ""), block.findtext(f"{_TAG}editable") == "true") for block in blocks]
-    return {grant for field, edit in said for grant in _grants(field, edit=edit)}
+    root = fromstring(source.encode())  # noqa: S314
+    object_rights = {tag: right for tag, (right, _) in _OBJECT_RIGHTS.items()}
+    return {
+        *_marked(root, "fieldPermissions", "field", _FIELD_RIGHTS),
+        *_marked(root, "objectPermissions", "object", object_rights),
+        *_marked(root, "userPermissions", "name", {"enabled": "use"}),
+    }
 
 
-def _plan_set(component: Component, found: set[Grant] | None) -> SetupStep:
+def _marked(root: Element, block: str, target: str, rights: Mapping[str, str]) -> Iterator[Right]:
+    for one in root.iter(f"{_TAG}{block}"):
+        for tag, right in rights.items():
+            if one.findtext(f"{_TAG}{tag}") == "true":
+                yield right, one.findtext(f"{_TAG}{target}", "")
+
+
+def _user_rights(record: Mapping[str, Any]) -> set[Right]:
+    return {("use", name.removeprefix("Permissions")) for name, value in record.items() if value is True}
+
+
+def _field_rights(record: Mapping[str, Any]) -> set[Right]:
+    """The right to edit includes the right to read."""
+    field, edit = require(record, "Field", str), require(record, "PermissionsEdit", bool)
+    return {("read", field)} | ({("edit", field)} if edit else set())
+
+
+def _object_rights(record: Mapping[str, Any]) -> set[Right]:
+    name = require(record, "SobjectType", str)
+    return {(right, name) for right, column in _OBJECT_RIGHTS.values() if require(record, column, bool)}
+
+
+def _unmet(wanted: set[Right], seen: Mapping[str, ObjectSchema | None]) -> list[Right]:
+    """The rights that the connecting user does not have, as far as a describe can tell."""
+    return [right for right in sorted(wanted, key=_sort_key) if not _is_met(right, seen)]
+
+
+def _is_met(right: Right, seen: Mapping[str, ObjectSchema | None]) -> bool:
+    what, on = right
+    name, _, field_name = on.partition(".")
+    if what not in ("read", "edit"):
+        return True
+    schema = seen[name]
+    if schema is None:
+        return False
+    if not field_name:
+        return what == "read" or schema.updateable
+    found = schema.fields.get(field_name)
+    return found is not None and (what == "read" or found.updateable)
+
+
+def _fields_in(seen: Mapping[str, ObjectSchema | None]) -> set[str]:
+    """The fields that the connecting user sees. A grant proves a field too: who sets up need not see it."""
+    schema = seen.get(OBJECT)
+    return {f"{OBJECT}.{name}" for name in schema.fields} if schema else set()
+
+
+def _plan_access(user: str, lacking: Sequence[Right]) -> SetupStep:
+    """What the user finds when it looks, whatever the permission sets say."""
+    name = f"{user} sees what is read and may write the fields"
+    return SetupStep(ACCESS, name, present=not lacking, note=_say_lacking(lacking), partial=bool(lacking))
+
+
+def _plan_set(component: Component, found: set[Right] | None) -> SetupStep:
     """`found`: the rights it gives; None when there is no such permission set."""
     if found is None:
         return SetupStep(component.kind, component.name, present=False)
-    lacking = sorted({field for field, _ in _wanted_grants(component.source) - found})
-    note = f"lacks rights to {', '.join(lacking)}" if lacking else ""
+    lacking = sorted(_wanted_rights(component.source) - found, key=_sort_key)
+    note = _say_lacking(lacking)
     return SetupStep(component.kind, component.name, present=not lacking, note=note, partial=bool(lacking))
+
+
+def _sort_key(right: Right) -> tuple[str, str]:
+    return right[1], right[0]
+
+
+def _say_lacking(rights: Sequence[Right]) -> str:
+    return f"lacks: {', '.join(' '.join(right) for right in rights)}" if rights else ""
 
 
 def _shown(component: Component) -> str:

@@ -521,6 +521,7 @@ def test_calls_that_are_kept_for_others_are_not_spent_and_the_next_day_writes_wh
     right = undisturbed()
     with stage.night(REST, evening) as night:
         enough = night.sandbox.manners.daily_limit
+        night.sandbox.manners.page_size = 2_000  # to read it takes no more than the first look
         night.sandbox.manners.daily_limit = 100
         night.sandbox.engine.api_used = 82
 

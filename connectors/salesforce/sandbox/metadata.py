@@ -14,7 +14,7 @@ from connectors.salesforce.sandbox.access import View
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.schema import Field, ObjectType
-from connectors.salesforce.sandbox.standard import custom_type
+from connectors.salesforce.sandbox.standard import USER_RIGHTS, custom_type
 
 _TYPES = {
     "AutoNumber": "string",
@@ -55,14 +55,19 @@ class Grant:
     target: str
     read: bool
     edit: bool
+    more: tuple[str, ...] = ()
+    """Further rights on an object, by their column: `PermissionsViewAllRecords`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionSet:
+    """`users`: rights of the user itself, such as `ApiEnabled`."""
+
     name: str
     label: str
     fields: tuple[Grant, ...] = ()
     objects: tuple[Grant, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -190,6 +195,8 @@ def apply_permission_set(org: Org, wanted: PermissionSet) -> bool:
     known = {record["Name"]: record["Id"] for record in org.records("PermissionSet")}
     new = wanted.name not in known
     parent = org.create("PermissionSet", {"Name": wanted.name, "Label": wanted.label}) if new else known[wanted.name]
+    rights = {f"Permissions{name}": name in wanted.users for name in USER_RIGHTS}
+    org.update("PermissionSet", parent, rights)
     for name, grants in (("FieldPermissions", wanted.fields), ("ObjectPermissions", wanted.objects)):
         for record in list(org.records(name)):
             if record["ParentId"] == parent:
@@ -202,5 +209,5 @@ def apply_permission_set(org: Org, wanted: PermissionSet) -> bool:
 def _grant_values(name: str, parent: str, grant: Grant) -> dict[str, Any]:
     values = {"ParentId": parent, "PermissionsRead": grant.read or grant.edit, "PermissionsEdit": grant.edit}
     if name == "ObjectPermissions":
-        return values | {"SobjectType": grant.target, "PermissionsCreate": grant.edit, "PermissionsDelete": False}
+        return values | {"SobjectType": grant.target} | dict.fromkeys(grant.more, True)
     return values | {"SobjectType": grant.target.partition(".")[0], "Field": grant.target}

@@ -9,6 +9,12 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from connectors.salesforce.sandbox.metadata import Grant, Package, PermissionSet, is_true
 
+_MORE_RIGHTS = {
+    "allowCreate": "PermissionsCreate",
+    "allowDelete": "PermissionsDelete",
+    "viewAllRecords": "PermissionsViewAllRecords",
+    "modifyAllRecords": "PermissionsModifyAllRecords",
+}
 MOST_FILES, MOST_BYTES = 10_000, 39 * 1024 * 1024
 
 
@@ -118,11 +124,13 @@ def _read_permission_set(name: str, root: Element) -> PermissionSet:
         root.findtext("label", name),
         tuple(_grant(one, "field", "readable", "editable") for one in root.findall("fieldPermissions")),
         tuple(_grant(one, "object", "allowRead", "allowEdit") for one in root.findall("objectPermissions")),
+        tuple(one.findtext("name", "") for one in root.findall("userPermissions") if is_true(one.findtext("enabled"))),
     )
 
 
 def _grant(node: Element, target: str, read: str, edit: str) -> Grant:
-    return Grant(node.findtext(target, ""), is_true(node.findtext(read)), is_true(node.findtext(edit)))
+    more = tuple(column for tag, column in _MORE_RIGHTS.items() if is_true(node.findtext(tag)))
+    return Grant(node.findtext(target, ""), is_true(node.findtext(read)), is_true(node.findtext(edit)), more)
 
 
 def _check_manifest(members: dict[str, set[str]], origins: dict[str, str]) -> None:

@@ -262,6 +262,10 @@ def _user() -> ObjectType:
     return build_type("User", "005", fields, deletable=False, children={assigned.name: assigned})
 
 
+USER_RIGHTS = ("ApiEnabled", "ViewSetup", "CustomizeApplication")
+OBJECT_RIGHTS = ("Read", "Create", "Edit", "Delete", "ViewAllRecords", "ModifyAllRecords")
+
+
 def _permission_types() -> list[ObjectType]:
     permission_set = [
         _id(),
@@ -269,6 +273,7 @@ def _permission_types() -> list[ObjectType]:
         Field("Label", length=80, required=True),
         Field("Description", length=255),
         Field("IsOwnedByProfile", "boolean", default=False, writable=False, creatable=False),
+        *(Field(f"Permissions{name}", "boolean", default=False) for name in USER_RIGHTS),
         *_system(deletable=False),
     ]
     assignment = [
@@ -290,7 +295,7 @@ def _permission_types() -> list[ObjectType]:
         _id(),
         _reference("ParentId", "PermissionSet", required=True, writable=False),
         Field("SobjectType", "picklist", length=80, required=True, writable=False),
-        *(Field(f"Permissions{verb}", "boolean", default=False) for verb in ("Read", "Create", "Edit", "Delete")),
+        *(Field(f"Permissions{verb}", "boolean", default=False) for verb in OBJECT_RIGHTS),
         _read_only("SystemModstamp", "datetime"),
     ]
     return [

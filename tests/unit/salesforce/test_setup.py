@@ -15,7 +15,15 @@ import pytest
 from connectors.contract import FieldType
 from connectors.errors import ConfigurationError, CredentialsError
 from connectors.salesforce.sandbox import Org, Sandbox
-from connectors.salesforce.setup import SYNC_SET, build_archive, read_components
+from connectors.salesforce.setup import (
+    ACCESS,
+    ASSIGNMENT,
+    FIELD,
+    PERMISSION_SET,
+    SYNC_SET,
+    build_archive,
+    read_components,
+)
 
 
 @pytest.fixture
@@ -103,8 +111,8 @@ def test_a_grant_of_one_field_is_missed_and_only_its_permission_set_deployed(org
     planned = [step for step in crm.plan_setup() if not step.present]
     steps = crm.apply_setup(check_only=False)
 
-    assert [(step.name, step.partial) for step in planned] == [(SYNC_SET, True)]
-    assert planned[0].note == "lacks rights to Account.Advocacy_Issues__c"
+    assert [(step.kind, step.partial) for step in planned] == [(PERMISSION_SET, True), (ACCESS, True)]
+    assert {step.note for step in planned} == {"lacks: edit Account.Advocacy_Issues__c"}
     assert all(step.present for step in steps)
 
 
@@ -171,7 +179,92 @@ def test_an_assignment_that_somebody_else_made_first_is_fine(org, connect, sandb
 
     steps = crm.apply_setup(check_only=False)
 
-    assert steps[-1].name.startswith(SYNC_SET)
+    assert [step.present for step in steps if step.kind == ASSIGNMENT] == [False], "the sandbox only said so"
+
+
+@pytest.mark.parametrize(
+    ("object_name", "column", "lacking"),
+    [
+        ("Account", "PermissionsEdit", "lacks: edit Account"),
+        ("Opportunity", "PermissionsViewAllRecords", "lacks: view all Opportunity"),
+        ("Contact", "PermissionsRead", "lacks: read Contact"),
+    ],
+)
+def test_a_lost_right_to_an_object_is_named_and_given_again(org, connect, object_name, column, lacking) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    (grant,) = [r for r in org.records("ObjectPermissions") if r["SobjectType"] == object_name]
+    org.update("ObjectPermissions", grant["Id"], {column: False})
+
+    planned = [step for step in crm.plan_setup() if not step.present]
+    steps = crm.apply_setup(check_only=False)
+
+    assert [(step.kind, step.name, step.note) for step in planned] == [(PERMISSION_SET, SYNC_SET, lacking)]
+    assert all(step.present for step in steps)
+
+
+def test_a_permission_set_that_lost_an_object_altogether_or_api_access_says_all_of_it(org, connect) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    for grant in [r for r in org.records("ObjectPermissions") if r["SobjectType"] == "Contact"]:
+        org.delete("ObjectPermissions", grant["Id"])
+    (ours,) = [r for r in org.records("PermissionSet") if r["Name"] == SYNC_SET]
+    org.update("PermissionSet", ours["Id"], {"PermissionsApiEnabled": False})
+
+    (planned,) = [step for step in crm.plan_setup() if not step.present]
+
+    assert planned.note == "lacks: use ApiEnabled, read Contact, view all Contact"
+    assert all(step.present for step in crm.apply_setup(check_only=False))
+
+
+def test_more_rights_than_ours_are_an_administrators_affair(org, connect, sandbox) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    for grant in list(org.records("ObjectPermissions")):
+        org.update("ObjectPermissions", grant["Id"], {"PermissionsModifyAllRecords": True})
+
+    steps = crm.apply_setup(check_only=False)
+
+    assert all(step.present for step in steps)
+    assert sandbox.calls["deploy.start"] == 1
+
+
+def test_what_the_permission_sets_promise_is_looked_at_through_the_users_eyes(org, connect, sandbox) -> None:
+    crm = connect()
+    crm.apply_setup(check_only=False)
+    org.lock_field("Account", "Advocacy_Value_Rank__c")
+    org.hide_field("Account", "Advocacy_Currency__c")
+    org.hide_object("Opportunity")
+
+    (planned,) = [step for step in crm.plan_setup() if not step.present]
+    (left,) = [step for step in crm.apply_setup(check_only=False) if not step.present]
+
+    assert planned == left
+    assert planned.kind == ACCESS
+    assert planned.note == (
+        "lacks: edit Account.Advocacy_Currency__c, read Account.Advocacy_Currency__c, "
+        "edit Account.Advocacy_Value_Rank__c, read Opportunity"
+    )
+    assert sandbox.calls["deploy.start"] == 1, "there is nothing to deploy that would mend it"
+
+
+def test_the_nightly_user_who_may_not_look_at_permission_sets_can_check_what_it_may_do(org, connect) -> None:
+    nightly = org.create("User", {"Username": "nightly@example.com", "LastName": "Nightly"})
+    for name in ("PermissionSet", "FieldPermissions", "ObjectPermissions", "PermissionSetAssignment"):
+        org.hide_object(name, user=nightly)
+    admin_id, admin = org.user_id, connect()
+    org.user_id = nightly
+    before = connect().plan_setup()
+    org.user_id = admin_id
+    admin.apply_setup(check_only=False, user="nightly@example.com")
+    org.user_id = nightly
+
+    after = connect().plan_setup()
+
+    assert {step.present for step in before} == {False}
+    assert "edit Account.Total_Customer_Value__c" in before[-1].note
+    assert {step.kind for step in after} == {FIELD, ACCESS}
+    assert all(step.present for step in after)
 
 
 def test_the_archive_names_everything_it_holds() -> None:
