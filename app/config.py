@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -121,6 +122,8 @@ class Settings(BaseSettings):
     """How far behind the watermark a pull starts again."""
     full_read_days: int = Field(7, ge=0, le=365)
     """After so many days an object is read in full again; 0: only when asked for or needed."""
+    today: date | None = None
+    """The business date where it is not the real one: for the demo and for trying out."""
     lease_seconds: int = Field(120, ge=10, le=3600)
     api_reserve_percent: int = Field(20, ge=0, le=95)
     """Share of the CRM's daily API calls that a run leaves to others."""

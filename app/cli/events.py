@@ -6,7 +6,6 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -128,7 +127,7 @@ def add_event(
             "source_event_id": source_event_id or uuid4().hex,
             "type": event_type,
             "account": account,
-            "occurred_on": occurred_on or _today(services).isoformat(),
+            "occurred_on": occurred_on or services.today.isoformat(),
             "opportunity": opportunity,
             "referred_account": referred_account,
             "referred_contact": referred_contact,
@@ -147,12 +146,6 @@ def add_event(
         )
     result = {"source_system": event.source_system, "source_event_id": event.source_event_id, "added": report.added}
     say_json(result) if as_json else say(f"{'added' if report.added else 'known already'}: {event.source_event_id}")
-
-
-def _today(services: Services) -> date:
-    from zoneinfo import ZoneInfo
-
-    return services.now().astimezone(ZoneInfo(services.mapping.policy.time_zone)).date()
 
 
 def list_stored(

@@ -7,16 +7,13 @@ Two customers carry the story. Customer A bought for 100,000 and referred 40,000
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
-from typing import Any
+
+from app.demo.people import add_people
+from app.demo.world import FIRST_DAY, LAST_DAY, DemoWorld, Fields
 
 SEED = 20_261
-FIRST_DAY = date(2023, 10, 2)
-LAST_DAY = date(2026, 9, 30)
-SOURCE = "demo"
-Fields = dict[str, Any]
 
 STEMS = (
     "Quillmoor", "Tarnbeck", "Velloria", "Brindlewick", "Osterwyn", "Marrowgate", "Fennickson", "Caldermere",
@@ -32,38 +29,6 @@ STAGES_OPEN = ("Qualification", "Needs Analysis", "Proposal/Price Quote", "Negot
 PRODUCTS = ("Starter", "Team plan", "Enterprise plan", "Rollout", "Support", "Training", "Second site", "Add-on pack")
 
 
-@dataclass(slots=True)
-class DemoWorld:
-    """Records by a short key of ours. References between them are keys too; `load` turns them into ids."""
-
-    accounts: dict[str, Fields] = field(default_factory=dict)
-    contacts: dict[str, Fields] = field(default_factory=dict)
-    opportunities: dict[str, Fields] = field(default_factory=dict)
-    contact_roles: dict[str, Fields] = field(default_factory=dict)
-    merges: list[tuple[str, str]] = field(default_factory=list)
-    """(survivor, merged away)."""
-    events: list[Fields] = field(default_factory=list)
-    """Columns of an import file; accounts, contacts and opportunities by key."""
-
-    def add_account(self, key: str, name: str, industry: str = "Other", **more: Any) -> None:
-        slug = "".join(character for character in name.lower() if character.isalnum())
-        self.accounts[key] = {"Name": name, "Industry": industry, "Website": f"https://www.{slug}.example", **more}
-
-    def add_deal(self, key: str, account: str, name: str, amount: int, created: date, **more: Any) -> None:
-        """A won deal of new business unless `more` says otherwise."""
-        won = {"StageName": "Closed Won", "Type": "New Business", "CloseDate": created + timedelta(days=45)}
-        described = f"{self.accounts[account]['Name']} - {name}"
-        self.opportunities[key] = {
-            "AccountId": account, "Name": described, "Amount": amount, "CreatedDate": created, **won, **more
-        }  # fmt: skip
-
-    def add_event(self, number: str, kind: str, account: str, day: date, **more: Any) -> None:
-        self.events.append(
-            {"source_system": SOURCE, "source_event_id": number, "type": kind, "account": account, "occurred_on": day}
-            | more
-        )
-
-
 def build_world() -> DemoWorld:
     """The whole demo, the same on every call."""
     world = DemoWorld()
@@ -71,6 +36,7 @@ def build_world() -> DemoWorld:
     _add_group(world)
     _add_special_cases(world)
     _add_crowd(world, Random(SEED))  # noqa: S311 - made up on purpose, not a secret
+    add_people(world, Random(SEED + 1))  # noqa: S311 - same
     return world
 
 
@@ -137,7 +103,7 @@ def _add_special_cases(world: DemoWorld) -> None:
     for number, account, day in (("ref-020", "euro", date(2025, 12, 8)), ("ref-021", "new", date(2025, 12, 15))):
         world.add_event(number, "referral", account, day, referred_account="shared", title="Both spoke to Ostlake")
 
-    world.contacts["mira"] = {"FirstName": "Mira", "LastName": "Solberg", "AccountId": "refunded", "Title": "Buyer"}
+    world.add_contact("mira", "refunded", "Mira Solberg", "Buyer")
     world.add_account("moved", "Pinehollow Energy")
     world.add_deal("moved-1", "moved", "Team plan", 27_500, date(2026, 3, 9))
     world.contact_roles["moved-1-mira"] = {"OpportunityId": "moved-1", "ContactId": "mira", "Role": "Decision Maker"}

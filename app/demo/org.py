@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from app.demo.data import DemoWorld, Fields
+from app.demo.world import DemoWorld, Fields
 from app.errors import ConfigError
 from connectors.salesforce.sandbox import Org, Sandbox, open_org
 from connectors.salesforce.sandbox.ids import new_id
@@ -75,11 +76,15 @@ def build_events(world: DemoWorld) -> list[dict[str, str]]:
     ids = number_records(world)
     return [
         {
-            column: ids[_EVENT_REFERENCES[column], value] if column in _EVENT_REFERENCES else str(value)
+            column: ids[_EVENT_REFERENCES[column], value] if column in _EVENT_REFERENCES else _cell(value)
             for column, value in event.items()
         }
         for event in world.events
     ]
+
+
+def _cell(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import DEMO_PROFILE
+from app.demo.world import TODAY
 
 ORG_FILE = Path("advocacy-demo-org.json")
 DATABASE_FILE = Path("advocacy-demo.db")
@@ -22,6 +23,8 @@ def list_demo_settings() -> dict[str, Any]:
         "database_url": f"sqlite:///{DATABASE_FILE}",
         "sandbox_state": str(ORG_FILE),
         "schedule": "off",
+        # Scores fade and waiting times grow: a fixed day keeps what the demo shows the same.
+        "today": TODAY.isoformat(),
     }
 
 

@@ -33,5 +33,5 @@ class Services:
 
     @property
     def today(self) -> date:
-        """The business date: the policy's time zone decides when a day ends."""
-        return self.now().astimezone(ZoneInfo(self.mapping.policy.time_zone)).date()
+        """The business date: the policy's time zone decides when a day ends, unless the settings name a day."""
+        return self.settings.today or self.now().astimezone(ZoneInfo(self.mapping.policy.time_zone)).date()

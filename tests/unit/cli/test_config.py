@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -261,3 +262,12 @@ def test_only_the_password_of_an_address_is_masked() -> None:
     assert mask_url("sqlite:///advocacy.db") == "sqlite:///advocacy.db"
     assert mask_url("postgresql://u@h:5432/d?x=1") == "postgresql://u@h:5432/d?x=1"
     assert mask_url("postgresql://u:p@h:5432/d?x=1") == "postgresql://u:***@h:5432/d?x=1"
+
+
+def test_a_day_of_our_own_choice_replaces_today(monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
+    assert load_settings().today is None
+    (empty_folder / "advocacy.toml").write_text('today = "2026-10-01"\n', encoding="utf-8")
+    assert load_settings().today == date(2026, 10, 1)
+    monkeypatch.setenv("ADVOCACY_TODAY", "2026-10-32")
+    with pytest.raises(ConfigError, match="ADVOCACY_TODAY"):
+        load_settings()
