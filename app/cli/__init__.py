@@ -91,6 +91,7 @@ def build_app() -> typer.Typer:
         serve,
         setup,
         sync,
+        triage,
         webhooks,
     )
 
@@ -109,6 +110,7 @@ def build_app() -> typer.Typer:
         doctor,
         sync,
         accounts,
+        triage,
         changes,
         mapping,
         events,

@@ -100,7 +100,7 @@ def _say_result(report: RunReport, added: int, views: list[dict[str, Any]], seco
     say("Customer B bought less than Customer A, but brought in more: call B first.")
     say()
     say("Now try:")
-    for command in ('explain "Customer B"', "plan", "serve"):
+    for command in ('explain "Customer B"', "triage --hours 6", "plan", "serve"):
         say(f"  advocacy {_find_flag()}{command}")
     tell()
     tell("The demo keeps its files here, as advocacy-demo*; delete them whenever you like.")

@@ -96,8 +96,8 @@ def money(amount: object, currency: str = "") -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 account`, `2,000 accounts`."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    """`1 account`, `2,000 accounts`, `3 entries`, `4 days`."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 

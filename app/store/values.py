@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.domain.model import Issue, Policy
 from app.store.bulk import analyze, differs
-from app.store.staging import PRICED, SOLD, create_temp, text_type
+from app.store.staging import PRICED, SOLD, create_temp, stage_ids, text_type
 
 MEASURES = (
     "direct", "referred", "total", "given", "conserved", "network", "influence", "touched", "pipeline",
@@ -270,17 +270,28 @@ SORTS = ("name", *MEASURES)
 
 
 def load_values(
-    connection: sa.Connection, *, sort: str, top: int | None, everybody: bool, staged: bool = False
+    connection: sa.Connection,
+    *,
+    sort: str,
+    top: int | None,
+    everybody: bool,
+    only: Collection[str] | None = None,
+    staged: bool = False,
 ) -> list[ValueRow]:
     """Accounts by a measure, highest first, ties by id, each with its place by total. `sort`: one of SORTS.
 
-    `everybody`: also those that are worth nothing.
+    `everybody`: also those that are worth nothing. `only`: none but these.
     """
     worth = "" if everybody else " and (" + " or ".join(f"v.{m} <> 0" for m in MEASURES) + ")"
     order = "name, id" if sort == "name" else f"{sort} desc, id"
     inner = _query(staged=staged, everybody=everybody, rank=_PLACE) + f" where{_LIVE}{worth}"
     limit = "" if top is None else f" limit {int(top)}"
-    return [_value_row(row) for row in connection.exec_driver_sql(f"select * from ({inner}) x order by {order}{limit}")]
+    asked = ""
+    if only is not None:
+        stage_ids(connection, "s_only", only)
+        asked = " where x.id in (select id from s_only)"
+    query = f"select * from ({inner}) x{asked} order by {order}{limit}"
+    return [_value_row(row) for row in connection.exec_driver_sql(query)]
 
 
 def load_value(connection: sa.Connection, account_id: str, *, staged: bool = False) -> ValueRow | None:

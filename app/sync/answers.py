@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -150,12 +150,16 @@ def list_accounts(
     sort: str = "total",
     as_of: date | None = None,
     include_all: bool = False,
+    only: Collection[str] | None = None,
 ) -> list[AccountView]:
-    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today."""
+    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today.
+
+    `only`: none but these ids.
+    """
     if sort not in values.SORTS:
         raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
     with _valued(services, as_of) as (connection, staged):
-        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged)
+        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, only=only, staged=staged)
         return _views(services, connection, rows, staged=staged)
 
 

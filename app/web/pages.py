@@ -59,7 +59,8 @@ def show_words(code: object) -> str:
     return str(code).replace("_", " ")
 
 
-def _render(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def render(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """One of our pages, filled."""
     templates: Environment = request.app.state.templates
     return HTMLResponse(templates.get_template(name).render(**values), status)
 
@@ -75,7 +76,7 @@ def show_triage(
     """The triage table: customers by what they are really worth."""
     views, more = _load_page(services, sort, q.strip(), page)
     largest = max((Decimal(view["total"]) for view in views), default=Decimal(0))
-    return _render(
+    return render(
         request,
         "triage.html",
         rows=[{**view, "bar": build_bar(view, largest)} for view in views],
@@ -118,10 +119,10 @@ def show_account(request: Request, services: ServicesOf, account_id: str) -> HTM
     try:
         view = find_account(services, account_id).as_json()
     except ConfigError:
-        return _render(request, "missing.html", 404)
+        return render(request, "missing.html", 404)
     explanation = explain_account(services, view["id"])
     lines = [line.as_json() for line in explanation.lines]
-    return _render(
+    return render(
         request,
         "account.html",
         view=view,

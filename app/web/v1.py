@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -17,6 +18,7 @@ from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS
 from app.store.events import StoredEvent, list_events, save_events
 from app.sync.answers import explain_account, find_account, list_accounts, list_runs, portfolio, show_run
+from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
 from app.web.problems import ProblemError
@@ -153,6 +155,15 @@ def list_past_runs(services: ServicesOf, limit: Limit = 50, cursor: Cursor = Non
 def show_past_run(services: ServicesOf, run_id: int) -> JSONResponse:
     """Show what one run did."""
     return JSONResponse(jsonable_encoder(show_run(services, run_id)))
+
+
+@router.get("/triage", dependencies=[CanRead])
+def show_triage(
+    services: ServicesOf,
+    hours: Annotated[Decimal | None, Query(ge=0, le=MAX_HOURS, description="What there is to give.")] = None,
+) -> JSONResponse:
+    """Say who needs us first today, what spend alone would overlook, and what does not go together."""
+    return JSONResponse(jsonable_encoder(open_day(services, hours=hours).as_json()))
 
 
 @router.get("/portfolio", dependencies=[CanRead])

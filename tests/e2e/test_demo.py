@@ -28,12 +28,13 @@ def test_the_demo_puts_customer_b_above_customer_a(demo: Any) -> None:
 
 def test_the_commands_it_prints_work_as_printed(demo: Any) -> None:
     shell, answer = demo
-    explain, plan, serve = commands_of(answer.out)
+    explain, triage, plan, serve = commands_of(answer.out)
 
-    explained, planned = shell.run(*explain), shell.run(*plan)
+    explained, day, planned = shell.run(*explain), shell.run(*triage), shell.run(*plan)
 
     assert explained.code == 0, explained.err
     assert "Called Fairmantle's head of operations" in explained.out
+    assert day.out.index("Customer B") < day.out.index("Customer A")
     assert (planned.code, planned.out) == (0, "Nothing to write: the CRM shows what it should.\n")
     with shell.start(*serve, "--port", "0") as running:
         url = running.next_line()
@@ -41,6 +42,20 @@ def test_the_commands_it_prints_work_as_printed(demo: Any) -> None:
             text = page.read().decode()
         assert text.index("Customer B") < text.index("Customer A")
         assert running.stop(signal.SIGTERM) == 0
+
+
+def test_s4_02_the_day_of_the_demo_flips_customers_a_and_b(demo: Any) -> None:
+    shell, _ = demo
+
+    day, told = shell.run("triage", "--hours", "6", "--json"), shell.run("triage", "--hours", "6")
+
+    assert (day.code, told.code) == (0, 0), day.err
+    places = {item["name"]: (item["place"], item["place_by_spend"]) for item in day.json["items"]}
+    assert (places["Customer B"], places["Customer A"]) == ((2, 3), (3, 2))
+    sentence = "Customer A looks 3.33 times Customer B on spend; on total value Customer A is 0.5 of Customer B"
+    assert [flip["sentence"] for flip in day.json["flips"]] == [sentence]
+    assert f"{sentence}.\n" in told.out
+    assert "Served because total value decides: Customer B" in told.out
 
 
 def test_the_demo_may_be_repeated(demo: Any) -> None:

@@ -35,7 +35,7 @@ def test_money_has_separators_and_cents_only_where_there_are_some() -> None:
 
 def test_counts_speak_english() -> None:
     assert [count(n, "account") for n in (0, 1, 2_000)] == ["0 accounts", "1 account", "2,000 accounts"]
-    assert count(2, "entity") == "2 entities"
+    assert [count(2, noun) for noun in ("entity", "day")] == ["2 entities", "2 days"]
 
 
 def test_json_keeps_numbers_exact(capsys: pytest.CaptureFixture[str]) -> None:

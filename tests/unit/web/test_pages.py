@@ -61,6 +61,23 @@ def test_a_malformed_login_is_refused(site: Any, authorization: str) -> None:
     assert site.client.get("/", headers={"Authorization": authorization}).status_code == 401
 
 
+def test_a_day_without_anything_urgent_says_so_and_leads_to_the_customers(site: Any) -> None:
+    answer = local(site).get("/triage", params={"hours": ""})
+
+    assert answer.status_code == 200
+    assert "Nothing is urgent today" in answer.text
+    assert 'href="/"' in answer.text
+
+
+@pytest.mark.parametrize("hours", ["many", "-1", "NaN", "1" * 21])
+def test_hours_that_nobody_has_are_refused(site: Any, hours: str) -> None:
+    assert local(site).get("/triage", params={"hours": hours}).status_code == 422
+
+
+def test_the_day_needs_a_key_from_anywhere_else(site: Any) -> None:
+    assert site.client.get("/triage").status_code == 401
+
+
 def test_an_unknown_customer_is_a_friendly_page(site: Any) -> None:
     answer = local(site).get("/accounts/001000000000001AAA")
 

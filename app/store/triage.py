@@ -1,0 +1,46 @@
+"""Where the urgent things are, and the contradictions: the few accounts that a day begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+import sqlalchemy as sa
+
+from app.domain.engagement import RECOVERED
+from app.domain.events import VerifiedEvent
+from app.store.evidence import stream_verified
+from app.store.staging import create_temp, text_type
+
+
+def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) -> dict[str, list[VerifiedEvent]]:
+    """Live account id -> its verified events of these types up to a day, and its recoveries, oldest first.
+
+    Accounts without such an event are left out; what was merged away speaks for the account that remains.
+    """
+    collation = "" if connection.dialect.name == "sqlite" else ' collate "C"'
+    create_temp(connection, "s_urgent", f"id {text_type(connection)} primary key")
+    query = sa.text(
+        "insert into s_urgent with recursive up (id, next_id) as ("
+        f" select a.id{collation}, a.merged_into_id{collation} from account a where a.id in ("
+        "  select account_id from advocacy_event where type in :types and status = 'verified'"
+        "  and occurred_on <= :as_of)"
+        f" union select a.id{collation}, a.merged_into_id{collation} from up join account a on a.id = up.next_id)"
+        " select distinct up.id from up join account a on a.id = up.id where up.next_id is null and a.is_deleted = 0"
+    ).bindparams(sa.bindparam("types", expanding=True))
+    connection.execute(query, {"types": sorted(types), "as_of": as_of.isoformat()})
+    return dict(stream_verified(connection, as_of, {*types, RECOVERED}, accounts="s_urgent"))
+
+
+def load_contradicting(connection: sa.Connection, limit: int) -> list[str]:
+    """The live accounts in which something does not go together, those worth most first."""
+    rows = connection.execute(
+        sa.text(
+            "select s.account_id from account_standing s join account a on a.id = s.account_id"
+            " left join account_value v on v.account_id = s.account_id"
+            " where s.contradictions <> '' and a.is_deleted = 0 and a.merged_into_id is null"
+            " order by coalesce(v.total, 0) desc, s.account_id limit :limit"
+        ),
+        {"limit": limit},
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,163 @@
+"""How a day begins: what is urgent under both lenses, what does not go together, whom to look after first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from app.domain.contradictions import ADVICE, Advice, Contradiction
+from app.domain.event_types import EVENT_TYPES
+from app.domain.money import minor_units
+from app.domain.rules import TriageRules
+from app.domain.triage import Capacity, Flip, Place, Triage, Worth, list_open, tell_flip, tell_hours, tell_ratio, triage
+from app.errors import ConfigError
+from app.store.mirror import load_places
+from app.store.triage import load_contradicting, load_urgent
+from app.sync.answers import AccountView, list_accounts
+from app.sync.services import Services
+
+SHOWN_CUSTOMERS = 10
+SHOWN_CONTRADICTIONS = 100
+MAX_HOURS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contradicting:
+    """An account in which something does not go together."""
+
+    account: AccountView
+    found: tuple[Contradiction, ...]
+
+    @property
+    def advice(self) -> tuple[Advice, ...]:
+        """What it means and what to do about it, most pressing first."""
+        return tuple(ADVICE[code] for code in self.found)
+
+
+@dataclass(frozen=True, slots=True)
+class DayView:
+    """What one page shows of a day. `customers`: those worth most, for a day on which nothing is urgent."""
+
+    as_of: date
+    currency: str
+    triage: Triage
+    accounts: Mapping[str, AccountView]
+    contradictions: tuple[Contradicting, ...]
+    customers: tuple[AccountView, ...]
+
+    @property
+    def flips(self) -> tuple[str, ...]:
+        """What the two lenses disagree on, one sentence a pair of customers."""
+        names = {id_: view.name for id_, view in self.accounts.items()}
+        return tuple(tell_flip(flip, names) for flip in self.triage.flips)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object: money and hours as decimal text."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "currency": self.currency,
+            "items": [self._item(place) for place in self.triage.places],
+            "flips": [self._flip(flip, sentence) for flip, sentence in zip(self.triage.flips, self.flips, strict=True)],
+            "capacity": {
+                name: None if cut is None else _capacity(cut)
+                for name, cut in (("by_total", self.triage.by_total), ("by_spend", self.triage.by_spend))
+            },
+            "contradictions": [_contradicting(one) for one in self.contradictions],
+            "customers": [view.as_json() for view in self.customers],
+        }
+
+    def _item(self, place: Place) -> dict[str, Any]:
+        item, account = place.item, self.accounts[place.item.account_id]
+        return {
+            "place": place.by_total,
+            "place_by_spend": place.by_spend,
+            "moves": place.moves,
+            "event": item.id,
+            "account": item.account_id,
+            "name": account.name,
+            "type": item.type,
+            "title": title_of(item.type, item.title),
+            "severity": item.severity.value,
+            "opened_on": item.opened_on.isoformat(),
+            "waiting_days": item.waiting_days,
+            "hours": tell_hours(item.hours),
+            **{measure: str(account.money[measure]) for measure in ("total", "direct", "referred")},
+            "is_done_by_total": place.is_done_by_total,
+            "is_done_by_spend": place.is_done_by_spend,
+        }
+
+    def _flip(self, flip: Flip, sentence: str) -> dict[str, Any]:
+        return {
+            "up": flip.up,
+            "down": flip.down,
+            "on_spend": None if flip.on_spend is None else tell_ratio(flip.on_spend),
+            "on_total": None if flip.on_total is None else tell_ratio(flip.on_total),
+            "sentence": sentence,
+        }
+
+
+def title_of(code: str, title: str) -> str:
+    """What happened, for people: the title given, else the name of its type."""
+    known = EVENT_TYPES.get(code)
+    return title or (known.title if known else code)
+
+
+def _capacity(cut: Capacity) -> dict[str, Any]:
+    return {
+        "hours": tell_hours(cut.hours),
+        "done": cut.done,
+        "used": tell_hours(cut.used),
+        "left": tell_hours(cut.left),
+        "next_item": cut.next_item or None,
+    }
+
+
+def _contradicting(one: Contradicting) -> dict[str, Any]:
+    found = [
+        {"code": code.value, "title": advice.title, "meaning": advice.meaning, "action": advice.action}
+        for code, advice in zip(one.found, one.advice, strict=True)
+    ]
+    money = {measure: str(one.account.money[measure]) for measure in ("total", "direct", "referred")}
+    return {"account": one.account.id, "name": one.account.name, **money, "found": found}
+
+
+def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
+    """Today, with what is known now. `hours`: what there is to give; None draws no line. Raises ConfigError."""
+    if hours is not None and not (hours.is_finite() and 0 <= hours <= MAX_HOURS):
+        raise ConfigError(f"hours are a number from 0 to {MAX_HOURS}")
+    policy, today, rules = services.mapping.policy, services.today, TriageRules()
+    with services.database.read() as connection:
+        events = load_urgent(connection, tuple(rules.severities), today)
+        contradicting = load_contradicting(connection, SHOWN_CONTRADICTIONS)
+        places = load_places(connection, policy.reporting_currency)
+    accounts = _load_accounts(services, {*events, *contradicting})
+    worths = {id_: _worth(view, places) for id_, view in accounts.items()}
+    # An account that was merged or deleted in between is in one reading and not in the other.
+    known = {id_: found for id_, found in events.items() if id_ in accounts}
+    items = list_open(known, worths, rules, today)
+    return DayView(
+        today,
+        policy.reporting_currency,
+        triage(items, None if hours is None else Fraction(hours)),
+        accounts,
+        tuple(Contradicting(accounts[id_], _codes_of(accounts[id_])) for id_ in contradicting if id_ in accounts),
+        tuple(list_accounts(services, top=SHOWN_CUSTOMERS)),
+    )
+
+
+def _load_accounts(services: Services, ids: set[str]) -> dict[str, AccountView]:
+    return {view.id: view for view in list_accounts(services, include_all=True, only=ids)} if ids else {}
+
+
+def _worth(view: AccountView, places: int) -> Worth:
+    direct, total = (minor_units(view.money[measure], places) for measure in ("direct", "total"))
+    return Worth(direct, total)
+
+
+def _codes_of(view: AccountView) -> tuple[Contradiction, ...]:
+    codes: Sequence[str] = str(view.beside.get("contradictions") or "").split()
+    return tuple(code for code in Contradiction if code in codes)
