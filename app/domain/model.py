@@ -12,7 +12,17 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
-from app.domain.rules import EngagementRules, OptionalRules, SegmentRules
+from app.domain.rules import (
+    CareRules,
+    CommitmentRules,
+    EngagementRules,
+    OptionalRules,
+    ReferenceRules,
+    RelationshipRules,
+    RoleRules,
+    SegmentRules,
+    TriageRules,
+)
 
 
 class OpportunityType(StrEnum):
@@ -125,6 +135,12 @@ class Policy:
     engagement: EngagementRules = field(default_factory=EngagementRules)
     segments: SegmentRules = field(default_factory=SegmentRules)
     optional_measures: OptionalRules = field(default_factory=OptionalRules)
+    commitment: CommitmentRules = field(default_factory=CommitmentRules)
+    relationship: RelationshipRules = field(default_factory=RelationshipRules)
+    reference: ReferenceRules = field(default_factory=ReferenceRules)
+    care: CareRules = field(default_factory=CareRules)
+    triage: TriageRules = field(default_factory=TriageRules)
+    roles: RoleRules = field(default_factory=RoleRules)
 
 
 @dataclass(frozen=True, slots=True)

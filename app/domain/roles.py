@@ -202,9 +202,10 @@ def derive_roles(
     acts = sorted(acts, key=_moment)
     grants = list(_list_grants(acts, bought_on, rules, engagement))
     edges = {act.occurred_on for act in acts} | {day for one in grants for day in (one.since, one.until) if day}
+    deciding = [act for act in acts if act.type in (ROLES_SET, RECOVERED) or _is_against(act, engagement)]
 
     def judge(day: date) -> tuple[Held, ...]:
-        return _hold(acts, grants, engagement, day)
+        return _hold(deciding, grants, engagement, day)
 
     return Roles(judge(as_of), first_change(as_of, edges, judge))
 
@@ -212,13 +213,15 @@ def derive_roles(
 def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:
     """What one account says about us on a day."""
     newest = sorted(acts, key=_moment, reverse=True)
-    edges = {act.occurred_on for act in newest}
-    for days in (rules.advocate_days, engagement.detractor_days):
-        edges |= {days_after(act.occurred_on, days) for act in newest}
+    kind = [act for act in newest if _is_for(act, engagement)]
+    other = [act for act in newest if act.type == RECOVERED or _is_against(act, engagement)]
+    edges = {act.occurred_on for act in (*kind, *other)}
+    edges |= {days_after(act.occurred_on, rules.advocate_days) for act in kind}
+    edges |= {days_after(act.occurred_on, engagement.detractor_days) for act in other}
 
     def judge(day: date) -> tuple[list[str], list[str]]:
-        good = [one for one in newest if _is_for(one, engagement) and _is_fresh(one, rules.advocate_days, day)]
-        return [one.id for one in good], [one.id for one in _list_against(newest, engagement, day)]
+        good = [one.id for one in kind if _is_fresh(one, rules.advocate_days, day)]
+        return good, [one.id for one in _list_against(other, engagement, day)]
 
     good, against = judge(as_of)
     stance = (Stance.MIXED if good else Stance.DETRACTOR) if against else Stance.ADVOCATE if good else Stance.NEUTRAL

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from app.domain.event_attributes import REQUIRED, check_attributes
 from app.domain.event_types import EVENT_TYPES, REFERRAL, WON_SURVEY, read_custom_type
 from app.domain.events import AdvocacyEvent, Polarity
 from app.domain.model import ReferralStatus
@@ -126,6 +127,7 @@ def _check_whole(values: Mapping[str, Any], bad: set[str]) -> list[FieldProblem]
     event_type = values.get("type", "")
     required = ["source_system", "source_event_id", "type", "occurred_on"]
     required += ["opportunity", "reference_share"] if event_type == WON_SURVEY else ["account"]
+    required += REQUIRED.get(event_type, ())
     if "occurred_at" in bad:
         required.remove("occurred_on")
     problems = [FieldProblem(name, "is required") for name in required if name not in values]
@@ -137,14 +139,17 @@ def _check_whole(values: Mapping[str, Any], bad: set[str]) -> list[FieldProblem]
         problems.append(FieldProblem("reference_share", "is for type won_survey only"))
     if values.get("valid_from", date.min) > values.get("valid_to", date.max):
         problems.append(FieldProblem("valid_to", "lies before valid_from"))
-    if event_type.startswith("x_") and "attributes" not in bad:
-        problems += _check_custom(event_type, values.get("attributes", {}))
+    if "attributes" not in bad:
+        problems += _check_attributes(event_type, values.get("attributes", {}))
     return problems
 
 
-def _check_custom(code: str, attributes: Mapping[str, object]) -> list[FieldProblem]:
+def _check_attributes(code: str, attributes: Mapping[str, object]) -> list[FieldProblem]:
     try:
-        read_custom_type(code, attributes)
+        if code.startswith("x_"):
+            read_custom_type(code, attributes)
+        else:
+            check_attributes(code, attributes)
     except ValueError as error:
         return [FieldProblem("attributes", str(error))]
     return []

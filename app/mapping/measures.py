@@ -10,6 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.care import Bucket
+from app.domain.commitment import RUNGS
+from app.domain.matching import Readiness
+from app.domain.permissions import ReferenceScope
+from app.domain.roles import Stance
 from app.domain.segments import Quadrant
 
 
@@ -68,6 +73,9 @@ class MeasureRule:
         return WriteType.LONGTEXT if self.several_lines else WRITABLE_AS[self.kind][0]
 
 
+RUNG_CODES = tuple(rung.code for rung in RUNGS)
+READINESS = tuple(one for one in Readiness if one is not Readiness.NONE)
+
 MEASURES: Mapping[str, MeasureRule] = {
     "direct": MeasureRule(MeasureKind.MONEY, "Own won revenue."),
     "referred": MeasureRule(MeasureKind.MONEY, "Won revenue of others, credited for referrals."),
@@ -112,6 +120,39 @@ MEASURES: Mapping[str, MeasureRule] = {
     "feedback_adopted": MeasureRule(MeasureKind.COUNT, "Pieces of feedback and ideas that we took up."),
     "feedback_declined": MeasureRule(MeasureKind.COUNT, "Pieces of feedback and ideas that we declined."),
     "feedback_open": MeasureRule(MeasureKind.COUNT, "Pieces of feedback and ideas without an outcome yet."),
+    "commitment_level": MeasureRule(MeasureKind.COUNT, "0 to 11: the highest rung of commitment that is proven."),
+    "commitment_rung": MeasureRule(MeasureKind.TEXT, "The name of that rung; empty at 0.", values=RUNG_CODES),
+    "commitment_gaps": MeasureRule(MeasureKind.TEXT, "Numbers of the rungs below the level that nothing proves."),
+    "is_customer": MeasureRule(MeasureKind.FLAG, "Whether an annual licence is valid today."),
+    "permissions": MeasureRule(MeasureKind.TEXT, "Codes of what it lets us do with its name today."),
+    "strongest_permission": MeasureRule(
+        MeasureKind.TEXT, "The furthest-reaching of them.", values=tuple(ReferenceScope)
+    ),
+    "offer_level": MeasureRule(MeasureKind.COUNT, "0 hope to 4 total cost of ownership; empty: nobody rated lately."),
+    "offer_is_stale": MeasureRule(MeasureKind.FLAG, "Whether the last rating of the offer is old."),
+    "personal_level": MeasureRule(MeasureKind.COUNT, "0 visitor to 4 resource: the best of our people there."),
+    "personal_latest": MeasureRule(MeasureKind.COUNT, "The same of whoever was rated last."),
+    "recognitions": MeasureRule(MeasureKind.COUNT, "Tokens of esteem it gave us."),
+    "reference_low": MeasureRule(MeasureKind.COUNT, "Reference quality, 0 to 100; what nobody rated counts nothing."),
+    "reference_high": MeasureRule(MeasureKind.COUNT, "The same; what nobody rated counts full."),
+    "reference_coverage": MeasureRule(MeasureKind.COUNT, "Percent of the traits of a reference that are rated."),
+    "high_impact_traits": MeasureRule(MeasureKind.COUNT, "How many of its six traits are high."),
+    "is_high_impact": MeasureRule(MeasureKind.FLAG, "Whether that is enough for a high-impact reference."),
+    "reference_state": MeasureRule(
+        MeasureKind.TEXT,
+        "Whether it may be asked for a reference today.",
+        values=READINESS,
+    ),
+    "available_from": MeasureRule(MeasureKind.DATE, "The day from which it may be asked again, where that is known."),
+    "care_bucket": MeasureRule(MeasureKind.TEXT, "What we are to it; empty: nobody knows.", values=tuple(Bucket)),
+    "care_is_inferred": MeasureRule(MeasureKind.FLAG, "Whether that is taken from usage: nobody asked lately."),
+    "care_conflict": MeasureRule(MeasureKind.FLAG, "Whether answer and usage are far apart."),
+    "is_in_limbo": MeasureRule(MeasureKind.FLAG, "Whether its value has stopped and its contract has not."),
+    "has_agreed_value": MeasureRule(MeasureKind.FLAG, "Whether a measure of success is agreed on with it."),
+    "next_call_on": MeasureRule(MeasureKind.DATE, "When one of its buyers should be called next."),
+    "roles": MeasureRule(MeasureKind.TEXT, "What it is to us: buyer, advocate, innovator and so on."),
+    "stance": MeasureRule(MeasureKind.TEXT, "Whether it speaks for us or against us.", values=tuple(Stance)),
+    "contradictions": MeasureRule(MeasureKind.TEXT, "Codes of what does not fit together about it."),
     "total_multiple": MeasureRule(MeasureKind.RATIO, "total / direct; empty where direct is not above zero."),
     "referred_share": MeasureRule(MeasureKind.RATIO, "referred / total, 0 to 1 (0 to 100 as percent)."),
     "is_referrer": MeasureRule(MeasureKind.FLAG, "Whether any referred revenue is credited."),

@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from app.domain.event_types import CUSTOM_CODE, EVENT_TYPES
 from app.domain.model import Chain, ChainMode, Influence, OpportunityType, Policy, Scope, Split
 from app.domain.rules import AGAINST_US, MEMBERSHIPS, EngagementRules, OptionalRules, SegmentRules
 from app.errors import ConfigError
-from app.mapping.grammar import Currency, Share, Strict, Zone, fault
+from app.mapping.event_codes import EventCode
+from app.mapping.grammar import Currency, Share, Strict, Zone
 from app.mapping.render import suggest
 from app.mapping.source import read_scalar
+from app.mapping.standing_policy import SECTIONS, StandingModel, read_standing_rules, standing_content
 
 
 class ChainModel(Strict):
@@ -32,13 +33,6 @@ class InfluenceModel(Strict):
     rho: Share = Field(Fraction(0), description="largest share of a deal that influence may take")
 
 
-def _check_type(code: str) -> str:
-    if code not in EVENT_TYPES and not CUSTOM_CODE.fullmatch(code):
-        raise fault(13, f"{code[:60]!r} is not a type of advocacy event", suggest(code, EVENT_TYPES, listed=False))
-    return code
-
-
-EventCode = Annotated[StrictStr, AfterValidator(_check_type)]
 Days = Annotated[StrictInt, Field(ge=1, le=3650)]
 Cap = Annotated[StrictInt, Field(ge=1, le=1000)]
 Points = Annotated[StrictInt, Field(ge=-1000, le=1000)]
@@ -87,7 +81,7 @@ class OptionalModel(Strict):
     )
 
 
-class PolicyModel(Strict):
+class PolicyModel(StandingModel):
     split: Split = Field(Split.EQUAL, description="how several referrers share one deal")
     half_life_days: StrictInt = Field(30, ge=1, le=3650, description="for split: time_decay")
     scope: Scope = Field(Scope.WINDOW, description="which deals of a referred account count")
@@ -124,6 +118,7 @@ def read_policy(model: PolicyModel) -> Policy:
         grace_days=model.grace_days,
         engagement=_read_engagement(model.engagement),
         segments=SegmentRules(_read_threshold(model.segments.direct), _read_threshold(model.segments.referred)),
+        **read_standing_rules(model),
         optional_measures=OptionalRules(
             **{name: getattr(model.optional_measures, name) for name in OptionalModel.model_fields}
         ),
@@ -164,6 +159,7 @@ def policy_content(policy: Policy) -> dict[str, Any]:
             name: "median" if amount is None else amount
             for name, amount in (("direct", policy.segments.direct), ("referred", policy.segments.referred))
         },
+        **{section: standing_content(getattr(policy, section)) for section in SECTIONS},
     }
 
 

@@ -32,54 +32,38 @@ def load_verified(
     `types`: only these; none means all. Every id that is asked for is in the answer.
     """
     stage_ids(connection, "s_asked", account_ids)
-    _stage_members(connection)
-    found = dict(_stream(connection, as_of, types))
+    stage_members(connection, "s_asked")
+    found = dict(stream_verified(connection, as_of, types, members_only=True))
     return {id_: found.get(id_, []) for id_ in account_ids}
 
 
 def stream_verified(
-    connection: sa.Connection, as_of: date, types: Collection[str] = (), *, accounts: str | None = None
+    connection: sa.Connection, as_of: date, types: Collection[str] = (), *, members_only: bool
 ) -> Iterator[tuple[str, list[VerifiedEvent]]]:
     """(account id, its verified events) by account id; accounts without any are left out.
 
-    `accounts`: a staged table of ids to look at; None looks at all.
+    `members_only`: of the accounts in `s_member`; otherwise of all, and `staging.stage_structure` ran before.
     """
-    if accounts is None:
-        yield from _stream_all(connection, as_of, types)
-        return
-    create_temp(connection, "s_asked", f"id {text_type(connection)} primary key")
-    connection.exec_driver_sql(f"insert into s_asked select id from {accounts}")
-    _stage_members(connection)
-    yield from _stream(connection, as_of, types)
+    if members_only:
+        source = "s_member m join advocacy_event e on e.account_id = m.account_id"
+        yield from _grouped(connection, "m.owner_id", source, as_of, types)
+    else:
+        source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
+        yield from _grouped(connection, "coalesce(c.canonical_id, e.account_id)", source, as_of, types)
 
 
-def _stage_members(connection: sa.Connection) -> None:
-    """`s_member`: whoever is asked for and whoever was merged into it, with whom each counts for."""
+def stage_members(connection: sa.Connection, accounts: str) -> None:
+    """Fill `s_member`: the accounts of a staged table and all that were merged into them, with whom each counts for."""
     text = text_type(connection)
     collation = "" if is_sqlite(connection) else ' collate "C"'
     create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
     connection.exec_driver_sql(
         "insert into s_member with recursive whole (account_id, owner_id) as ("
-        f" select id{collation}, id{collation} from s_asked union"
+        f" select id{collation}, id{collation} from {accounts} union"
         " select a.id, w.owner_id from account a join whole w on a.merged_into_id = w.account_id)"
         " select account_id, min(owner_id) from whole group by account_id"
     )
     analyze(connection, "s_member")
-
-
-def _stream(
-    connection: sa.Connection, as_of: date, types: Collection[str]
-) -> Iterator[tuple[str, list[VerifiedEvent]]]:
-    source = "s_member m join advocacy_event e on e.account_id = m.account_id"
-    yield from _grouped(connection, "m.owner_id", source, as_of, types)
-
-
-def _stream_all(
-    connection: sa.Connection, as_of: date, types: Collection[str]
-) -> Iterator[tuple[str, list[VerifiedEvent]]]:
-    """Needs `s_canonical` of `staging.stage_structure`."""
-    source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
-    yield from _grouped(connection, "coalesce(c.canonical_id, e.account_id)", source, as_of, types)
 
 
 def _grouped(

@@ -17,6 +17,7 @@ from app.store import mirror, runs, values, writes
 from app.store.connection import Connection
 from app.store.engagement import load_engagement
 from app.store.ledger import LineRow, load_lines
+from app.store.standing import load_standing
 from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
 from app.sync.explanations import Explainer
 from app.sync.pull import ACCEPT_VANISHED
@@ -244,7 +245,9 @@ def _views(
     services: Services, connection: Connection, rows: Sequence[values.ValueRow], *, staged: bool
 ) -> list[AccountView]:
     currency, places = services.mapping.policy.reporting_currency, _places(services, connection)
-    beside = load_engagement(connection, [row.account_id for row in rows], staged=staged)
+    ids = [row.account_id for row in rows]
+    beside = load_engagement(connection, ids, staged=staged)
+    standings = load_standing(connection, ids, staged=staged)
     return [
         AccountView(
             row.account_id,
@@ -253,7 +256,7 @@ def _views(
             currency,
             {measure: major_units(amount, places) for measure, amount in row.money.items()},
             tuple(row.issues.split()),
-            read_measures(beside[row.account_id], places),
+            {**read_measures(beside[row.account_id], places), **standings[row.account_id].facts()},
         )
         for row in rows
     ]

@@ -24,10 +24,11 @@ from app.domain.plan import (
 from app.mapping.file import MappingFile
 from app.mapping.measures import WriteType
 from app.mapping.writer import Writer
-from app.store import engagement, values, writes
+from app.store import engagement, standing, values, writes
 from app.store.connection import Connection
 from app.store.engagement import EngagementRow
 from app.store.mirror import REPLAN_ALL, load_flag
+from app.store.standing import StandingRow
 from app.store.values import ValueRow
 from app.store.writes import Intent, Shown
 from app.sync.explanations import Explainer
@@ -36,7 +37,7 @@ from app.sync.report import PlannedUpdate, Progress
 SHOWN_UPDATES = 200
 """How many updates a report names; the rest is counted."""
 
-RELATIVE = frozenset({"rank", "percentile", "quadrant", "points", "points_band"})
+RELATIVE = frozenset({"rank", "percentile", "quadrant", "points", "points_band", "next_call_on", "contradictions"})
 """Measures that move when other accounts or weeks do: they say nothing about how much a plan changes."""
 
 
@@ -101,7 +102,9 @@ def _plan_page(
     connection: Connection, planner: Planner, page: list[ValueRow], tally: _Tally
 ) -> tuple[list[Intent], list[str]]:
     explanations = planner.explainer.explain_page(connection, page) if planner.explainer else {}
-    beside = _load_beside(connection, planner, page)
+    ids = [row.account_id for row in page]
+    beside = _load_beside(connection, planner, ids)
+    standings = _load_standings(connection, planner, ids)
     policies = {measure: one.policy for measure, one in planner.mapping.write_back.fields.items()}
     companions = planner.writer.companions
     intents: list[Intent] = []
@@ -109,7 +112,8 @@ def _plan_page(
     for row in page:
         shown = json.loads(row.shown)
         written = json.loads(row.written) if row.written is not None else None
-        desired = _desired(planner, row, beside.get(row.account_id), shown, explanations.get(row.account_id))
+        measured = beside.get(row.account_id), standings.get(row.account_id)
+        desired = _desired(planner, row, measured, shown, explanations.get(row.account_id))
         changes = plan_account(shown, desired, written, policies)
         if written is not None and any(shown.get(m) != written[m] for m in written if m in desired):
             tally.plan.counts["drifted"] += 1
@@ -121,27 +125,34 @@ def _plan_page(
     return intents, settled
 
 
-def _load_beside(connection: Connection, planner: Planner, page: list[ValueRow]) -> dict[str, EngagementRow]:
+def _load_beside(connection: Connection, planner: Planner, ids: list[str]) -> dict[str, EngagementRow]:
     """The measures beside the money, where the mapping writes any of them."""
     if engagement.MEASURES.isdisjoint(planner.writer.fields):
         return {}
-    return engagement.load_engagement(connection, [row.account_id for row in page])
+    return engagement.load_engagement(connection, ids)
+
+
+def _load_standings(connection: Connection, planner: Planner, ids: list[str]) -> dict[str, StandingRow]:
+    """The human measures, where the mapping writes any of them."""
+    return {} if standing.MEASURES.isdisjoint(planner.writer.fields) else standing.load_standing(connection, ids)
 
 
 def _desired(
     planner: Planner,
     row: ValueRow,
-    beside: EngagementRow | None,
+    measured: tuple[EngagementRow | None, StandingRow | None],
     shown: Mapping[str, str | None],
     explanation: str | None,
 ) -> dict[str, str | None]:
     """Canonical text per writable measure; nothing for an account that is worth nothing and shows nothing."""
-    is_worth = any(row.money.values()) or (beside is not None and not beside.is_nothing)
+    beside, stands = measured
+    is_worth = any(row.money.values()) or any(one is not None and not one.is_nothing for one in measured)
     if not is_worth and not row.issues and not shows_anything(shown):
         return {}
     facts: dict[str, object] = {
         **row.money,
         **(beside.facts() if beside else {}),
+        **(stands.facts() if stands else {}),
         "rank": row.rank,
         "issues": row.issues or None,
         "currency": planner.currency,

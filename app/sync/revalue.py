@@ -18,7 +18,7 @@ from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
 from app.domain.money import RateBook, net_steps
 from app.mapping.policy import policy_content
-from app.store import cases, engagement, ledger, staging, values
+from app.store import cases, engagement, ledger, staging, standing, values
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
@@ -73,6 +73,7 @@ def revalue(connection: Connection, day: Day) -> Revaluation:
         if valued_as_of is not None and valued_as_of < day.iso:
             mark_due(connection, valued_as_of, day.iso)
             engagement.mark_engagement_due(connection, day.iso)
+            standing.mark_standing_due(connection, day.iso)
         if not is_anything_dirty(connection) and not engagement.is_new_week(connection, day.as_of):
             save_flag(connection, VALUED_AS_OF, day.iso)
             return Revaluation("nothing", 0)
@@ -106,6 +107,7 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=True)
+    standing.refresh_standing(connection, day.policy, day.as_of, day.run_id, everything=True)
     return moved
 
 
@@ -121,11 +123,12 @@ def _revalue_scope(connection: Connection, day: Day) -> int:
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=False, moved=moved)
+    standing.refresh_standing(connection, day.policy, day.as_of, day.run_id, everything=False)
     return moved
 
 
 def value_as_of(connection: Connection, day: Day) -> None:
-    """Stage lines, values and engagement (`s_line`, `s_value`, `s_engagement`) for another day or policy.
+    """Stage lines, values and measures (`s_line`, `s_value`, `s_engagement`, `s_standing`) for another day or policy.
 
     Nothing stored is touched.
     """
@@ -133,6 +136,9 @@ def value_as_of(connection: Connection, day: Day) -> None:
     values.stage_values(connection, values.LineSource(STAGED), day.policy, day.iso, touched=False)
     values.stage_account_issues(connection, "s_issue")
     engagement.stage_engagement_as_of(connection, values.LineSource(STAGED), day.policy, day.as_of)
+    standing.stage_standing(
+        connection, day.policy, day.as_of, touched=False, values="s_value", engagement="s_engagement"
+    )
 
 
 def prove_lines(connection: Connection, day: Day, *, everything: bool) -> int:

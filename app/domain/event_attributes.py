@@ -1,0 +1,36 @@
+"""Which types of advocacy events have typed attributes, and the strict reader of each. The modules that own a type own
+its reader; the door asks here, so that nothing is stored that a measure could not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from app.domain import calls, care, commitment, permissions, reference, relationship, requests, roles, triage
+from app.domain.rules import TriageRules
+
+Reader = Callable[[Mapping[str, object]], object]
+
+READERS: Mapping[str, Reader] = {
+    **commitment.READERS,
+    **permissions.READERS,
+    **relationship.READERS,
+    **reference.READERS,
+    **requests.READERS,
+    care.CARE_ANSWER: care.read_care_answer,
+    care.USAGE_REPORT: care.read_usage_report,
+    care.SUCCESS_METRIC: care.read_success_metric,
+    care.VALUE_STOPPED: care.read_value_stopped,
+    calls.CALL_SKIPPED: calls.read_call_skipped,
+    **{code: partial(triage.read_urgency, code) for code in TriageRules().severities},
+    roles.ROLES_SET: roles.read_roles_set,
+}
+REQUIRED: Mapping[str, tuple[str, ...]] = permissions.REQUIRED
+"""What the envelope of a type must name beside what every event names."""
+
+
+def check_attributes(code: str, attributes: Mapping[str, object]) -> None:
+    """Raise ValueError with every problem of the attributes of a type; return nothing for a type without any rule."""
+    if code in READERS:
+        READERS[code](attributes)

@@ -1,0 +1,319 @@
+"""Where an account stands beside its money: every human measure of one account on one day, from its verified events.
+
+The measures are decided in modules of their own. They meet here, because some look at others: a rung of the commitment
+ladder is a consent, whoever is in limbo still has a contract, and contradictions look at everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple, TypeVar
+
+from app.domain.calls import CALL_TYPES, Buyer, buyer_from, next_call_on
+from app.domain.care import Care, care
+from app.domain.commitment import (
+    LICENCE,
+    Commitment,
+    Evidence,
+    assess_commitment,
+    evidence_of,
+    reference_evidence,
+    rung_of,
+)
+from app.domain.contradictions import Measures, Radar, find_contradictions
+from app.domain.days import days_after
+from app.domain.engagement import Deed, detractor_until
+from app.domain.events import VerifiedEvent
+from app.domain.matching import (
+    OPENNESS_TYPES,
+    Availability,
+    Clearance,
+    Openness,
+    Readiness,
+    availability,
+    openness_of,
+)
+from app.domain.model import Policy
+from app.domain.permissions import (
+    CONTACT_LEFT,
+    NOTHING_ALLOWED,
+    PERMISSION_GRANTED,
+    PERMISSION_REVOKED,
+    Permissions,
+    departure_of,
+    grant_of,
+    permissions_on,
+    revocation_of,
+)
+from app.domain.reference import Quality, quality, rating_of
+from app.domain.relationship import (
+    OFFER_RATING,
+    PERSONAL_RATING,
+    RECOGNITION_RECEIVED,
+    PersonalStanding,
+    Standing,
+    offer_rating_of,
+    offer_standing,
+    personal_rating_of,
+    personal_standing,
+)
+from app.domain.requests import LEDGER_TYPES, Answer, AskLedger, ask_ledger, ledger_event_of
+from app.domain.roles import Roles, Stance, Voice, derive_roles, take_stance
+from app.domain.rows import Cell
+from app.domain.segments import Quadrant
+from app.domain.triage import Item, list_open
+
+REFERENCE_TRAITS = "reference_traits"
+
+Read = TypeVar("Read")
+
+
+class Worth(NamedTuple):
+    """The money the human measures look at, in minor units, and where the account stands among all."""
+
+    direct: int = 0
+    referred: int = 0
+    total: int = 0
+    percentile: int | None = None
+    quadrant: Quadrant | None = None
+
+
+NO_WORTH = Worth()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What is known of one account. `events`: verified ones, up to the day, oldest first.
+
+    `sales`: what its won sales prove; `bought_on`: the latest of them.
+    """
+
+    id: str
+    events: Sequence[VerifiedEvent] = ()
+    sales: Sequence[Evidence] = ()
+    bought_on: date | None = None
+    worth: Worth = NO_WORTH
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """Every human measure, each with what explains it."""
+
+    commitment: Commitment
+    permissions: Permissions
+    offer: Standing
+    personal: PersonalStanding
+    recognitions: int
+    quality: Quality
+    ledger: AskLedger
+    availability: Availability
+    care: Care
+    next_call_on: date | None
+    roles: Roles
+    voice: Voice
+    radar: Radar
+    open_items: tuple[Item, ...]
+    items_change_on: date | None
+
+    @property
+    def renewal_on(self) -> date | None:
+        """When the licence that is valid today runs out."""
+        return _licence_end(self.commitment)
+
+    @property
+    def next_change_on(self) -> date | None:
+        """The first day on which time alone changes any of it; None: never."""
+        parts = (
+            self.commitment, self.permissions, self.offer, self.personal, self.quality, self.availability, self.care,
+            self.roles, self.voice, self.radar,
+        )  # fmt: skip
+        days = (*(part.next_change_on for part in parts), self.items_change_on)
+        return min((day for day in days if day is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The rules and the day of many assessments, with what holds for every account that nothing was said of."""
+
+    policy: Policy
+    as_of: date
+    unrated: Quality
+    unasked: AskLedger
+    never_consented: Availability
+
+
+def build_frame(policy: Policy, as_of: date) -> Frame:
+    unasked = ask_ledger((), policy.reference, as_of)
+    never = availability(_clear(NOTHING_ALLOWED), Openness(), unasked, policy.reference, as_of, has_consented=False)
+    return Frame(policy, as_of, quality((), policy.reference, as_of), unasked, never)
+
+
+def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
+    """Every human measure of one account on a day. Whatever order its events come in, the answer is the same."""
+    events, policy, as_of = facts.events, frame.policy, frame.as_of
+    permissions = _permissions(events, as_of)
+    evidence = [one for one in _each(events, evidence_of) if one is not None]
+    commitment = assess_commitment(
+        (*facts.sales, *evidence, *reference_evidence(permissions, as_of)), policy.commitment, as_of
+    )
+    offer = offer_standing(_of_type(events, OFFER_RATING, offer_rating_of), policy.relationship, as_of)
+    personal = personal_standing(_of_type(events, PERSONAL_RATING, personal_rating_of), policy.relationship, as_of)
+    open_items = tuple(list_open({facts.id: events}, {}, policy.triage, as_of))
+    asked = list(_each(_only(events, LEDGER_TYPES), ledger_event_of))
+    ledger = ask_ledger(asked, policy.reference, as_of) if asked else frame.unasked
+    standing = care(events, policy.care, as_of, is_customer=commitment.is_customer)
+    voice = take_stance(events, policy.roles, policy.engagement, as_of)
+    measures = Measures(
+        direct=facts.worth.direct,
+        referred=facts.worth.referred,
+        quadrant=facts.worth.quadrant,
+        stance=voice.stance,
+        care_bucket=standing.bucket,
+        offer_level=offer.level,
+        commitment_level=commitment.level,
+        has_permission=bool(permissions.valid),
+        is_in_limbo=standing.is_in_limbo,
+        renewal_on=_licence_end(commitment),
+    )
+    return AccountStanding(
+        commitment=commitment,
+        permissions=permissions,
+        offer=offer,
+        personal=personal,
+        recognitions=sum(event.type == RECOGNITION_RECEIVED for event in events),
+        quality=_quality(events, ledger, frame),
+        ledger=ledger,
+        availability=_availability(events, permissions, ledger, open_items, frame),
+        care=standing,
+        next_call_on=_next_call(facts, policy, as_of) if _only(events, CALL_TYPES) else None,
+        roles=derive_roles(events, facts.bought_on, policy.roles, policy.engagement, as_of),
+        voice=voice,
+        radar=find_contradictions(measures, policy.triage, as_of),
+        open_items=open_items,
+        items_change_on=min((end for event in events if (end := event.valid_to) and end > as_of), default=None),
+    )
+
+
+def _each(events: Iterable[VerifiedEvent], read: Callable[[VerifiedEvent], Read]) -> Iterator[Read]:
+    """What events say. The door lets in only what can be read; what is older than its door says nothing."""
+    for event in events:
+        try:
+            yield read(event)
+        except ValueError:
+            continue
+
+
+def _only(events: Iterable[VerifiedEvent], types: Sequence[str]) -> list[VerifiedEvent]:
+    return [event for event in events if event.type in types]
+
+
+def _of_type(events: Iterable[VerifiedEvent], code: str, read: Callable[[VerifiedEvent], Read]) -> list[Read]:
+    return list(_each(_only(events, (code,)), read))
+
+
+def _permissions(events: Sequence[VerifiedEvent], as_of: date) -> Permissions:
+    return permissions_on(
+        _of_type(events, PERMISSION_GRANTED, grant_of),
+        _of_type(events, PERMISSION_REVOKED, revocation_of),
+        _of_type(events, CONTACT_LEFT, departure_of),
+        as_of,
+    )
+
+
+def _licence_end(commitment: Commitment) -> date | None:
+    return next((proof.until for proof in commitment.rungs if proof.rung == LICENCE), None)
+
+
+def _clear(permissions: Permissions) -> Clearance:
+    """Whether any consent holds."""
+    if permissions.valid:
+        return Clearance(True, "consented to " + ", ".join(permissions.valid), until=permissions.turns_on)
+    return Clearance(False, "no consent that holds today", until=permissions.turns_on)
+
+
+def _quality(events: Sequence[VerifiedEvent], ledger: AskLedger, frame: Frame) -> Quality:
+    ratings = _of_type(events, REFERENCE_TRAITS, rating_of)
+    declines = [ask.answered_on or ask.sent_on for ask in ledger.asks if ask.answer is Answer.NO]
+    if not ratings and not declines:
+        return frame.unrated
+    return quality(ratings, frame.policy.reference, frame.as_of, declines)
+
+
+def _availability(
+    events: Sequence[VerifiedEvent],
+    permissions: Permissions,
+    ledger: AskLedger,
+    open_items: Sequence[Item],
+    frame: Frame,
+) -> Availability:
+    detractor = _detractor_until(events, frame)
+    pauses = _only(events, OPENNESS_TYPES)
+    if ledger is frame.unasked and not (permissions.consents or pauses or open_items or detractor):
+        return frame.never_consented
+    openness = openness_of(pauses, frame.as_of, tuple(map(_tell_item, open_items)), detractor)
+    return availability(
+        _clear(permissions),
+        openness,
+        ledger,
+        frame.policy.reference,
+        frame.as_of,
+        has_consented=bool(permissions.consents),
+    )
+
+
+def _detractor_until(events: Sequence[VerifiedEvent], frame: Frame) -> date | None:
+    deeds = [Deed(event.id, event.type, event.occurred_on, event.polarity) for event in events]
+    return detractor_until(deeds, frame.policy.engagement, frame.as_of)
+
+
+def _tell_item(item: Item) -> str:
+    return f"{item.title or item.type.replace('_', ' ')}, open since {item.opened_on}"
+
+
+def _next_call(facts: AccountFacts, policy: Policy, as_of: date) -> date | None:
+    """From when on a buyer should be called again; None for whoever was never called. Contacts of the day count."""
+    buyer = Buyer(facts.id, "", facts.worth.total, facts.worth.percentile)
+    return next_call_on(buyer_from(buyer, facts.events, policy.care, days_after(as_of, 1)), policy.care)
+
+
+def shown(standing: AccountStanding) -> dict[str, Cell]:
+    """Measure -> what is stored and what a CRM is given: flags are 0 or 1, days ISO text, lists joined codes."""
+    level = standing.commitment.level
+    low, high, coverage = standing.quality.percents
+    is_rated = coverage > 0
+    state = standing.availability.state
+    return {
+        "commitment_level": level,
+        "commitment_rung": rung_of(level).code if level else None,
+        "commitment_gaps": " ".join(str(gap) for gap in standing.commitment.gaps),
+        "is_customer": int(standing.commitment.is_customer),
+        "permissions": " ".join(standing.permissions.valid),
+        "strongest_permission": standing.permissions.strongest,
+        "offer_level": standing.offer.level,
+        "offer_is_stale": int(standing.offer.is_stale),
+        "personal_level": standing.personal.highest,
+        "personal_latest": standing.personal.latest,
+        "recognitions": standing.recognitions,
+        "reference_low": low if is_rated else None,
+        "reference_high": high if is_rated else None,
+        "reference_coverage": coverage if is_rated else None,
+        "high_impact_traits": standing.quality.high_traits,
+        "is_high_impact": int(standing.quality.is_high_impact),
+        "reference_state": None if state is Readiness.NONE else state,
+        "available_from": _iso(standing.availability.available_from) if state is not Readiness.NONE else None,
+        "care_bucket": standing.care.bucket,
+        "care_is_inferred": int(standing.care.is_inferred),
+        "care_conflict": int(standing.care.has_conflict),
+        "is_in_limbo": int(standing.care.is_in_limbo),
+        "has_agreed_value": int(standing.care.has_agreed_value),
+        "next_call_on": _iso(standing.next_call_on),
+        "roles": " ".join(standing.roles.codes),
+        "stance": standing.voice.stance if standing.voice.stance is not Stance.NEUTRAL else None,
+        "contradictions": " ".join(standing.radar.codes),
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
