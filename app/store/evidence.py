@@ -32,7 +32,7 @@ def load_verified(
     `types`: only these; none means all. Every id that is asked for is in the answer.
     """
     stage_ids(connection, "s_asked", account_ids)
-    stage_members(connection, "s_asked")
+    _stage_members(connection)
     found = dict(stream_verified(connection, as_of, types, members_only=True))
     return {id_: found.get(id_, []) for id_ in account_ids}
 
@@ -53,13 +53,28 @@ def stream_verified(
 
 
 def stage_members(connection: sa.Connection, accounts: str) -> None:
-    """Fill `s_member`: the accounts of a staged table and all that were merged into them, with whom each counts for."""
+    """Fill `s_member`: the accounts of a staged table and all that were merged into them, with whom each counts for.
+
+    Needs `s_canonical` of `staging.stage_structure`. An account that was merged away itself has no members.
+    """
+    text = text_type(connection)
+    create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
+    connection.exec_driver_sql(
+        f"insert into s_member select t.id, t.id from {accounts} t"
+        " where not exists (select 1 from s_canonical c where c.account_id = t.id)"
+        f" union select c.account_id, c.canonical_id from s_canonical c join {accounts} t on t.id = c.canonical_id"
+    )
+    analyze(connection, "s_member")
+
+
+def _stage_members(connection: sa.Connection) -> None:
+    """The same for accounts in `s_asked` that live, without the structure of all others."""
     text = text_type(connection)
     collation = "" if is_sqlite(connection) else ' collate "C"'
     create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
     connection.exec_driver_sql(
         "insert into s_member with recursive whole (account_id, owner_id) as ("
-        f" select id{collation}, id{collation} from {accounts} union"
+        f" select id{collation}, id{collation} from s_asked union"
         " select a.id, w.owner_id from account a join whole w on a.merged_into_id = w.account_id)"
         " select account_id, min(owner_id) from whole group by account_id"
     )

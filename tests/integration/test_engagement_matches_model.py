@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 import sqlalchemy as sa
-from stored_worlds import event_row, save_world
+from stored_worlds import changed, empty, event_row, save_deeds, save_world
 from worlds import START, build_case
 
 from app.domain.engagement import (
@@ -41,7 +41,7 @@ from app.domain.segments import build_standard, percentile, quadrant, revenue_at
 from app.domain.value import value_world, won_by
 from app.store.database import open_database
 from app.store.engagement import FACTS, KINDS, OPTIONAL, SHOWN, STORED
-from app.store.tables import advocacy_event, metadata
+from app.store.tables import advocacy_event
 from app.sync.revalue import Day, revalue, value_as_of
 
 WORLDS = {"sqlite": 40, "postgresql": 12}
@@ -59,11 +59,6 @@ def database(migrated_database_url):
     opened = open_database(migrated_database_url)
     yield opened
     opened.close()
-
-
-def empty(connection):
-    for table in metadata.tables:
-        connection.exec_driver_sql(f"delete from {table}")
 
 
 def build(seed, size=None):
@@ -100,13 +95,6 @@ def build_deeds(draw, case, count=30):
             end = (start or day) + timedelta(draw.randrange(0, 400))
             again = {"recorded_at": row["recorded_at"] + timedelta(1), "valid_to": end.isoformat()}
             yield row | again | {"event_id": row["event_id"] + "-again", "source_event_id": row["event_id"] + "-again"}
-
-
-def save_deeds(connection, rows):
-    connection.execute(sa.insert(advocacy_event), rows)
-    connection.execute(
-        sa.text("insert into dirty (kind, id) values ('event', :id)"), [{"id": row["event_id"]} for row in rows]
-    )
 
 
 def expected_rows(connection, world, policy, as_of):
@@ -430,21 +418,3 @@ def test_days_of_membership_count_up_without_planning_anybody(database):
             seen.append((row["participation_days"], row["is_participant"], marked))
 
         assert seen == [(2, 1, 0), (3, 1, 0), (3, 0, 1), (3, 0, 0)]
-
-
-def changed(case, draw):
-    """The same company some time later: about a third of everything is different."""
-    source = build_case(draw.randrange(10**6), len(case.world.accounts)).world
-
-    def mixed(old, new):
-        by_id = {one.id: one for one in new}
-        return tuple(by_id.get(one.id, one) if draw.random() < 0.35 else one for one in old)
-
-    world = case.world
-    return replace(
-        world,
-        accounts=mixed(world.accounts, source.accounts),
-        opportunities=mixed(world.opportunities, source.opportunities),
-        referrals=world.referrals
-        + tuple(replace(one, id=f"new-{one.id}") for one in source.referrals if draw.random() < 0.3),
-    )

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 from stored_worlds import (
+    changed,
     line_key,
     model_codes,
     model_issues,
@@ -80,7 +81,7 @@ def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(da
     """One world changes into another of the same ids: everything in it moves, arrives or disappears."""
     for seed in range(WORLDS[database.engine.dialect.name]):
         case = build_case(seed, 3 + seed % 7)
-        other = changed(case, seed)
+        other = changed(case, Random(f"change {seed}"))
         with database.begin() as connection:
             empty(connection)
             save_world(connection, case.world, case.policy)
@@ -122,28 +123,6 @@ def test_valuing_another_day_stages_it_and_stores_nothing(database):
 
             assert stored_lines(connection, "s_line") == sorted(case.valuation.lines, key=line_key), seed
             assert stored_lines(connection) == []
-
-
-def changed(case, seed):
-    """The same company some time later: about a third of everything is different."""
-    draw = Random(f"change {seed}")
-    source = build_case(seed + 100_000, len(case.world.accounts)).world
-    world = case.world
-
-    def mixed(old, new):
-        by_id = {one.id: one for one in new}
-        return tuple(by_id.get(one.id, one) if draw.random() < 0.35 else one for one in old)
-
-    # Events are never changed, only added; rows never leave the mirror, they are marked as deleted.
-    return replace(
-        world,
-        accounts=mixed(world.accounts, source.accounts),
-        opportunities=mixed(world.opportunities, source.opportunities),
-        referrals=world.referrals
-        + tuple(replace(one, id=f"new-{one.id}") for one in source.referrals if draw.random() < 0.3),
-        influence=world.influence
-        + tuple(replace(one, id=f"new-{one.id}") for one in source.influence if draw.random() < 0.3),
-    )
 
 
 def test_a_line_that_is_wrong_is_found_by_the_rotating_proof_and_by_the_full_one(database):

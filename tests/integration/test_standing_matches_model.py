@@ -1,0 +1,235 @@
+"""The human measures as they are stored, against the pure functions, and valued in part against valued as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import date, timedelta
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from stored_worlds import changed, empty, event_row, save_deeds, save_world, term_of
+from worlds import START, build_case
+
+from app.domain.commitment import sale_evidence
+from app.domain.event_attributes import READERS, check_attributes
+from app.domain.events import Polarity, VerifiedEvent
+from app.domain.hierarchy import build_hierarchy
+from app.domain.model import OpportunityType
+from app.domain.permissions import ReferenceScope
+from app.domain.segments import Quadrant
+from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
+from app.store.database import open_database
+from app.store.standing import SHOWN, STORED, load_facts, load_standing
+from app.store.tables import advocacy_event
+from app.sync.revalue import Day, revalue, value_as_of
+
+WORLDS = {"sqlite": 40, "postgresql": 10}
+SCOPES = list(ReferenceScope)
+
+
+@pytest.fixture
+def database(migrated_database_url):
+    opened = open_database(migrated_database_url)
+    yield opened
+    opened.close()
+
+
+def tell(draw):
+    """A type and attributes that its reader takes."""
+    some = lambda *values: draw.choice(values)  # noqa: E731 - a word for many lines
+    level = draw.randrange(5)
+    return some(
+        ("permission_granted", {"scopes": draw.sample(SCOPES, 2), "granted_by": "Ada"}),
+        ("permission_granted", {"scopes": [some(*SCOPES)]}),
+        ("permission_revoked", some({}, {"scopes": [some(*SCOPES)]})),
+        ("contact_left", {}),
+        ("offer_rating", {"basis": some("hope", "price", "features", "value_added", "tco"), "pays_premium": some(True, False)}),
+        ("personal_rating", {"rep": some("R1", "R2"), "level": 0, "rated_by": some("Eve", "Bob")}),
+        ("personal_rating", {"rep": "R1", "level": 3, "understands_business": True}),
+        ("reference_traits", dict.fromkeys(("brand", "articulate", "passionate", "quantified_results"), level)),
+        ("care_answer", {"bucket": some("need_you", "ok", "who_are_you"), "verbatim": "So it is."}),
+        ("care_answer", {"bucket": "who_are_you", "win_win": some(True, False)}),
+        ("usage_report", {"usage_percent": 97, "sponsor": True}),
+        ("usage_report", {"usage_percent": some(0, 3, 20, 60, 95, 99), "sponsor": some(True, False)}),
+        ("success_metric", {"owner": "customer", "kind": "revenue", "target": "10", "agreed_on": "2025-03-01"}),
+        ("value_stopped", {}),
+        ("recovered", {}),
+        ("recognition_received", {"item": "bobble-head"}),
+        ("roles_set", {"add": ["investor"]}),
+        ("roles_set", {"remove": ["buyer", "advocate"]}),
+        ("escalation", {"severity": "critical"}),
+        ("complaint", {}),
+        ("churn_signal", {}),
+        ("ask_sent", {}), ("ask_accepted", {}), ("ask_declined", {}),
+        ("reference_call", {}), ("case_study", {}), ("testimonial_quote", {}), ("online_review", {}), ("event_speaker", {}),
+        ("attention_given", {}), ("needs_shared", {}), ("pilot_purchased", {"months": 3}), ("roadmap_shared", {}),
+        ("annual_license_signed", {"months": some(12, 24)}), ("beta_membership", {}), ("call_skipped", {"reason": "no_answer"}),
+        ("resting", {}), ("opted_out", {}),
+    )  # fmt: skip
+
+
+def build_told(draw, case, count=40):
+    ids = [account.id for account in case.world.accounts]
+    for number in range(count):
+        code, attributes = tell(draw)
+        check_attributes(code, attributes)
+        day = draw.choice((START + timedelta(draw.randrange(0, 400)), case.as_of - timedelta(draw.randrange(0, 80))))
+        row = event_row(
+            f"told-{draw.randrange(10**9)}-{number}", code, day, draw.choice(ids),
+            status=draw.choice(("verified", "verified", "verified", "rejected")),
+            contact_id="C1" if code == "contact_left" else draw.choice((None, "C1", "C2")),
+            polarity=str(draw.choice((Polarity.ADVOCATE, Polarity.ADVOCATE, Polarity.DETRACTOR))),
+            attributes=json.dumps(attributes),
+        )  # fmt: skip
+        row["valid_to"] = draw.choice((None, None, (day + timedelta(draw.randrange(0, 400))).isoformat()))
+        yield row
+
+
+def verified(row):
+    day = lambda name: row[name] and date.fromisoformat(row[name])  # noqa: E731 - twice, below
+    return VerifiedEvent(
+        row["event_id"], row["type"], date.fromisoformat(row["occurred_on"]), row["occurred_at"], row["contact_id"],
+        row["opportunity_id"], day("valid_from"), day("valid_to"), Polarity(row["polarity"]), row["title"], row["url"],
+        json.loads(row["attributes"]),
+    )  # fmt: skip
+
+
+def expected_rows(connection, world, policy, as_of):
+    """What the pure functions say about every account, from all its events and all its sales."""
+    account = build_hierarchy(world.accounts).account
+    events, sales, worths = defaultdict(list), defaultdict(list), {}
+    for row in connection.execute(sa.select(advocacy_event)).mappings():
+        if row["status"] == "verified" and row["occurred_on"] <= as_of.isoformat():
+            events[account(row["account_id"])].append(verified(row))
+    for one in world.opportunities:
+        is_sold = one.is_won and one.is_closed and not one.is_deleted and one.close_on <= as_of
+        if is_sold and one.account_id is not None and one.type is not OpportunityType.REFUND:
+            sales[account(one.account_id)].append(one)
+    for id_, direct, referred, total, percentile, quadrant in connection.exec_driver_sql(
+        "select v.account_id, v.direct, v.referred, v.total, e.percentile, e.quadrant from account_value v"
+        " left join account_engagement e on e.account_id = v.account_id"
+    ):
+        worths[id_] = Worth(direct, referred, total, percentile, Quadrant(quadrant) if quadrant else None)
+    frame, found = build_frame(policy, as_of), {}
+    for id_ in {*events, *sales}:
+        proofs = [sale_evidence(one.close_on, term_of(one.id), one.id, policy.commitment) for one in sales[id_]]
+        facts = AccountFacts(
+            id_, events[id_], [one for one in proofs if one],
+            max((one.close_on for one in sales[id_]), default=None), worths.get(id_, Worth()),
+        )  # fmt: skip
+        standing = assess_account(facts, frame)
+        due = standing.next_change_on
+        found[id_] = {**shown(standing), "next_change_on": due and due.isoformat()}
+    return keep_told(found)
+
+
+def keep_told(rows):
+    names = (*STORED, "next_change_on")
+    cut = {id_: {name: row[name] for name in names} for id_, row in rows.items()}
+    return {id_: row for id_, row in cut.items() if any(value not in (None, 0, "") for value in row.values())}
+
+
+def stored_rows(connection, table="account_standing"):
+    names = (*STORED, "next_change_on")
+    rows = connection.exec_driver_sql(f"select account_id, {', '.join(names)} from {table}")
+    return keep_told({row[0]: dict(zip(names, row[1:], strict=True)) for row in rows})
+
+
+def day_of(case, run_id=1):
+    return Day(case.policy, "p1", case.as_of, run_id)
+
+
+def test_a_full_valuation_gives_what_the_pure_functions_give(database):
+    met = Counter()
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_told(Random(seed), case)))
+            revalue(connection, day_of(case))
+
+            found = stored_rows(connection)
+            assert found == expected_rows(connection, case.world, case.policy, case.as_of), seed
+            views = load_standing(connection, list(found))
+        met.update(name for view in views.values() for name, value in view.facts().items() if value)
+
+    assert {*SHOWN, "commitment_rung"} - set(met) == set(), "the worlds were too tame"
+
+
+def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(database):
+    for seed in range(WORLDS[database.engine.dialect.name]):
+        case, draw = build_case(seed, 3 + seed % 7), Random(f"change {seed}")
+        other = changed(case, draw)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_told(draw, case)))
+            revalue(connection, replace(day_of(case), as_of=case.as_of - timedelta(draw.randrange(0, 60))))
+            save_world(connection, other, case.policy, run_id=2, first_load=False)
+            save_deeds(connection, list(build_told(draw, case, 3)))
+
+            revalue(connection, day_of(case, 2))
+
+            assert stored_rows(connection) == expected_rows(connection, other, case.policy, case.as_of), seed
+
+
+def test_time_alone_changes_nothing_before_the_day_it_was_announced_for(database):
+    for seed in range(WORLDS[database.engine.dialect.name] // 2):
+        case = build_case(seed, 5)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_told(Random(f"time {seed}"), case)))
+            revalue(connection, day_of(case))
+            for run_id, days in enumerate((1, 20, 45, 90, 200, 400), start=2):
+                later = case.as_of + timedelta(days)
+                revalue(connection, replace(day_of(case, run_id), as_of=later))
+                assert stored_rows(connection) == expected_rows(connection, case.world, case.policy, later), (
+                    seed,
+                    days,
+                )
+
+
+def test_another_day_is_staged_without_touching_what_is_stored(database):
+    case = build_case(3, 6)
+    earlier = case.as_of - timedelta(100)
+    with database.begin() as connection:
+        save_world(connection, case.world, case.policy)
+        save_deeds(connection, list(build_told(Random("as of"), case)))
+        revalue(connection, day_of(case))
+        before = stored_rows(connection)
+
+        value_as_of(connection, replace(day_of(case), as_of=earlier))
+
+        assert stored_rows(connection) == before
+        staged = stored_rows(connection, "s_standing")
+    assert staged
+    assert staged != before
+
+
+def test_who_explains_one_account_sees_what_is_stored(database):
+    for seed in range(6):
+        case = build_case(seed, 5)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            save_deeds(connection, list(build_told(Random(f"explain {seed}"), case)))
+            revalue(connection, day_of(case))
+            stored = stored_rows(connection)
+            frame = build_frame(case.policy, case.as_of)
+            for id_, row in stored.items():
+                told = shown(assess_account(load_facts(connection, id_, case.policy, case.as_of), frame))
+                assert {name: told[name] for name in STORED} == {name: row[name] for name in STORED}, (seed, id_)
+
+
+def test_every_type_with_typed_attributes_occurs_in_these_worlds_or_elsewhere():
+    told = {tell(Random(seed))[0] for seed in range(3000)}
+
+    assert set(READERS) - told == {
+        "ask_unanswered", "evaluation_effort", "permission_promised", "permission_used", "project_data_shared",
+        "reference_outcome", "reference_profile",
+    }  # fmt: skip
