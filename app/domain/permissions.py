@@ -12,10 +12,12 @@ used. Only events with the status `verified` come in here; their accounts are re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from app.domain.attributes import AttributeReader
 from app.domain.days import days_after, first_change
@@ -77,6 +79,7 @@ PERMISSION_USED = "permission_used"
 CONTACT_LEFT = "contact_left"
 
 _Scopes = tuple[ReferenceScope, ...]
+_Fact = TypeVar("_Fact")
 
 
 # --- what events say -------------------------------------------------------------------------------------------------
@@ -277,6 +280,46 @@ def use_of(event: VerifiedEvent) -> Use | None:
         return None
     where = event.title or event.url or event_type.title
     return Use(event.id, scope, event.occurred_on, where, event.contact, event.opportunity)
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionRecord:
+    """All that the events of one account say about permissions."""
+
+    grants: tuple[Grant, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
+    departures: tuple[Departure, ...] = ()
+    promises: tuple[Promise, ...] = ()
+    uses: tuple[Use, ...] = ()
+
+    def on(self, as_of: date) -> Permissions:
+        """What is allowed on a day."""
+        return permissions_on(self.grants, self.revocations, self.departures, as_of)
+
+
+def read_record(events: Iterable[VerifiedEvent]) -> PermissionRecord:
+    """Sort out the events of one account. What is older than the door that checks it and cannot be read says nothing."""
+    events = list(events)
+    return PermissionRecord(
+        tuple(_each(events, PERMISSION_GRANTED, grant_of)),
+        tuple(_each(events, PERMISSION_REVOKED, revocation_of)),
+        tuple(_each(events, CONTACT_LEFT, departure_of)),
+        tuple(_each(events, PERMISSION_PROMISED, promise_of)),
+        tuple(use for use in _each(events, None, use_of) if use is not None),
+    )
+
+
+def _each(events: Iterable[VerifiedEvent], code: str | None, read: Callable[[VerifiedEvent], _Fact]) -> Iterator[_Fact]:
+    for event in events:
+        if code is None or event.type == code:
+            with suppress(ValueError):
+                yield read(event)
+
+
+RECORD_TYPES: tuple[str, ...] = tuple(
+    sorted({*READERS, *(code for code, one in EVENT_TYPES.items() if one.permission)})
+)
+"""The types of events that `read_record` looks at."""
 
 
 # --- what holds ------------------------------------------------------------------------------------------------------

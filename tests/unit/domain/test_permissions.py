@@ -12,6 +12,7 @@ from app.domain.events import VerifiedEvent
 from app.domain.permissions import (
     NOTHING_ALLOWED,
     READERS,
+    RECORD_TYPES,
     Departure,
     Ending,
     Grant,
@@ -28,6 +29,7 @@ from app.domain.permissions import (
     promised_or_delivered,
     read_grant,
     read_promise,
+    read_record,
     read_revocation,
     read_use,
     revocation_of,
@@ -442,3 +444,27 @@ def test_a_departure_names_who_left_and_a_promise_names_the_deal():
         departure_of(event("contact_left"))
     with pytest.raises(ValueError, match="which deal"):
         promise_of(event("permission_promised", {"scopes": "logo"}))
+
+
+def test_a_record_sorts_out_events_and_leaves_out_what_cannot_be_read():
+    record = read_record(
+        [
+            event("permission_granted", {"scopes": "logo"}),
+            event("permission_granted", {"scope": "logo"}),
+            event("permission_revoked", {"scopes": "basic"}),
+            event("contact_left", contact="C1"),
+            event("contact_left"),
+            event("permission_promised", {"scopes": "logo"}, opportunity="006A"),
+            event("permission_promised", {"scopes": "logo"}),
+            event("permission_used", {"scopes": "logo"}),
+            event("reference_call"),
+            event("referral"),
+            event("x_ours"),
+        ]
+    )
+
+    counts = [len(getattr(record, name)) for name in ("grants", "revocations", "departures", "promises", "uses")]
+    assert counts == [1, 1, 1, 1, 2]
+    assert record.on(JAN).valid == (S.LOGO,)
+    assert {"permission_granted", "contact_left", "case_study"} <= set(RECORD_TYPES)
+    assert "referral" not in RECORD_TYPES
