@@ -16,7 +16,7 @@ from datetime import date
 from typing import NamedTuple
 
 from app.domain.attributes import AttributeReader
-from app.domain.days import days_after, first_change, months_after
+from app.domain.days import days_after, months_after, unite_spans
 from app.domain.event_types import EVENT_TYPES, read_custom_type
 from app.domain.events import Polarity, VerifiedEvent
 from app.domain.permissions import Permissions
@@ -237,21 +237,26 @@ def assess_commitment(evidence: Iterable[Evidence], rules: CommitmentRules, as_o
     if not proofs:
         return NO_COMMITMENT
 
-    def proven_on(day: date) -> dict[int, Proof]:
-        return _best(proof for proof in proofs if proof.since <= day and _end(proof) > day)
-
-    held = proven_on(as_of)
+    held = _best(proof for proof in proofs if proof.since <= as_of < _end(proof))
     lapsed = _best(proof for proof in proofs if proof.since < _end(proof) <= as_of and proof.rung not in held)
     level = max(held, default=0)
-    edges = (day for proof in proofs for day in (proof.since, proof.until) if day)
     return Commitment(
         level=level,
         is_customer=LICENCE in held,
         rungs=tuple(held[rung] for rung in sorted(held)),
         gaps=tuple(rung for rung in range(1, level) if rung not in held),
         lapsed=tuple(lapsed[rung] for rung in sorted(lapsed)),
-        next_change_on=first_change(as_of, edges, lambda day: proven_on(day).keys()),
+        next_change_on=_next_change(proofs, as_of),
     )
+
+
+def _next_change(proofs: Iterable[Proof], as_of: date) -> date | None:
+    """Level, gaps and customer hang on which rungs are proven: the next day on which any rung comes or goes."""
+    spans: dict[int, list[tuple[date, date | None]]] = {}
+    for proof in proofs:
+        spans.setdefault(proof.rung, []).append((proof.since, proof.until))
+    edges = (day for some in spans.values() for span in unite_spans(some) for day in span)
+    return min((day for day in edges if as_of < day < date.max), default=None)
 
 
 def _end(proof: Proof) -> date:

@@ -22,6 +22,22 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
+def unite_spans(spans: Iterable[tuple[date, date | None]]) -> list[tuple[date, date]]:
+    """The days that any of some half-open spans covers, as spans apart from each other and in order.
+
+    An end of None, and `date.max`, mean that it lasts.
+    """
+    united: list[tuple[date, date]] = []
+    for start, end in sorted((start, end or date.max) for start, end in spans):
+        if start >= end:
+            continue
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((start, end))
+    return united
+
+
 def first_change(as_of: date, edges: Iterable[date], judge: Callable[[date], object]) -> date | None:
     """The first day after `as_of` on which `judge` says something else than on `as_of`; None: it never will.
 

@@ -16,7 +16,7 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.domain.days import days_after, first_change
+from app.domain.days import days_after, first_change, unite_spans
 from app.domain.decay import MILLION, decay_ppm
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity
@@ -216,15 +216,7 @@ class Participation:
 
 def unite(memberships: Iterable[Membership]) -> list[tuple[date, date]]:
     """The days covered by any of them: half-open intervals apart from each other, in order."""
-    united: list[tuple[date, date]] = []
-    for start, end in sorted((one.start, one.end or date.max) for one in memberships):
-        if start >= end:
-            continue
-        if united and start <= united[-1][1]:
-            united[-1] = (united[-1][0], max(united[-1][1], end))
-        else:
-            united.append((start, end))
-    return united
+    return unite_spans((one.start, one.end) for one in memberships)
 
 
 def participation(memberships: Iterable[Membership], rules: EngagementRules, as_of: date) -> Participation:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar
 
 from app.domain.attributes import AttributeReader
@@ -382,11 +383,15 @@ def permissions_on(
     if not grants:
         return NOTHING_ALLOWED
 
-    def known_on(day: date) -> tuple[Consent, ...]:
-        return _resolve(grants, revocations, departures, day)
+    consents = _resolve(grants, revocations, departures, as_of)
+    news = sorted({fact.made_on for fact in (*grants, *revocations, *departures) if fact.made_on > as_of})
 
+    @cache
     def valid_on(day: date) -> _Scopes:
-        held = {consent.scope for consent in known_on(day) if consent.holds_on(day)}
+        # Only an event that is still to come can change what is known today.
+        is_known = not news or day < news[0]
+        known = consents if is_known else _resolve(grants, revocations, departures, day)
+        held = {consent.scope for consent in known if consent.holds_on(day)}
         return tuple(scope for scope in ReferenceScope if scope in held)
 
     edges = [
@@ -394,7 +399,6 @@ def permissions_on(
         *(day for revoked in revocations for day in (revoked.made_on, revoked.day)),
         *(day for left in departures for day in (left.made_on, left.day)),
     ]
-    consents = known_on(as_of)
     return Permissions(
         valid=valid_on(as_of),
         consents=consents,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.days import days_after, first_change, months_after
+from app.domain.days import days_after, first_change, months_after, unite_spans
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,15 @@ def test_the_first_change_is_the_first_day_with_another_answer(as_of, edges, mod
 
     days = [as_of + timedelta(n) for n in range(1, 100)]
     assert first_change(as_of, edges, judge) == next((day for day in days if judge(day) != judge(as_of)), None)
+
+
+@given(st.lists(st.tuples(DAYS, st.none() | DAYS), max_size=6))
+def test_united_spans_cover_the_same_days_and_lie_apart(spans):
+    united = unite_spans(spans)
+    days = [date(2026, 1, 1) + timedelta(n) for n in range(120)]
+
+    for day in days:
+        covered = any(start <= day and (end is None or day < end) for start, end in spans)
+        assert any(start <= day < end for start, end in united) == covered
+    assert all(start < end for start, end in united)
+    assert all(one[1] < other[0] for one, other in pairwise(united))
