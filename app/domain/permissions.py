@@ -299,7 +299,7 @@ class PermissionRecord:
 
 
 def read_record(events: Iterable[VerifiedEvent]) -> PermissionRecord:
-    """Sort out the events of one account. What is older than the door that checks it and cannot be read says nothing."""
+    """Sort out the events of one account. What is older than its door and cannot be read says nothing."""
     events = list(events)
     return PermissionRecord(
         tuple(_each(events, PERMISSION_GRANTED, grant_of)),
@@ -544,6 +544,12 @@ class PromisedScope:
     """The one that holds."""
     delivered_by: Use | None = None
 
+    @property
+    def order(self) -> tuple[int, date, str, str, str]:
+        """Overdue before open before what is on its way, then what is due first."""
+        place = list(PromiseState).index(self.state)
+        return place, self.due_on, self.scope.sub_level, self.opportunity, self.promise
+
 
 def promised_or_delivered(
     promises: Iterable[Promise], permissions: Permissions, uses: Sequence[Use], rules: CommitmentRules, as_of: date
@@ -559,11 +565,7 @@ def promised_or_delivered(
         if promise.made_on <= as_of
         for scope in promise.scopes
     ]
-    states = list(PromiseState)
-    return sorted(
-        standing,
-        key=lambda one: (states.index(one.state), one.due_on, one.scope.sub_level, one.opportunity, one.promise),
-    )
+    return sorted(standing, key=lambda one: one.order)
 
 
 def _judge_promise(

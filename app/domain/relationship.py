@@ -164,13 +164,14 @@ def read_offer_rating(attributes: Mapping[str, object], rules: RelationshipRules
         note=reader.text("note"),
     )
     claimed = reader.whole("level", 0, TOP_LEVEL)
-    if basis is not None and claimed is not None and claimed != _level_of(terms, rules):
+    if basis is not None and claimed is not None and claimed != level_of(terms, rules):
         reader.refuse(_correct_offer(claimed, terms, rules))
     reader.check()
     return terms
 
 
-def _level_of(terms: OfferTerms, rules: RelationshipRules) -> int:
+def level_of(terms: OfferTerms, rules: RelationshipRules) -> int:
+    """The level of the offer that follows from the ticks."""
     return rate_offer(
         terms.basis,
         pays_premium=terms.pays_premium,
@@ -191,7 +192,7 @@ _OFFER_NEEDS: Mapping[int, str] = {
 
 def _correct_offer(claimed: int, terms: OfferTerms, rules: RelationshipRules) -> str:
     needs = "basis tco" if claimed == TOP_LEVEL and rules.tco_alone else _OFFER_NEEDS[claimed]
-    follows = _level_of(terms, rules)
+    follows = level_of(terms, rules)
     return f"`level` {claimed} takes {needs}; what is ticked makes {follows}: tick what is so, or leave the level out"
 
 
@@ -320,7 +321,7 @@ def offer_standing(ratings: Iterable[OfferRating], rules: RelationshipRules, as_
 
 def _offer_votes(ratings: Iterable[OfferRating], rules: RelationshipRules) -> list[Vote]:
     return [
-        Vote(one.terms.rated_by or "", _level_of(one.terms, rules), one.rated_on, one.rated_at, one.id)
+        Vote(one.terms.rated_by or "", level_of(one.terms, rules), one.rated_on, one.rated_at, one.id)
         for one in ratings
     ]
 
