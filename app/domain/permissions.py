@@ -384,7 +384,12 @@ def permissions_on(
         return NOTHING_ALLOWED
 
     consents = _resolve(grants, revocations, departures, as_of)
-    news = sorted({fact.made_on for fact in (*grants, *revocations, *departures) if fact.made_on > as_of})
+    told = (
+        *(grant.made_on for grant in grants),
+        *(revoked.made_on for revoked in revocations),
+        *(left.made_on for left in departures),
+    )
+    news = sorted({day for day in told if day > as_of})
 
     @cache
     def valid_on(day: date) -> _Scopes:
@@ -395,9 +400,10 @@ def permissions_on(
         return tuple(scope for scope in ReferenceScope if scope in held)
 
     edges = [
-        *(day for grant in grants for day in (grant.made_on, grant.start, grant.end) if day),
-        *(day for revoked in revocations for day in (revoked.made_on, revoked.day)),
-        *(day for left in departures for day in (left.made_on, left.day)),
+        *told,
+        *(day for grant in grants for day in (grant.start, grant.end) if day),
+        *(revoked.day for revoked in revocations),
+        *(left.day for left in departures),
     ]
     return Permissions(
         valid=valid_on(as_of),
