@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from app.domain.engagement import RECOVERED
 from app.domain.events import VerifiedEvent
-from app.store.evidence import stream_verified
-from app.store.staging import create_temp, text_type
+from app.store.bulk import is_sqlite
+from app.store.evidence import load_verified
 
 
 def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) -> dict[str, list[VerifiedEvent]]:
@@ -18,18 +18,17 @@ def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) 
 
     Accounts without such an event are left out; what was merged away speaks for the account that remains.
     """
-    collation = "" if connection.dialect.name == "sqlite" else ' collate "C"'
-    create_temp(connection, "s_urgent", f"id {text_type(connection)} primary key")
+    collation = "" if is_sqlite(connection) else ' collate "C"'
     query = sa.text(
-        "insert into s_urgent with recursive up (id, next_id) as ("
+        "with recursive up (id, next_id) as ("
         f" select a.id{collation}, a.merged_into_id{collation} from account a where a.id in ("
         "  select account_id from advocacy_event where type in :types and status = 'verified'"
         "  and occurred_on <= :as_of)"
         f" union select a.id{collation}, a.merged_into_id{collation} from up join account a on a.id = up.next_id)"
         " select distinct up.id from up join account a on a.id = up.id where up.next_id is null and a.is_deleted = 0"
     ).bindparams(sa.bindparam("types", expanding=True))
-    connection.execute(query, {"types": sorted(types), "as_of": as_of.isoformat()})
-    return dict(stream_verified(connection, as_of, {*types, RECOVERED}, accounts="s_urgent"))
+    urgent = connection.execute(query, {"types": sorted(types), "as_of": as_of.isoformat()}).scalars().all()
+    return load_verified(connection, urgent, as_of, {*types, RECOVERED})
 
 
 def load_contradicting(connection: sa.Connection, limit: int) -> list[str]:

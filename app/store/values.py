@@ -270,28 +270,26 @@ SORTS = ("name", *MEASURES)
 
 
 def load_values(
-    connection: sa.Connection,
-    *,
-    sort: str,
-    top: int | None,
-    everybody: bool,
-    only: Collection[str] | None = None,
-    staged: bool = False,
+    connection: sa.Connection, *, sort: str, top: int | None, everybody: bool, staged: bool = False
 ) -> list[ValueRow]:
     """Accounts by a measure, highest first, ties by id, each with its place by total. `sort`: one of SORTS.
 
-    `everybody`: also those that are worth nothing. `only`: none but these.
+    `everybody`: also those that are worth nothing.
     """
     worth = "" if everybody else " and (" + " or ".join(f"v.{m} <> 0" for m in MEASURES) + ")"
     order = "name, id" if sort == "name" else f"{sort} desc, id"
     inner = _query(staged=staged, everybody=everybody, rank=_PLACE) + f" where{_LIVE}{worth}"
     limit = "" if top is None else f" limit {int(top)}"
-    asked = ""
-    if only is not None:
-        stage_ids(connection, "s_only", only)
-        asked = " where x.id in (select id from s_only)"
-    query = f"select * from ({inner}) x{asked} order by {order}{limit}"
-    return [_value_row(row) for row in connection.exec_driver_sql(query)]
+    return [_value_row(row) for row in connection.exec_driver_sql(f"select * from ({inner}) x order by {order}{limit}")]
+
+
+def load_named(connection: sa.Connection, account_ids: Collection[str], *, staged: bool = False) -> list[ValueRow]:
+    """The live ones of some accounts by id, worth anything or not; without a place, for that takes a look at all."""
+    stage_ids(connection, "s_asked", account_ids)
+    query = _query(staged=staged, everybody=True, rank="null").replace(
+        "from account a", "from s_asked q join account a on a.id = q.id"
+    )
+    return [_value_row(row) for row in connection.exec_driver_sql(f"{query} where{_LIVE} order by a.id")]
 
 
 def load_value(connection: sa.Connection, account_id: str, *, staged: bool = False) -> ValueRow | None:

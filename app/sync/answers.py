@@ -28,7 +28,7 @@ from app.sync.undo import undo_run
 
 __all__ = [
     "AccountView", "ExplainedLine", "Explanation", "Portfolio", "RunView", "approve_run", "explain_account",
-    "find_account", "list_accounts", "list_runs", "portfolio", "retry_run", "show_run", "undo_run",
+    "find_account", "list_accounts", "list_runs", "load_accounts", "portfolio", "retry_run", "show_run", "undo_run",
 ]  # fmt: skip
 
 CANDIDATES = 8
@@ -151,17 +151,20 @@ def list_accounts(
     sort: str = "total",
     as_of: date | None = None,
     include_all: bool = False,
-    only: Collection[str] | None = None,
 ) -> list[AccountView]:
-    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today.
-
-    `only`: none but these ids.
-    """
+    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today."""
     if sort not in values.SORTS:
         raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
     with _valued(services, as_of) as (connection, staged):
-        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, only=only, staged=staged)
+        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged)
         return _views(services, connection, rows, staged=staged)
+
+
+def load_accounts(services: Services, account_ids: Collection[str]) -> dict[str, AccountView]:
+    """Id -> the account, for those that live; without their ranks."""
+    with _valued(services, None) as (connection, staged):
+        rows = values.load_named(connection, account_ids, staged=staged)
+        return {view.id: view for view in _views(services, connection, rows, staged=staged)}
 
 
 def find_account(services: Services, text: str) -> AccountView:

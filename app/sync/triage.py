@@ -12,12 +12,11 @@ from typing import Any
 from app.domain.contradictions import ADVICE, Advice, Contradiction
 from app.domain.event_types import EVENT_TYPES
 from app.domain.money import minor_units
-from app.domain.rules import TriageRules
 from app.domain.triage import Capacity, Flip, Place, Triage, Worth, list_open, tell_flip, tell_hours, tell_ratio, triage
 from app.errors import ConfigError
 from app.store.mirror import load_places
 from app.store.triage import load_contradicting, load_urgent
-from app.sync.answers import AccountView, list_accounts
+from app.sync.answers import AccountView, list_accounts, load_accounts
 from app.sync.services import Services
 
 SHOWN_CUSTOMERS = 10
@@ -40,7 +39,7 @@ class Contradicting:
 
 @dataclass(frozen=True, slots=True)
 class DayView:
-    """What one page shows of a day. `customers`: those worth most, for a day on which nothing is urgent."""
+    """What one page shows of a day. `customers`: those worth most, on a day on which nothing is urgent."""
 
     as_of: date
     currency: str
@@ -129,12 +128,13 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
     """Today, with what is known now. `hours`: what there is to give; None draws no line. Raises ConfigError."""
     if hours is not None and not (hours.is_finite() and 0 <= hours <= MAX_HOURS):
         raise ConfigError(f"hours are a number from 0 to {MAX_HOURS}")
-    policy, today, rules = services.mapping.policy, services.today, TriageRules()
+    policy, today = services.mapping.policy, services.today
+    rules = policy.triage
     with services.database.read() as connection:
         events = load_urgent(connection, tuple(rules.severities), today)
         contradicting = load_contradicting(connection, SHOWN_CONTRADICTIONS)
         places = load_places(connection, policy.reporting_currency)
-    accounts = _load_accounts(services, {*events, *contradicting})
+    accounts = load_accounts(services, {*events, *contradicting})
     worths = {id_: _worth(view, places) for id_, view in accounts.items()}
     # An account that was merged or deleted in between is in one reading and not in the other.
     known = {id_: found for id_, found in events.items() if id_ in accounts}
@@ -145,12 +145,8 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
         triage(items, None if hours is None else Fraction(hours)),
         accounts,
         tuple(Contradicting(accounts[id_], _codes_of(accounts[id_])) for id_ in contradicting if id_ in accounts),
-        tuple(list_accounts(services, top=SHOWN_CUSTOMERS)),
+        () if items else tuple(list_accounts(services, top=SHOWN_CUSTOMERS)),
     )
-
-
-def _load_accounts(services: Services, ids: set[str]) -> dict[str, AccountView]:
-    return {view.id: view for view in list_accounts(services, include_all=True, only=ids)} if ids else {}
 
 
 def _worth(view: AccountView, places: int) -> Worth:

@@ -132,6 +132,19 @@ def test_hours_that_nobody_has_are_refused(company, hours):
         company.day(hours)
 
 
+def test_s4_07_customer_b_is_a_hidden_gem_and_the_day_says_what_to_do(company):
+    (found,) = [one for one in company.day()["contradictions"] if one["account"] == "B"]
+
+    assert {"code", "title", "meaning", "action"} == set(found["found"][0])
+    assert "hidden_gem" in {one["code"] for one in found["found"]}
+    assert not any(
+        one["code"] == "hidden_gem"
+        for other in company.day()["contradictions"]
+        if other["account"] == "A"
+        for one in other["found"]
+    )
+
+
 def test_programs_and_pages_say_the_same(urgent):
     _, secret = save_key(urgent.services.database, name="t", scopes=("read",), now=NOW, who="t")
     with TestClient(create_app(urgent.services), base_url="http://testserver") as client:
