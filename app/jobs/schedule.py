@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
-from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
+from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]  # 3 has no types
+from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]  # version 3 carries no types
 
 from app.bootstrap import Services
 from app.config import Schedule, read_schedule

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connectors.salesforce.sandbox.errors import ApiError
+from connectors.salesforce.sandbox.persons import contact_of
 from connectors.salesforce.sandbox.schema import Field, Row
 from connectors.salesforce.sandbox.tables import Table
 
@@ -80,11 +81,21 @@ def merge_records(org: Org, table: Table, winner: str, losers: Sequence[str]) ->
         raise ApiError("INVALID_OPERATION", "merge takes one or two other records of an object that can be merged")
     stamp = org.clock.stamp()
     for loser in losers:
+        _merge_persons(org, table, winner, loser)
         _move_children(org, table.type.name, loser, winner, stamp)
         row = org.row(table, loser)
         _put(org, table, row, IsDeleted=True, MasterRecordId=winner, SystemModstamp=stamp)
         org.deletions[loser] = Deletion(table.type.name, stamp)
     _put(org, table, org.row(table, winner), SystemModstamp=stamp, LastModifiedDate=stamp)
+
+
+def _merge_persons(org: Org, table: Table, winner: str, loser: str) -> None:
+    """The contacts behind person accounts are merged like them."""
+    ours, theirs = (contact_of(table.type, org.row(table, one)) for one in (winner, loser))
+    if (ours is None) != (theirs is None):
+        raise ApiError("INVALID_OPERATION", "a person account can be merged with another one only")
+    if ours is not None and theirs is not None:
+        merge_records(org, org.tables["Contact"], ours, [theirs])
 
 
 def _move_children(org: Org, object_name: str, loser: str, winner: str, stamp: str) -> None:

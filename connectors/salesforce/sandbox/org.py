@@ -25,6 +25,7 @@ from connectors.salesforce.sandbox.lifecycle import (
     purge_record,
     undelete_record,
 )
+from connectors.salesforce.sandbox.persons import follow_person, is_person
 from connectors.salesforce.sandbox.schema import Field, Formula, ObjectType, Row
 from connectors.salesforce.sandbox.standard import STAGES, standard_types
 from connectors.salesforce.sandbox.tables import Table
@@ -226,6 +227,8 @@ class Org:
         return Transaction(self)
 
     def _store(self, table: Table, row: Row) -> None:
+        if is_person(self, table.type, row):
+            follow_person(self, table.type, row)
         self.note(table, row[0])
         table.put(row)
         if table.type.name in CURRENCY_OBJECTS:

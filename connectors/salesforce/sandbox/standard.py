@@ -26,6 +26,8 @@ def standard_types(*, multi_currency: bool, person_accounts: bool, write_back: b
     """`write_back`: Account already has the fields scores are written to, visible to everyone."""
     account = _account(person_accounts=person_accounts)
     opportunity, contact = _opportunity(), _contact()
+    if person_accounts:
+        contact.add(_read_only("IsPersonAccount", "boolean", default=False))
     if write_back:
         for field in write_back_fields():
             account.add(field)

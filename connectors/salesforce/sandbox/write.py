@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.salesforce.sandbox.access import View
 from connectors.salesforce.sandbox.errors import ApiError
 from connectors.salesforce.sandbox.ids import full_id
+from connectors.salesforce.sandbox.persons import check_names, is_person
 from connectors.salesforce.sandbox.schema import Field, ObjectType, Row
 from connectors.salesforce.sandbox.tables import Table
 from connectors.salesforce.sandbox.values import check_value, read_value
@@ -30,6 +31,8 @@ def prepare_insert(org: Org, table: Table, values: Mapping[str, Any], user: str 
     if user is not None and not of.createable:
         raise ApiError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type cannot be inserted: {of.label}")
     given = _read_all(org, table, values, user, inserting=True)
+    if user is not None:
+        check_names(org, of, given, person="LastName" in given)
     row: Row = [None] * of.width
     for field in of.fields.values():
         if field.slot >= 0:
@@ -47,6 +50,8 @@ def prepare_update(org: Org, table: Table, row: Row, values: Mapping[str, Any], 
     if user is not None:
         _meet_refusal(org, row[0])
     given = _read_all(org, table, values, user, inserting=False)
+    if user is not None:
+        check_names(org, of, given, person=is_person(org, of, row))
     changed = list(row)
     for name, value in given.items():
         changed[of.fields[name].slot] = value
@@ -155,7 +160,7 @@ def _derive(org: Org, of: ObjectType, row: Row, given: Mapping[str, Any]) -> Non
         _derive_stage(org, of, row, given)
     elif of.name in {"Contact", "User"} and "Name" not in given:
         row[of.slot("Name")] = _full_name(of, row)
-    elif of.name == "Account" and org.person_accounts and row[of.slot("LastName")] is not None:
+    elif is_person(org, of, row):
         row[of.slot("IsPersonAccount")] = True
         row[of.slot("Name")] = _full_name(of, row)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -167,6 +168,66 @@ def test_a_person_account_is_named_by_its_person():
     assert org.record("Account", person)["Name"] == "Ada Byron"
     assert org.record("Account", person)["IsPersonAccount"] is True
     assert org.record("Account", business)["IsPersonAccount"] is False
+
+
+def test_a_contact_stands_behind_a_person_account_and_follows_it():
+    org = Org(person_accounts=True)
+    person = org.create("Account", {"FirstName": "Ada", "LastName": "Byron", "PersonEmail": "ada@example.com"})
+    contact = org.record("Account", person)["PersonContactId"]
+
+    org.update("Account", person, {"LastName": "Lovelace"})
+
+    shown = org.record("Contact", contact)
+    assert (shown["Name"], shown["Email"], shown["AccountId"], shown["IsPersonAccount"]) == (
+        "Ada Lovelace",
+        "ada@example.com",
+        person,
+        True,
+    )
+    org.delete("Account", person)
+    assert org.record("Contact", contact)["IsDeleted"] is True
+    org.undelete("Account", person)
+    assert org.record("Contact", contact)["IsDeleted"] is False
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "field"),
+    [
+        ("person", {"Name": "Another"}, "Name"),
+        ("business", {"LastName": "Byron"}, "LastName"),
+        (None, {"Name": "Both", "LastName": "Byron"}, "Name"),
+        (None, {"Name": "Engines", "FirstName": "Ada"}, "FirstName"),
+    ],
+)
+def test_a_person_has_no_name_to_write_and_a_business_none_of_a_persons(target, values, field):
+    org = Org(person_accounts=True)
+    ids = {
+        "person": org.create("Account", {"FirstName": "Ada", "LastName": "Byron"}, user=org.user_id),
+        "business": org.create("Account", {"Name": "Engines"}, user=org.user_id),
+    }
+
+    write = partial(org.update, "Account", ids[target]) if target else partial(org.create, "Account")
+    with pytest.raises(ApiError) as caught:
+        write(values, user=org.user_id)
+
+    assert (caught.value.code, caught.value.fields) == ("INVALID_FIELD_FOR_INSERT_UPDATE", (field,))
+    assert caught.value.message == f"Account: bad field names on insert/update call: {field}"
+
+
+def test_merging_person_accounts_merges_the_contacts_behind_them():
+    org = Org(person_accounts=True)
+    winner, loser = (org.create("Account", {"LastName": name}) for name in ("Byron", "Lovelace"))
+    business = org.create("Account", {"Name": "Engines"})
+    kept, gone = (org.record("Account", one)["PersonContactId"] for one in (winner, loser))
+    deal = org.create("Opportunity", {"Name": "D", "AccountId": loser, "StageName": "Prospecting"})
+    role = org.create("OpportunityContactRole", {"OpportunityId": deal, "ContactId": gone})
+
+    org.merge("Account", winner, loser)
+
+    assert org.record("Contact", gone)["MasterRecordId"] == kept
+    assert org.record("OpportunityContactRole", role)["ContactId"] == kept
+    with pytest.raises(ApiError, match="person account"):
+        org.merge("Account", winner, business)
 
 
 def test_a_multi_currency_org_has_rates_and_a_currency_on_every_record():
