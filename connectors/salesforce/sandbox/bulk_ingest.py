@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from connectors.salesforce.sandbox.bulk_query import DELIMITERS, LINE_ENDINGS, dialect, expired
+from connectors.salesforce.sandbox.bulk_query import DELIMITERS, LINE_ENDINGS, dialect, expired, list_own
 from connectors.salesforce.sandbox.clock import stamp_text
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
@@ -153,9 +153,7 @@ def _advance(engine: Engine, call: Call, job: IngestJob) -> None:
 
 
 def list_all(engine: Engine, call: Call) -> Reply:
-    own = [job for job in engine.jobs.values() if isinstance(job, IngestJob) and job.user == call.user]
-    shown = [_shown(job) | {"jobType": "V2Ingest"} for job in own if not expired(engine, job.created)]
-    return json_reply({"done": True, "nextRecordsUrl": None, "records": shown})
+    return list_own(engine, call, IngestJob, lambda job: _shown(job) | {"jobType": "V2Ingest"})
 
 
 def delete(engine: Engine, call: Call, job_id: str) -> Reply:

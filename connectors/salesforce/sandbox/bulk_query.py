@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from connectors.salesforce.sandbox.clock import stamp_text
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
@@ -23,12 +23,21 @@ LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 _TERMINAL = frozenset({"JobComplete", "Aborted", "Failed"})
 
 
+class AnyJob(Protocol):
+    user: str
+    created: datetime
+
+
+Job = TypeVar("Job", bound=AnyJob)
+
+
 @dataclass(slots=True)
 class QueryJob:
     id: str
     user: str
     version: str
     operation: str
+    soql: str
     scope: Scope
     created: datetime
     columns: tuple[str, ...]
@@ -56,6 +65,7 @@ def create(engine: Engine, call: Call) -> Reply:
         user=call.user,
         version=call.version,
         operation=operation,
+        soql=body["query"],
         scope=scope,
         created=engine.org.clock.now(),
         columns=plan.columns,
@@ -145,8 +155,13 @@ def _advance(engine: Engine, call: Call, job: QueryJob) -> None:
 
 
 def list_all(engine: Engine, call: Call) -> Reply:
-    own = [job for job in engine.jobs.values() if isinstance(job, QueryJob) and job.user == call.user]
-    shown = [_shown(job) | {"jobType": "V2Query"} for job in own if not expired(engine, job.created)]
+    return list_own(engine, call, QueryJob, lambda job: _shown(job) | {"jobType": "V2Query"})
+
+
+def list_own(engine: Engine, call: Call, kind: type[Job], show: Callable[[Job], dict[str, Any]]) -> Reply:
+    """The caller's jobs of one kind that are still kept."""
+    own = [job for job in engine.jobs.values() if isinstance(job, kind) and job.user == call.user]
+    shown = [show(job) for job in own if not expired(engine, job.created)]
     return json_reply({"done": True, "nextRecordsUrl": None, "records": shown})
 
 

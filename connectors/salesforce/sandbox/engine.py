@@ -99,6 +99,9 @@ class Cursor:
     json_record: Callable[[list[Any]], str]
     opened: datetime
     page: int
+    soql: str
+    version: str
+    deleted: bool
 
 
 @dataclass(slots=True)
@@ -134,15 +137,17 @@ class Engine:
     save: Callable[[], None] = lambda: None
     crashes: list[str] = field(default_factory=list)
     """Tracebacks of the sandbox's own mistakes; each was answered with 500 UNKNOWN_EXCEPTION."""
-    _serial: int = 0
+    settled: Callable[[], None] = lambda: None
+    """Called after every request, under the org's lock."""
+    serial: int = 0
 
     def view(self, call: Call) -> View:
         return self.org.view(call.user)
 
     def new_id(self, prefix: str) -> str:
         """An id for something that is no record: a cursor, a job."""
-        self._serial += 1
-        return new_id(prefix, self._serial)
+        self.serial += 1
+        return new_id(prefix, self.serial)
 
     def limit_info(self) -> str:
         if self.api_used - self.shown_used >= self.manners.limit_lag or not self.shown_used:

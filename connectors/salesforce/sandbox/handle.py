@@ -14,6 +14,7 @@ from connectors.salesforce.sandbox.auth import issue_token
 from connectors.salesforce.sandbox.engine import Engine, Manners
 from connectors.salesforce.sandbox.faults import Faults
 from connectors.salesforce.sandbox.load import load_csv
+from connectors.salesforce.sandbox.memory import recall
 from connectors.salesforce.sandbox.org import Org
 from connectors.salesforce.sandbox.outbound import OutboundMessage, add_outbound, deliver
 from connectors.salesforce.sandbox.server import Server
@@ -46,6 +47,7 @@ class Sandbox:
         self.engine = Engine(self.org, fixed_token=token)
         self.engine.clients[CLIENT_ID] = self.org.client_secret
         self.engine.save = self.save
+        recall(self.engine, self.org.remembered)
         self._state_file = state_file
         self._journal: Journal | None = None
         self._port = port
@@ -58,7 +60,8 @@ class Sandbox:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
         if self._state_file is not None:
-            self._journal = Journal(self.org, self._state_file)
+            self._journal = Journal(self.org, self._state_file, self.engine)
+            self.engine.settled = self._journal.note_server
         return self
 
     def close(self) -> None:
@@ -70,6 +73,7 @@ class Sandbox:
         self._server.server_close()
         self._server = self._thread = None
         if self._journal is not None:
+            self.engine.settled = lambda: None
             self._journal.close()
             self._journal = None
 

@@ -95,6 +95,10 @@ class Org:
         self.open_commits: list[LateCommit] = []
         self.watchers: list[Callable[[str, str], None]] = []
         """Told of every change that stays, as object and record id; both empty when the set-up changed."""
+        self.remembered: dict[str, Any] = {}
+        """What the server before this one knew beside the records, by key."""
+        self.missing_formulas: tuple[str, ...] = ()
+        """`Opportunity.Net__c`: formula fields that were there when the org was saved; their code was not handed in."""
         self.schema_changed = self.clock.now()
         self.numbers: dict[str, int] = {}
         self.open_transaction: Transaction | None = None

@@ -145,14 +145,17 @@ def query(engine: Engine, call: Call) -> Reply:
         return json_reply({"totalSize": answer.total, "done": True, "records": []})
     if answer.records is not None:
         return _envelope(answer.total, answer.records, "")
-    return _first_page(engine, call, answer)
-
-
-def _first_page(engine: Engine, call: Call, answer: Answer) -> Reply:
-    size = page_size(engine, call)
-    ids = [row[0] for row in answer.rows]
     cursor = Cursor(
-        call.user, answer.scope.table.type.name, ids, answer.total, answer.json_record, engine.org.clock.now(), size
+        user=call.user,
+        table=answer.scope.table.type.name,
+        ids=[row[0] for row in answer.rows],
+        total=answer.total,
+        json_record=answer.json_record,
+        opened=engine.org.clock.now(),
+        page=page_size(engine, call),
+        soql=text,
+        version=call.version,
+        deleted=deleted,
     )
     return _page(engine, call, "", cursor, 0)
 

@@ -176,6 +176,7 @@ def _answer_counted(engine: Engine, found: Match) -> Reply:
     finally:
         with engine.org.lock:
             engine.running -= 1
+            engine.settled()
 
 
 def _answer_admitted(engine: Engine, found: Match) -> Reply:

@@ -1,33 +1,36 @@
 """An org in a file, so that it outlives the process: JSON lines, the org's set-up first, then a line per record.
 
 A running sandbox appends every change as it happens, so that a killed one has forgotten nothing that it answered;
-a later line about a record overrides an earlier one. Saving writes the file anew, atomically.
+a later line about a record overrides an earlier one. So it does with logins, open queries and jobs (`memory.py`).
+Saving writes the file anew, atomically. A formula is code and cannot be written down: whoever opens the file hands it
+in again, or the field is missing and named in `Org.missing_formulas`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
+from connectors.salesforce.sandbox import memory
 from connectors.salesforce.sandbox.access import Access
 from connectors.salesforce.sandbox.clock import Clock
 from connectors.salesforce.sandbox.currencies import refresh_currencies
+from connectors.salesforce.sandbox.engine import Engine
 from connectors.salesforce.sandbox.lifecycle import Deletion
 from connectors.salesforce.sandbox.load import without_collector
 from connectors.salesforce.sandbox.org import Org, Refusal
-from connectors.salesforce.sandbox.schema import NUMERIC, Field, ObjectType, Row, build_type
+from connectors.salesforce.sandbox.schema import Field, Formula, ObjectType, build_type
 
 FORMAT = 1
 
 
 def save_org(org: Org, path: Path | str) -> None:
-    """Formula fields and open late commits are code and stay behind."""
+    """Open late commits stay behind: they never happened."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(target.name + ".part")
@@ -43,6 +46,12 @@ def _lines(org: Org) -> Iterator[str]:
     for name, table in org.tables.items():
         for row in table.rows.values():
             yield json.dumps([name, *row], ensure_ascii=False, default=str)
+    for key, value in org.remembered.items():
+        yield _server_line(key, value)
+
+
+def _server_line(key: str, value: Any) -> str:
+    return json.dumps({"server": key, "value": value}, ensure_ascii=False, default=str)
 
 
 def _head(org: Org) -> dict[str, Any]:
@@ -62,7 +71,14 @@ def _head(org: Org) -> dict[str, Any]:
         "refusals": {record_id: asdict(refusal) for record_id, refusal in org.refusals.items()},
         "components": sorted(map(list, org.components)),
         "objects": [_saved_type(table.type) for table in org.tables.values()],
+        "formulas": {name: asdict(one) | {"formula": None} for name, one in _named_formulas(org)},
     }
+
+
+def _named_formulas(org: Org) -> Iterator[tuple[str, Field]]:
+    """The formula fields that somebody added; those of standard objects come with the program."""
+    for name, table in org.tables.items():
+        yield from ((f"{name}.{one.name}", one) for one in _formulas(table.type) if one.custom)
 
 
 def _plain(item: Any) -> Any:
@@ -78,26 +94,45 @@ def _saved_type(of: ObjectType) -> dict[str, Any]:
 
 
 class Journal:
-    """Appends to the state file what changes in the org. `save` writes the file anew."""
+    """Appends to the state file what changes in the org and in the server. `save` writes the file anew."""
 
-    def __init__(self, org: Org, path: Path | str) -> None:
+    def __init__(self, org: Org, path: Path | str, engine: Engine) -> None:
         self._org = org
+        self._engine = engine
         self._path = Path(path)
         self._out: TextIO | None = None
+        self._marks: dict[str, Hashable] = {}
         self.save()
         org.watchers.append(self._note)
 
     def save(self) -> None:
         with self._org.lock:
             self._end()
-            save_org(self._org, self._path)
+            self._save()
             self._out = self._path.open("a", encoding="utf-8")
 
     def close(self) -> None:
         with self._org.lock:
             self._org.watchers.remove(self._note)
             self._end()
-            save_org(self._org, self._path)
+            self._save()
+
+    def note_server(self) -> None:
+        """Write down what the last request changed in logins, open queries and jobs."""
+        with self._org.lock:
+            marks = memory.marks(self._engine)
+            changed = {key: mark for key, mark in marks.items() if key not in self._marks or self._marks[key] != mark}
+            gone = dict.fromkeys(self._marks.keys() - marks.keys())
+            self._marks = marks
+            if self._out is not None and (changed or gone):
+                entries = memory.remember(self._engine, changed) | gone
+                self._out.writelines(_server_line(key, value) + "\n" for key, value in entries.items())
+                self._out.flush()
+
+    def _save(self) -> None:
+        self._marks = memory.marks(self._engine)
+        self._org.remembered = memory.remember(self._engine)
+        save_org(self._org, self._path)
 
     def _end(self) -> None:
         if self._out is not None:
@@ -124,34 +159,40 @@ def _change(org: Org, object_name: str, record_id: str) -> dict[str, Any]:
     }
 
 
-def load_org(path: Path | str) -> Org:
-    """The org a file holds; ValueError when it is no such file."""
+def load_org(path: Path | str, formulas: Mapping[str, Formula] | None = None) -> Org:
+    """The org a file holds; ValueError when it is no such file. `formulas`: by field, like `Opportunity.Net__c`."""
     with Path(path).open(encoding="utf-8") as lines, without_collector():
         head = _read_head(next(lines, ""))
         org = Org(multi_currency=head["multi_currency"], person_accounts=head["person_accounts"], write_back=False)
-        _restore_set_up(org, head)
-        numeric = {name: _numeric_slots(table.type) for name, table in org.tables.items()}
+        _restore_set_up(org, head, formulas or {})
         for line in lines:
             if not line.endswith("\n"):
                 # The process was killed in the middle of this line: what it says was never answered.
                 break
-            change = json.loads(line)
-            if isinstance(change, dict):
-                _restore_change(org, change, numeric)
-            else:
-                name, *row = change
-                org.tables[name].rows[row[0]] = _read_row(row, numeric[name])
+            _restore_line(org, json.loads(line))
     if org.multi_currency:
         refresh_currencies(org)
     return org
 
 
-def _restore_change(org: Org, change: dict[str, Any], numeric: dict[str, list[int]]) -> None:
+def _restore_line(org: Org, entry: Any) -> None:
+    if isinstance(entry, list):
+        name, *row = entry
+        org.tables[name].rows[row[0]] = memory.read_row(row, org.tables[name].type)
+    elif "server" not in entry:
+        _restore_change(org, entry)
+    elif entry["value"] is None:
+        org.remembered.pop(entry["server"], None)
+    else:
+        org.remembered[entry["server"]] = entry["value"]
+
+
+def _restore_change(org: Org, change: dict[str, Any]) -> None:
     name, record_id, rows = change["object"], change["id"], org.tables[change["object"]].rows
     if change["row"] is None:
         rows.pop(record_id, None)
     else:
-        rows[record_id] = _read_row(change["row"], numeric[name])
+        rows[record_id] = memory.read_row(change["row"], org.tables[name].type)
     if change["deletion"] is None:
         org.deletions.pop(record_id, None)
     else:
@@ -169,7 +210,7 @@ def _read_head(line: str) -> dict[str, Any]:
     return head
 
 
-def _restore_set_up(org: Org, head: dict[str, Any]) -> None:
+def _restore_set_up(org: Org, head: dict[str, Any], given: Mapping[str, Formula]) -> None:
     formulas = {table.type.name: _formulas(table.type) for table in org.tables.values()}
     children = {table.type.name: table.type.children for table in org.tables.values()}
     org.tables.clear()
@@ -179,6 +220,7 @@ def _restore_set_up(org: Org, head: dict[str, Any]) -> None:
         for formula in formulas.get(made.name, ()):
             made.add(formula)
         org.add_type(made)
+    _restore_formulas(org, head.get("formulas", {}), given)
     org.organization_id, org.user_id, org.client_secret = (
         head["organization_id"],
         head["user_id"],
@@ -197,6 +239,15 @@ def _restore_set_up(org: Org, head: dict[str, Any]) -> None:
     org.components = {(kind, name) for kind, name in head["components"]}
 
 
+def _restore_formulas(org: Org, saved: Mapping[str, Any], given: Mapping[str, Formula]) -> None:
+    for name, field in saved.items():
+        if name in given:
+            made = _read_field(field)
+            made.formula = given[name]
+            org.tables[name.partition(".")[0]].type.add(made)
+    org.missing_formulas = tuple(name for name in saved if name not in given)
+
+
 def _formulas(of: ObjectType) -> list[Field]:
     return [one for one in of.fields.values() if one.formula is not None]
 
@@ -209,14 +260,3 @@ def _read_field(saved: dict[str, Any]) -> Field:
     made = Field(**{**saved, "values": tuple(saved["values"]), "refers_to": tuple(saved["refers_to"])})
     made.slot = -1
     return made
-
-
-def _numeric_slots(of: ObjectType) -> list[int]:
-    return [one.slot for one in of.fields.values() if one.slot >= 0 and one.type in NUMERIC]
-
-
-def _read_row(row: Row, numeric: list[int]) -> Row:
-    for slot in numeric:
-        if row[slot] is not None:
-            row[slot] = Decimal(row[slot])
-    return row
