@@ -63,9 +63,13 @@ def _edits(problems: Iterable[Problem], text: str) -> Iterator[_Edit]:
     for problem in problems:
         found = _SUGGESTION.search(problem.hint)
         old = problem.source[problem.column - 1 : problem.column - 1 + problem.width].strip("'\"")
-        if not found or problem.code not in _RENAMED or old == found[1] or not _is_near(old, found[1]):
+        if not found or problem.code not in _RENAMED or old == found[1]:
             continue
-        if problem.line >= first_written and found[1] in taken:
+        is_written = problem.line >= first_written
+        # Our own fields have names that resemble each other: there only a package's prefix makes a near one the same.
+        if not (_is_prefixed(old, found[1]) if is_written else _is_near(old, found[1])):
+            continue
+        if is_written and found[1] in taken:
             continue
         taken.add(found[1])
         yield _Edit(problem.line, problem.column, old, found[1])
@@ -73,8 +77,12 @@ def _edits(problems: Iterable[Problem], text: str) -> Iterator[_Edit]:
 
 def _is_near(old: str, new: str) -> bool:
     """Near enough to replace without asking: the same with a package's prefix, or a slip of the pen."""
+    return _is_prefixed(old, new) or SequenceMatcher(None, old.casefold(), new.casefold()).ratio() >= NEAR
+
+
+def _is_prefixed(old: str, new: str) -> bool:
     first, second = old.casefold(), new.casefold()
-    return second.endswith(first) or first.endswith(second) or SequenceMatcher(None, first, second).ratio() >= NEAR
+    return second.endswith(first) or first.endswith(second)
 
 
 def _edited(text: str, edits: Sequence[_Edit]) -> str:

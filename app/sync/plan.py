@@ -194,7 +194,7 @@ def _intent(
     after = {change.measure: change.after for change in sent}
     moved = _number(after.get("total")) - _number(before.get("total")) if "total" in after else Decimal(0)
     movement = int(abs(moved).scaleb(planner.places))
-    own = [change for change in sent if change.measure not in RELATIVE]
+    own = [change for change in sent if change.measure not in RELATIVE and not _is_new_box(change, written)]
     tally.plan.counts["clear" if clears_value(own) else "update"] += 1
     tally.plan.sent += 1
     tally.changed += replaces_value(own)
@@ -205,6 +205,11 @@ def _intent(
     tally.sha.update(f"{row.account_id}\n{texts[0]}\n{texts[1]}\n".encode())
     _keep_mover(tally, row, changes, movement, planner.places)
     return Intent(row.account_id, before, after, movement, shown, written, texts)
+
+
+def _is_new_box(change: Change, written: Shown) -> bool:
+    """Whether it is a box that nobody ever wrote: unticked from the start, so it shows nothing that could get lost."""
+    return change.before == "false" and written.get(change.measure) is None
 
 
 def _keep_mover(tally: _Tally, row: ValueRow, changes: tuple[Change, ...], movement: int, places: int) -> None:
