@@ -140,8 +140,8 @@ def openness_of(
             back.append(event.occurred_on)
     starts = [*back, *(pause.start for held in pauses.values() for pause in held)]
     return Openness(
-        resting=tuple(pauses["resting"]),
-        opted_out=tuple(pauses["opted_out"]),
+        resting=tuple(sorted(pauses["resting"], key=_pause_order)),
+        opted_out=tuple(sorted(pauses["opted_out"], key=_pause_order)),
         back_on=max((day for day in back if day <= as_of), default=None),
         open_items=open_items,
         detractor_until=detractor_until,
@@ -222,7 +222,7 @@ def _blocks(
 
 def _paused(hold: Hold, words: str, pauses: Iterable[Pause], as_of: date) -> Iterable[Block]:
     """At most one block: the pause that holds today, and whatever follows it without a day between."""
-    known = sorted(pauses, key=lambda one: (one.start, one.end or date.max, one.reason or ""))
+    known = sorted(pauses, key=_pause_order)
     held = [pause for pause in known if pause.start <= as_of < (pause.end or date.max)]
     if not held:
         return
@@ -233,6 +233,10 @@ def _paused(hold: Hold, words: str, pauses: Iterable[Pause], as_of: date) -> Ite
     until = f" until {_eve(end)}" if end < date.max else ""
     why = f": {first.reason}" if first.reason else ""
     yield Block(hold, f"{words} since {first.start}{until}{why}", end if end < date.max else None)
+
+
+def _pause_order(pause: Pause) -> tuple[date, date, str]:
+    return pause.start, pause.end or date.max, pause.reason or ""
 
 
 def _eve(day: date) -> date:

@@ -1,0 +1,348 @@
+"""Asking a customer for a reference, and what became of it.
+
+Every step looks at the consent that holds at that moment and on the day it is told of. What a step is worth recording
+becomes advocacy events, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from app.domain import permissions, reference
+from app.domain import requests as asks
+from app.domain.candidates import candidate_of
+from app.domain.events import AdvocacyEvent
+from app.domain.matching import OVERRIDABLE, Candidate, Hold, rank_references
+from app.domain.permissions import ReferenceScope
+from app.domain.reference import Grade
+from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
+from app.domain.requests import State, Step, next_state, open_steps
+from app.errors import ConfigError, HeldError
+from app.store import references, requests, runs
+from app.store.connection import Connection
+from app.store.events import save_events_on
+from app.store.values import find_accounts, load_survivor
+from app.sync.references import CANDIDATES, build_need, canonical_id, find_deal, iso, load_facts, read_scope
+from app.sync.services import Services
+
+ALWAYS = frozenset({Hold.NO_CONSENT, Hold.OPTED_OUT, Hold.PROSPECT_ITSELF, Hold.SAME_GROUP})
+"""What holds a customer back even after it said yes."""
+MAX_TEXT = 2000
+_READERS = {**permissions.READERS, **reference.READERS, **asks.READERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody wants from one customer for one deal. `kind`: the type of reference; None: the usual one."""
+
+    account: str
+    opportunity: str
+    scope: str = ReferenceScope.BASIC
+    kind: str | None = None
+    contact: str | None = None
+    needed_by: date | None = None
+    expected: Grade | None = None
+    override: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    request: requests.StoredRequest
+    account_name: str
+    deal_name: str
+    steps: tuple[requests.StoredStep, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        one = self.request
+        return {
+            "id": one.request_id,
+            "state": one.state.value,
+            "account": one.account_id,
+            "account_name": self.account_name,
+            "opportunity": one.opportunity_id,
+            "opportunity_name": self.deal_name,
+            "contact": one.contact_id,
+            "scope": one.scope,
+            "kind": one.kind,
+            "requested_by": one.requested_by,
+            "requested_on": one.requested_on.isoformat(),
+            "needed_by": iso(one.needed_by),
+            "scheduled_for": iso(one.scheduled_for),
+            "expected_grade": one.expected_grade,
+            "override_reason": one.override_reason,
+            "next_steps": [step.value for step in open_steps(one.state)],
+            "steps": [
+                {"state": step.state.value, "at": step.at.isoformat(), "on": step.on.isoformat(), "who": step.who}
+                | {"detail": dict(step.detail)}
+                for step in self.steps
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What somebody says with a step. `on`: the day it happened; None: today. `scheduled_for`: of a meeting to come."""
+
+    reason: str | None = None
+    no_reply: bool = False
+    on: date | None = None
+    scheduled_for: date | None = None
+    override: str | None = None
+    expected: Grade | None = None
+    actual: Grade | None = None
+    minutes: int | None = None
+    signals: tuple[str, ...] = ()
+    prospect_bought: bool | None = None
+
+
+def request_reference(services: Services, ask: Ask, who: str) -> RequestView:
+    """A new request. Raises HeldError where the customer may not be asked, ConfigError for what is not known."""
+    scope = read_scope(ask.scope)
+    kind = _read_kind(scope, ask.kind)
+    override = (ask.override or "").strip() or None
+    _check_text(override)
+    with services.database.begin() as connection:
+        deal = find_deal(services, connection, ask.opportunity)
+        account = find_customer(services, connection, ask.account)
+        if deal.is_closed:
+            raise ConfigError(f"the deal {deal.name or deal.id} is closed: a reference would come too late")
+        requests.hold_account(connection, account)
+        if (known := requests.find_open_request(connection, deal.id, account, scope)) is not None:
+            raise ConfigError(f"request {known} is open for the same customer, deal and scope")
+        contact = canonical_id(services, ask.contact) if ask.contact else None
+        favour = _Favour(deal, account, scope, contact)
+        candidate = _check_askable(services, connection, favour, override, services.today)
+        if contact is None and len(candidate.clearance.contacts) == 1:
+            contact = candidate.clearance.contacts[0]
+        new = requests.NewRequest(
+            deal.id, account, scope, kind, contact, ask.needed_by, ask.expected and ask.expected.value, override
+        )
+        now, today = services.now(), services.today
+        request_id = requests.save_request(connection, new, who=who, now=now, today=today)
+        _audit(services, connection, who, request_id, State.NEW, {"override": override} if override else {})
+        return _view(connection, request_id)
+
+
+def _read_kind(scope: ReferenceScope, kind: str | None) -> str:
+    kinds = kinds_of(scope)
+    if kind is not None and kind not in kinds:
+        raise ConfigError(f"{kind} does not go with the scope {scope}", hint=f"it takes {', '.join(kinds)}")
+    return kind or kinds[0]
+
+
+def find_customer(services: Services, connection: Connection, text: str) -> str:
+    """The id of the account with this id, this name, or the only one whose name contains it. Raises ConfigError."""
+    survivor = load_survivor(connection, canonical_id(services, text))
+    if survivor in references.load_firms(connection, [survivor], live=True):
+        return survivor
+    found = find_accounts(connection, text, CANDIDATES + 1)
+    if len(found) == 1:
+        return found[0][0]
+    if not found:
+        raise ConfigError(f"no account has the id or the name '{text}'", hint="list them with: advocacy accounts --all")
+    raise ConfigError(
+        f"'{text}' can mean several accounts: {', '.join(f'{name} ({id_})' for id_, name in found)}", hint="use the id"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Favour:
+    """What is asked of whom, for which deal."""
+
+    deal: references.Deal
+    account: str
+    scope: ReferenceScope
+    contact: str | None
+
+
+def _check_askable(
+    services: Services,
+    connection: Connection,
+    favour: _Favour,
+    override: str | None,
+    on: date,
+    only: Collection[Hold] = tuple(Hold),
+) -> Candidate:
+    """Raises HeldError with everything that holds the customer back on the day. An override lifts what it may lift."""
+    policy = services.mapping.policy
+    facts = load_facts(connection, [favour.account], on)[favour.account]
+    candidate = candidate_of(facts, favour.scope, policy, on, favour.contact)
+    need = build_need(connection, favour.deal, favour.scope, {})
+    found = rank_references(need, [candidate], policy.reference, on)
+    blocks = [block for one in found.excluded for block in one.blocks if block.hold in only]
+    left = [block for block in blocks if not (override and block.hold in OVERRIDABLE)]
+    if left:
+        liftable = all(block.hold in OVERRIDABLE for block in left)
+        raise HeldError(
+            f"{favour.account} may not be asked for {favour.scope}: " + "; ".join(block.reason for block in left),
+            code="reference_held",
+            hint="say why it should be asked all the same, with an override" if liftable else "",
+        )
+    return candidate
+
+
+def take_step(services: Services, request_id: int, step: Step, report: Report, who: str) -> RequestView:
+    """Move a request on, with the events the step leaves behind, all or nothing.
+
+    Raises ConfigError where the request is not known or cannot take the step, HeldError where consent does not hold.
+    """
+    now, today = services.now(), services.today
+    on = report.on or today
+    _check_text(report.reason, report.override)
+    if on > today:
+        raise ConfigError(f"{on} has not come yet", hint="the day of a meeting to come is said when it is scheduled")
+    with services.database.begin() as connection:
+        stored = _load(connection, request_id)
+        try:
+            becomes = next_state(stored.state, step)
+        except ValueError as error:
+            raise ConfigError(f"request {request_id}: {error}") from None
+        account = load_survivor(connection, stored.account_id)
+        requests.hold_account(connection, account)
+        override = (report.override or "").strip() or stored.override_reason
+        favour = _Favour(_deal_of(connection, stored), account, ReferenceScope(stored.scope), stored.contact_id)
+        if step in _CHECKED:
+            _check_askable(services, connection, favour, override, on, _CHECKED[step])
+        events = events_of_step(
+            RequestFacts(
+                stored.number, account, stored.opportunity_id, favour.scope, stored.kind, stored.contact_id,
+                favour.deal.name,
+            ),
+            stored.state,
+            step,
+            _told(report, stored, on),
+            now if on == today else None,
+        )  # fmt: skip
+        _check_events(events)
+        changes: dict[str, date | str | None] = {"account_id": account, "override_reason": override}
+        if step is Step.SCHEDULE:
+            changes["scheduled_for"] = report.scheduled_for
+        if not requests.move_request(connection, request_id, stored.state, becomes, **changes):
+            raise ConfigError(f"request {request_id} was moved by somebody else just now", hint="look at it again")
+        save_events_on(connection, events, now=now, policy=services.mapping.policy)
+        detail = _detail(report)
+        requests.save_step(connection, request_id, becomes, who=who, now=now, day=on, detail=detail)
+        _audit(services, connection, who, request_id, becomes, detail)
+        return _view(connection, request_id)
+
+
+def _deal_of(connection: Connection, stored: requests.StoredRequest) -> references.Deal:
+    """The deal of a request, or what is left of it when the CRM has deleted it."""
+    gone = references.Deal(stored.opportunity_id, "", None, None, is_won=False, is_closed=True, close_on=None)
+    return references.load_deal(connection, stored.opportunity_id) or gone
+
+
+def _told(report: Report, stored: requests.StoredRequest, on: date) -> StepReport:
+    expected = report.expected or (Grade(stored.expected_grade) if stored.expected_grade else None)
+    return StepReport(
+        on,
+        report.reason,
+        report.no_reply,
+        expected,
+        report.actual,
+        report.minutes,
+        report.signals,
+        report.prospect_bought,
+    )
+
+
+_CHECKED: Mapping[Step, Collection[Hold]] = {
+    # Nobody is asked who may not be; whoever said yes is still not used without a consent.
+    Step.APPROVE: tuple(Hold),
+    Step.SCHEDULE: ALWAYS,
+    Step.COMPLETE: ALWAYS,
+}
+
+
+def _detail(report: Report) -> dict[str, Any]:
+    """What was said, without what was not."""
+    told = {
+        "reason": report.reason,
+        "no_reply": report.no_reply or None,
+        "scheduled_for": iso(report.scheduled_for),
+        "override": report.override,
+        "expected_grade": report.expected and report.expected.value,
+        "actual_grade": report.actual and report.actual.value,
+        "minutes": report.minutes,
+        "signals": list(report.signals) or None,
+        "prospect_bought": report.prospect_bought,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _check_events(events: Sequence[AdvocacyEvent]) -> None:
+    """Raises ConfigError where the door would refuse what a step is about to record."""
+    for event in events:
+        reader = _READERS.get(event.type)
+        try:
+            if reader is not None:
+                reader(event.attributes)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+def _check_text(*texts: str | None) -> None:
+    """Raises ConfigError for text that a database cannot hold, or that nobody would read."""
+    for text in texts:
+        if text and (len(text) > MAX_TEXT or any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in text)):
+            raise ConfigError(f"a reason is at most {MAX_TEXT} characters, without control characters")
+
+
+def _audit(
+    services: Services, connection: Connection, who: str, request_id: int, state: State, detail: Mapping[str, Any]
+) -> None:
+    runs.save_audit(
+        connection,
+        now=services.now(),
+        who=who,
+        action=f"reference {state.value}",
+        subject=f"reference request {request_id}",
+        detail=detail,
+    )
+
+
+def _load(connection: Connection, request_id: int) -> requests.StoredRequest:
+    stored = requests.load_request(connection, request_id)
+    if stored is None:
+        raise ConfigError(
+            f"there is no reference request {request_id}", hint="list them with: advocacy references list"
+        )
+    return stored
+
+
+def show_request(services: Services, request_id: int) -> RequestView:
+    """Raises ConfigError for an unknown one."""
+    with services.database.read() as connection:
+        return _view(connection, request_id)
+
+
+def _view(connection: Connection, request_id: int) -> RequestView:
+    stored = _load(connection, request_id)
+    steps = tuple(requests.load_steps(connection, request_id))
+    return replace(_name(connection, [stored])[0], steps=steps)
+
+
+def _name(connection: Connection, found: Sequence[requests.StoredRequest]) -> list[RequestView]:
+    firms = references.load_firms(connection, {one.account_id for one in found})
+    deals = {id_: references.load_deal(connection, id_) for id_ in {one.opportunity_id for one in found}}
+    return [
+        RequestView(
+            one,
+            firms[one.account_id].name if one.account_id in firms else "",
+            deal.name if (deal := deals[one.opportunity_id]) else "",
+        )
+        for one in found
+    ]
+
+
+def list_requests(
+    services: Services, *, state: State | None = None, opportunity: str | None = None, top: int = 100
+) -> list[RequestView]:
+    """Newest first, without their steps."""
+    with services.database.read() as connection:
+        wanted = canonical_id(services, opportunity) if opportunity else None
+        return _name(connection, requests.load_requests(connection, state=state, opportunity_id=wanted, limit=top))

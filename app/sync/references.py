@@ -1,0 +1,413 @@
+"""Finding a reference, and how all of them stand. Nobody is offered without a consent that holds.
+
+Every answer is computed from the events there are at that moment, never from what a nightly run stored: a consent that
+was withdrawn a minute ago is withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from app.domain.candidates import (
+    REFERENCE_CUSTOMER_TYPES,
+    ReferenceFacts,
+    candidate_of,
+    ledger_of,
+    permissions_of,
+    uses_of,
+)
+from app.domain.matching import (
+    OVERRIDABLE,
+    Availability,
+    Block,
+    Clearance,
+    Exclusion,
+    Facet,
+    Match,
+    Matching,
+    Need,
+    Readiness,
+    availability,
+    rank_references,
+    read_size,
+    shown,
+    size_band,
+)
+from app.domain.money import major_units
+from app.domain.permissions import ReferenceScope
+from app.domain.reference import Member, Programme, Record, programme, record_of
+from app.domain.requests import Answer, AskLedger
+from app.errors import ConfigError
+from app.store import references
+from app.store.connection import Connection
+from app.store.evidence import load_verified
+from app.store.mirror import load_places
+from app.sync.services import Services
+
+CANDIDATES = 8
+
+
+# Finding --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who can be asked for a reference in a deal, best first, and who cannot. `guessed`: facets taken from the CRM.
+
+    `matching` knows everybody; `records` those that are shown, the first ones of the order.
+    """
+
+    deal: references.Deal
+    matching: Matching
+    names: Mapping[str, str]
+    records: Mapping[str, Record]
+    guessed: tuple[Facet, ...]
+    as_of: date
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values. The scores are cut to one decimal, the order is of the exact ones."""
+        need = self.matching.need
+        return {
+            "opportunity": self.deal.id,
+            "opportunity_name": self.deal.name,
+            "prospect": need.prospect or None,
+            "prospect_name": self.names.get(need.prospect, ""),
+            "scope": need.scope,
+            "as_of": self.as_of.isoformat(),
+            "wanted": {facet.value: list(need.wanted[facet]) for facet in Facet if need.wanted.get(facet)},
+            "from_crm": [facet.value for facet in self.guessed],
+            "possible": len(self.matching.matches),
+            "matches": [self._match(match) for match in self.matching.matches if match.account in self.records],
+            "excluded": [self._exclusion(one) for one in self.matching.excluded],
+        }
+
+    def _match(self, match: Match) -> dict[str, Any]:
+        quality, ledger = match.candidate.quality, match.candidate.ledger
+        low, high, coverage = quality.percents
+        record = self.records[match.account]
+        return {
+            "place": match.place,
+            "account": match.account,
+            "name": self.names.get(match.account, ""),
+            "contacts": list(match.candidate.clearance.contacts),
+            "consent_until": iso(match.candidate.clearance.until),
+            "fit": match.matched,
+            "fits": [
+                {
+                    "facet": fit.facet.value,
+                    "wanted": list(fit.wanted),
+                    "matched": list(fit.matched),
+                    "known": list(fit.known),
+                }
+                for fit in match.fits
+            ],
+            "score": shown(match.score),
+            "quality_low": low,
+            "quality_high": high,
+            "quality_coverage": coverage,
+            "is_high_impact": quality.is_high_impact,
+            "asks_used": ledger.used,
+            "asks_cap": ledger.cap,
+            "uses": ledger.uses,
+            "last_used_on": iso(ledger.last_used_on),
+            "record": record.kind.value,
+            "won_percent": list(record.won_percent) if record.won_percent else None,
+            "reasons": list(match.reasons),
+            "behind": match.behind,
+        }
+
+    def _exclusion(self, one: Exclusion) -> dict[str, Any]:
+        return {
+            "account": one.account,
+            "name": self.names.get(one.account, ""),
+            "available_from": iso(one.available_from),
+            "reasons": [show_block(block) for block in one.blocks],
+        }
+
+
+def show_block(block: Block) -> dict[str, Any]:
+    """Plain values of what holds a customer back."""
+    return {
+        "code": block.hold.value,
+        "reason": block.reason,
+        "until": iso(block.until),
+        "can_be_overridden": block.hold in OVERRIDABLE,
+    }
+
+
+def find_references(
+    services: Services,
+    opportunity: str,
+    scope: str = ReferenceScope.BASIC,
+    wanted: Mapping[Facet, Sequence[str]] | None = None,
+    top: int | None = None,
+) -> Found:
+    """Rank every reference customer for a deal, by id or name. `wanted` replaces, facet by facet, what the CRM says.
+
+    `top`: how many are shown. Raises ConfigError for an unknown deal, scope or size.
+    """
+    asked, said = read_scope(scope), read_wanted(wanted or {})
+    as_of, policy = services.today, services.mapping.policy
+    with services.database.read() as connection:
+        deal = find_deal(services, connection, opportunity)
+        guessed = _guess(connection, deal)
+        need = build_need(connection, deal, asked, {**guessed, **said})
+        facts = load_facts(connection, references.load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES), as_of)
+        candidates = [candidate_of(one, asked, policy, as_of) for one in facts.values()]
+        matching = rank_references(need, candidates, policy.reference, as_of)
+        shown_first = {match.account: match.candidate.ledger for match in matching.matches[:top]}
+        return Found(
+            deal,
+            matching,
+            {id_: firm.name for id_, firm in references.load_firms(connection, {*facts, need.prospect}).items()},
+            _records(services, connection, {id_: facts[id_] for id_ in shown_first}, shown_first),
+            tuple(facet for facet in Facet if facet in guessed and facet not in said),
+            as_of,
+        )
+
+
+def read_scope(text: str) -> ReferenceScope:
+    """Raises ConfigError that names the scopes."""
+    try:
+        return ReferenceScope(text.strip().lower().replace("-", "_"))
+    except ValueError:
+        raise ConfigError(f"there is no scope {text!r}", hint=f"the scopes are {', '.join(ReferenceScope)}") from None
+
+
+def read_wanted(wanted: Mapping[Facet, Sequence[str]]) -> dict[Facet, tuple[str, ...]]:
+    """What somebody asks for by hand, without blanks. Raises ConfigError for a size there is none of."""
+    try:
+        return {
+            facet: tuple(read_size(word) if facet is Facet.SIZE else word.strip() for word in words if word.strip())
+            for facet, words in wanted.items()
+            if any(word.strip() for word in words)
+        }
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def find_deal(services: Services, connection: Connection, text: str) -> references.Deal:
+    """The opportunity with this id, this name, or the only one whose name contains it. Raises ConfigError otherwise."""
+    deal = references.load_deal(connection, canonical_id(services, text))
+    if deal is not None:
+        return deal
+    found = references.find_deals(connection, text, CANDIDATES + 1)
+    if len(found) != 1:
+        if not found:
+            raise ConfigError(f"no opportunity has the id or the name '{text}'", hint="is the last sync long ago?")
+        named = ", ".join(f"{one.name} ({one.id})" for one in found[:CANDIDATES])
+        more = " and more" if len(found) > CANDIDATES else ""
+        raise ConfigError(f"'{text}' can mean several opportunities: {named}{more}", hint="use the id")
+    by_name = references.load_deal(connection, found[0].id)
+    if by_name is None:
+        raise ConfigError(f"no opportunity has the id {found[0].id}")
+    return by_name
+
+
+def list_open_deals(services: Services, top: int) -> list[dict[str, Any]]:
+    """The largest open opportunities, as plain values, to choose from."""
+    policy = services.mapping.policy
+    with services.database.read() as connection:
+        places = load_places(connection, policy.reporting_currency)
+        found = references.list_open_deals(connection, top)
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "account": one.account_id,
+            "account_name": one.account_name,
+            "amount": None if one.home_amount is None else str(major_units(one.home_amount, places)),
+            "currency": policy.reporting_currency,
+            "close_on": one.close_on,
+        }
+        for one in found
+    ]
+
+
+def canonical_id(services: Services, text: str) -> str:
+    """The one form of an id; text that is no id stays as it is."""
+    try:
+        return services.normalise_id(text)
+    except ValueError:
+        return text
+
+
+def _guess(connection: Connection, deal: references.Deal) -> dict[Facet, tuple[str, ...]]:
+    """What the CRM says about the deal and who may buy."""
+    firm = references.load_firms(connection, [deal.account_id]).get(deal.account_id) if deal.account_id else None
+    profile = firm.profile if firm else references.Firm("", "").profile
+    found = {
+        Facet.INDUSTRY: (profile.industry,) if profile.industry else (),
+        Facet.PRODUCT: (deal.product,) if deal.product else (),
+        Facet.ROLE: references.load_roles(connection, deal.id),
+        Facet.SIZE: (size_band(profile.size),) if profile.size else (),
+        Facet.REGION: profile.regions,
+    }
+    return {facet: words for facet, words in found.items() if words}
+
+
+def build_need(
+    connection: Connection, deal: references.Deal, scope: ReferenceScope, wanted: Mapping[Facet, tuple[str, ...]]
+) -> Need:
+    prospect = deal.account_id or ""
+    group = references.load_groups(connection, [prospect])[prospect] if prospect else ""
+    return Need(scope.value, prospect, group, deal.id, wanted)
+
+
+def load_facts(connection: Connection, accounts: Collection[str], as_of: date) -> dict[str, ReferenceFacts]:
+    events = load_verified(connection, accounts, as_of)
+    groups = references.load_groups(connection, accounts)
+    firms = references.load_firms(connection, accounts)
+    return {
+        account: ReferenceFacts(
+            account, groups[account], events[account], (firms.get(account) or references.Firm(account, "")).profile
+        )
+        for account in accounts
+    }
+
+
+def _records(
+    services: Services,
+    connection: Connection,
+    facts: Mapping[str, ReferenceFacts],
+    ledgers: Mapping[str, AskLedger],
+) -> dict[str, Record]:
+    """How the references of each customer went, and what became of the deals they were for."""
+    deals = {event.opportunity for one in facts.values() for event in one.events if event.opportunity}
+    won = references.load_results(connection, deals)
+    rules, as_of = services.mapping.policy.reference, services.today
+    return {
+        account: record_of(uses_of(one.events, ledgers[account], won), rules, as_of) for account, one in facts.items()
+    }
+
+
+# The programme --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCustomer:
+    """One customer of the programme: how good, how available, how used."""
+
+    account: str
+    name: str
+    member: Member
+    availability: Availability
+    ledger: AskLedger
+    record: Record
+
+    def as_json(self) -> dict[str, Any]:
+        low, high, coverage = self.member.quality.percents
+        return {
+            "account": self.account,
+            "name": self.name,
+            "since": iso(self.member.since),
+            "state": self.availability.state.value,
+            "available_from": iso(self.availability.available_from),
+            "quality_low": low,
+            "quality_high": high,
+            "quality_coverage": coverage,
+            "is_high_impact": self.member.quality.is_high_impact,
+            "record": self.record.kind.value,
+            "signals": dict(self.record.signals),
+            "won_percent": list(self.record.won_percent) if self.record.won_percent else None,
+            "days_to_accept": self.record.days_to_accept,
+            "better_as_worse": list(self.record.surprises),
+            "minutes": self.record.minutes,
+            "asks_used": self.ledger.used,
+            "asks_cap": self.ledger.cap,
+            "uses": self.ledger.uses,
+            "last_used_on": iso(self.ledger.last_used_on),
+            "balance": self.ledger.balance,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeView:
+    """All reference customers together. `utilisation`: asks used of those the caps allow, 0 to 1."""
+
+    programme: Programme
+    customers: tuple[ReferenceCustomer, ...]
+    as_of: date
+    answers: Mapping[Answer, int] = field(default_factory=dict)
+
+    @property
+    def utilisation(self) -> Fraction:
+        cap = sum(one.ledger.cap for one in self.customers)
+        return (
+            Fraction(sum(min(one.ledger.used, one.ledger.cap) for one in self.customers), cap) if cap else Fraction(0)
+        )
+
+    @property
+    def states(self) -> dict[Readiness, int]:
+        """How many reference customers are in which state today."""
+        found = [one.availability.state for one in self.customers]
+        return {state: found.count(state) for state in Readiness if state in found}
+
+    def as_json(self) -> dict[str, Any]:
+        whole = self.programme
+        return {
+            "as_of": self.as_of.isoformat(),
+            "references": whole.references,
+            "high_impact": whole.high_impact,
+            "possible_high_impact": whole.possible_high_impact,
+            "full_strength_low": shown(whole.full_low),
+            "full_strength_high": shown(whole.full_high),
+            "strength": whole.strength.value,
+            "is_fundamentally_weak": whole.is_fundamentally_weak,
+            "records": {kind.value: count for kind, count in whole.kinds.items()},
+            "goal": whole.goal,
+            "quarters": [
+                {"quarter": one.name, "new": one.new, "high_impact": one.high_impact, "reading": one.reading.value}
+                for one in whole.quarters
+            ],
+            "states": {state.value: count for state, count in self.states.items()},
+            "utilisation_percent": int(self.utilisation * 100),
+            "answers": {answer.value: count for answer, count in self.answers.items()},
+            "customers": [one.as_json() for one in self.customers],
+        }
+
+
+def show_programme(services: Services) -> ProgrammeView:
+    """Every customer with any consent that holds today; the best first."""
+    as_of, policy = services.today, services.mapping.policy
+    with services.database.read() as connection:
+        accounts = references.load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES)
+        facts = load_facts(connection, accounts, as_of)
+        firms = references.load_firms(connection, accounts)
+        ledgers = {account: ledger_of(one.events, policy, as_of) for account, one in facts.items()}
+        records = _records(services, connection, facts, ledgers)
+    customers = [
+        customer
+        for account, one in facts.items()
+        if (customer := _customer(services, one, firms[account].name, records[account], as_of)) is not None
+    ]
+    customers.sort(key=lambda one: (-one.member.quality.low, -one.member.quality.high, one.account))
+    answers = {answer: sum(one.ledger.counts.get(answer, 0) for one in customers) for answer in Answer}
+    whole = programme([one.member for one in customers], policy.reference, as_of)
+    return ProgrammeView(whole, tuple(customers), as_of, {a: n for a, n in answers.items() if n})
+
+
+def _customer(
+    services: Services, facts: ReferenceFacts, name: str, record: Record, as_of: date
+) -> ReferenceCustomer | None:
+    """None for an account without a consent that holds."""
+    policy = services.mapping.policy
+    permissions = permissions_of(facts.events, as_of)
+    if not permissions.valid:
+        return None
+    # The scope is of no matter here: what else holds a customer back is the same for all of them.
+    candidate = candidate_of(facts, permissions.valid[0], policy, as_of)
+    found = availability(
+        Clearance(True, "", until=permissions.turns_on), candidate.openness, candidate.ledger, policy.reference, as_of
+    )
+    since = min(consent.start for consent in permissions.consents)
+    member = Member(facts.account, candidate.quality, since, record.kind)
+    return ReferenceCustomer(facts.account, name, member, found, candidate.ledger, record)
+
+
+def iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

@@ -1,0 +1,650 @@
+"""From the events that people record to whom a salesperson asks, and back: on both databases, on every surface."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.bootstrap import build_services
+from app.cli import main
+from app.config import load_settings
+from app.domain.events import AdvocacyEvent, Polarity
+from app.domain.matching import Facet
+from app.domain.reference import Grade
+from app.domain.requests import State, Step
+from app.domain.rows import ACCOUNT_COLUMNS, OPPORTUNITY_COLUMNS, Batch, Entity
+from app.errors import ConfigError, HeldError
+from app.store.events import list_events, save_events
+from app.store.keys import save_key
+from app.store.mirror import save_batch
+from app.sync.answers import find_account
+from app.sync.reference_requests import Ask, Report, list_requests, request_reference, show_request, take_step
+from app.sync.references import find_references, show_programme
+from app.sync.run import run_sync
+from app.web.api import create_app
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+TODAY = NOON.date()
+ACCOUNTS = (
+    "id,name,parent_id,merged_into_id,industry,employees,region,is_deleted\n"
+    "P,Prospect,PP,,Retail,400,EMEA,\n"
+    "PP,Parent,,,,,,\n"
+    "S,Sister,PP,,Retail,300,EMEA,\n"
+    "A,Anna,,,Retail,500,EMEA,\n"
+    "B,Berta,,,Finance,20000,APAC,\n"
+    "C,Carl,,,Retail,,,\n"
+    "D,Dora,,,,,,\n"
+    "E,Emil,,,,,,\n"
+    "G,Gone,,,,,,true\n"
+    "M,Merged,,A,,,,\n"
+    "N,Nobody,,,,,,\n"
+)
+DEALS = (
+    "id,account_id,name,amount,created_date,close_date,is_won,is_closed,type,product\n"
+    "OPEN,P,Big deal,90000,2026-05-01,2026-09-01,false,false,new,Core\n"
+    "OPEN2,P,Second deal,5,2026-05-01,2026-09-01,false,false,new,\n"
+    "LOST,N,Lost deal,10,2025-05-01,2025-09-01,false,true,new,\n"
+    "WON,A,Own deal,1000,2025-01-10,2025-02-01,true,true,new,Core\n"
+)
+
+
+NAMES = {"created_date": "created_on", "close_date": "close_on"}
+
+
+def event(id_, type_, account, on=TODAY, **more):
+    return AdvocacyEvent("t", id_, type_, on, account, **more)
+
+
+def consent(id_, account, scopes=("basic",), on=date(2026, 1, 1), **more):
+    return event(id_, "permission_granted", account, on, attributes={"scopes": list(scopes)}, **more)
+
+
+def traits(id_, account, level, on=TODAY):
+    names = ("brand", "target_vertical", "quantified_results", "articulate", "passionate", "willing_variety")
+    return event(id_, "reference_traits", account, on, attributes=dict.fromkeys(names, level))
+
+
+EVENTS = (
+    consent("1", "A", contact="ann"),
+    traits("2", "M", 4),
+    event("3", "reference_profile", "A", attributes={"languages": ["de"], "use_cases": ["migration"]}),
+    consent("4", "B"),
+    traits("5", "B", 2),
+    # Carl consents to his logo only, Dora's consent ends today, Emil is angry, the sister belongs to the prospect.
+    consent("6", "C", ("logo",)),
+    consent("7", "D", valid_to=TODAY),
+    consent("8", "E"),
+    event("9", "escalation", "E", TODAY - timedelta(3), title="System down", polarity=Polarity.DETRACTOR),
+    consent("10", "S"),
+    consent("11", "P"),
+    consent("12", "G"),
+)
+
+
+class Clock:
+    now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+class Company:
+    """The services over a folder of CSV files, and a clock that the test holds."""
+
+    def __init__(self, folder, url):
+        (folder / "accounts.csv").write_text(ACCOUNTS)
+        (folder / "opportunities.csv").write_text(DEALS)
+        self.folder, self.url, self.clock = folder, url, Clock()
+        settings = load_settings(database_url=url, crm="files", files_dir=str(folder))
+        self.services = build_services(settings, now=self.clock)
+
+    def save(self, *events):
+        policy = self.services.mapping.policy
+        return save_events(self.services.database, events, now=self.clock.now, policy=policy)
+
+    def mirror(self):
+        """What a pull would store; without a run, since nothing here depends on one."""
+
+        def rows(text, columns):
+            for row in csv.DictReader(io.StringIO(text)):
+                values = {NAMES.get(name, name): value or None for name, value in row.items()}
+                flags = {name: int(value == "true") for name, value in values.items() if name.startswith("is_")}
+                known = {"name": "", "shown": "{}", "is_deleted": 0} | values | flags
+                if known.get("employees"):
+                    known["employees"] = int(known["employees"])
+                yield tuple(known.get(name) for name in columns)
+
+        with self.services.database.begin() as connection:
+            accounts = Batch(Entity.ACCOUNT, list(rows(ACCOUNTS, ACCOUNT_COLUMNS)))
+            deals = Batch(Entity.OPPORTUNITY, list(rows(DEALS, OPPORTUNITY_COLUMNS)))
+            for batch in (accounts, deals):
+                save_batch(connection, batch, run_id=1, first_load=True)
+
+    def find(self, scope="basic", **wanted):
+        given = {Facet(name): words for name, words in wanted.items()}
+        return find_references(self.services, "OPEN", scope, given).as_json()
+
+    def ask(self, account="A", opportunity="OPEN", **more):
+        return request_reference(self.services, Ask(account, opportunity, **more), "me").as_json()["id"]
+
+    def step(self, number, step, **told):
+        return take_step(self.services, number, Step(step), Report(**told), "me").as_json()
+
+    def run(self, *arguments):
+        given = ("--set", f"database_url={self.url}", "--set", "crm=files", "--set", f"files_dir={self.folder}")
+        with pytest.raises(SystemExit) as ended:
+            main([*given, *arguments])
+        return ended.value.code
+
+    def recorded(self, account="A"):
+        found = [one.event for one in list_events(self.services.database, account=account)]
+        return {one.source_event_id: one for one in found if one.source_system == "reference_requests"}
+
+
+@pytest.fixture
+def company(tmp_path, migrated_database_url, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = Company(tmp_path, migrated_database_url)
+    one.save(*EVENTS)
+    one.mirror()
+    yield one
+    one.services.database.close()
+
+
+def reasons(found):
+    return {one["account"]: [reason["code"] for reason in one["reasons"]] for one in found["excluded"]}
+
+
+def test_g14_who_is_asked_and_why_not_the_others(company):
+    found = company.find()
+
+    assert [(one["account"], one["place"]) for one in found["matches"]] == [("A", 1), ("B", 2)]
+    assert found["wanted"] == {"industry": ["Retail"], "product": ["Core"], "size": ["large"], "region": ["EMEA"]}
+    assert found["from_crm"] == ["industry", "product", "size", "region"]
+    best, second = found["matches"]
+    assert (best["name"], best["fit"], best["quality_low"], best["is_high_impact"]) == ("Anna", 4, 100, True)
+    assert best["contacts"] == ["ann"]
+    assert second["behind"] == "fits 0 instead of 4"
+    assert reasons(found) == {
+        "C": ["no_consent"],
+        "D": ["no_consent"],
+        "E": ["escalated", "detractor"],
+        "P": ["prospect_itself"],
+        "S": ["same_group"],
+    }
+    told = {one["account"]: one["reasons"][0]["reason"] for one in found["excluded"]}
+    assert told["E"] == "escalation of 2026-05-29 is open: System down"
+    assert "expired on 2026-06-01" in told["D"]
+
+
+def test_s2_12_what_is_asked_for_by_hand_replaces_what_the_crm_says(company):
+    found = company.find(industry=["finance"], size=["20000"], region=["apac"], product=["Edge"], language=["de"])
+
+    assert found["wanted"]["size"] == ["giant"]
+    assert found["from_crm"] == []
+    assert [(one["account"], one["fit"]) for one in found["matches"]] == [("B", 3), ("A", 1)]
+
+
+def test_g13_another_scope_asks_other_customers(company):
+    assert [one["account"] for one in company.find("logo")["matches"]] == ["C"]
+    assert company.find("press_release")["matches"] == []
+
+
+@pytest.mark.parametrize(
+    "withdrawal",
+    [
+        event("w", "permission_revoked", "A"),
+        event("w", "permission_revoked", "A", contact="ann", attributes={"scopes": ["basic"]}),
+        event("w", "contact_left", "A", contact="ann"),
+        event("w", "opted_out", "A"),
+        event("w", "resting", "A", valid_to=TODAY + timedelta(9)),
+    ],
+    ids=range(5),
+)
+def test_g13_a_withdrawal_counts_at_once_without_any_run(company, withdrawal):
+    assert "A" in [one["account"] for one in company.find()["matches"]]
+    company.save(withdrawal)
+    assert "A" not in [one["account"] for one in company.find()["matches"]]
+    with pytest.raises(HeldError, match="A may not be asked for basic"):
+        company.ask()
+
+
+def test_a_deal_is_found_by_its_name_and_an_unclear_name_is_told(company):
+    services = company.services
+    assert find_references(services, "big").deal.id == "OPEN"
+    with pytest.raises(ConfigError, match="can mean several opportunities"):
+        find_references(services, "deal")
+    with pytest.raises(ConfigError, match="no opportunity"):
+        find_references(services, "nonsense")
+    with pytest.raises(ConfigError, match="no scope"):
+        find_references(services, "OPEN", "everything")
+    with pytest.raises(ConfigError, match="no size"):
+        company.find(size=["huge"])
+
+
+def test_a_request_lives_its_life_and_leaves_its_events_behind(company):
+    number = company.ask("Anna", "Big", expected=Grade.POSITIVE, needed_by=TODAY + timedelta(20))
+    assert show_request(company.services, number).request.contact_id == "ann"
+    assert company.recorded() == {}
+
+    company.step(number, "approve", reason="fits")
+    company.clock.now = NOON + timedelta(3)
+    company.step(number, "schedule", scheduled_for=TODAY + timedelta(9))
+    company.clock.now = NOON + timedelta(9)
+    done = company.step(
+        number, "complete", actual=Grade.VERY_POSITIVE, minutes=30, signals=("roi_shared",), prospect_bought=False
+    )
+    last = company.step(number, "confirm")
+
+    assert (done["state"], last["state"], last["next_steps"]) == ("completed", "confirmed", [])
+    assert [(one["state"], one["on"]) for one in last["steps"]] == [
+        ("new", "2026-06-01"), ("approved", "2026-06-01"), ("scheduled", "2026-06-04"), ("completed", "2026-06-10"),
+        ("confirmed", "2026-06-10"),
+    ]  # fmt: skip
+    assert last["steps"][3]["detail"] == {
+        "actual_grade": "very_positive", "minutes": 30, "signals": ["roi_shared"], "prospect_bought": False,
+    }  # fmt: skip
+    recorded = company.recorded()
+    assert {
+        id_: (one.type, one.occurred_on.isoformat(), one.opportunity, one.contact) for id_, one in recorded.items()
+    } == {
+        f"{number}-sent": ("ask_sent", "2026-06-01", "OPEN", "ann"),
+        f"{number}-accepted": ("ask_accepted", "2026-06-04", "OPEN", "ann"),
+        f"{number}-given": ("reference_call", "2026-06-10", "OPEN", "ann"),
+        f"{number}-used": ("permission_used", "2026-06-10", "OPEN", "ann"),
+        f"{number}-outcome": ("reference_outcome", "2026-06-10", "OPEN", "ann"),
+    }
+    assert recorded[f"{number}-used"].attributes == {"scopes": ["basic"], "where": "Reference call for Big deal"}
+    assert recorded[f"{number}-outcome"].attributes == {
+        "request": str(number), "expected_grade": "positive", "actual_grade": "very_positive", "minutes": 30,
+        "signals": ["roi_shared"], "prospect_bought": False,
+    }  # fmt: skip
+    customer = next(one for one in show_programme(company.services).as_json()["customers"] if one["account"] == "A")
+    assert (customer["uses"], customer["asks_used"], customer["days_to_accept"]) == (1, 1, 3)
+    assert customer["better_as_worse"] == [1, 0, 0]
+    assert customer["signals"] == {"prospect_did_not_buy": 1, "roi_shared": 1}
+    assert customer["record"] == "not_enough_data"
+
+
+def test_a_completed_reference_counts_for_the_deal(company):
+    run_sync(company.services)
+    company.step(number := company.ask(), "approve")
+    company.step(number, "schedule")
+    company.step(number, "complete")
+    won = DEALS.replace("2026-09-01,false,false,new,Core", "2026-06-01,true,true,new,Core")
+    (company.folder / "opportunities.csv").write_text(won)
+    before = find_account(company.services, "A").as_json()
+
+    run_sync(company.services)
+
+    after = find_account(company.services, "A").as_json()
+    assert (before["touched"], after["touched"]) == ("0.00", "90000.00")
+    assert float(after["points"]) == float(before["points"]) + 30
+
+
+@pytest.mark.parametrize(
+    ("steps", "told", "answers"),
+    [
+        ([], {}, {}),
+        (["decline"], {}, {}),
+        (["cancel"], {}, {}),
+        (["approve"], {}, {"sent": "ask_sent"}),
+        (["approve", "decline"], {"reason": "no time"}, {"sent": "ask_sent", "declined": "ask_declined"}),
+        (["approve", "cancel"], {}, {"sent": "ask_sent"}),
+        (["approve", "cancel"], {"no_reply": True}, {"sent": "ask_sent", "unanswered": "ask_unanswered"}),
+        (["approve", "schedule"], {}, {"sent": "ask_sent", "accepted": "ask_accepted"}),
+        (["approve", "schedule", "schedule"], {}, {"sent": "ask_sent", "accepted": "ask_accepted"}),
+        (["approve", "schedule", "cancel"], {}, {"sent": "ask_sent", "accepted": "ask_accepted"}),
+    ],
+    ids=range(10),
+)
+def test_what_each_way_leaves_in_the_ledger(company, steps, told, answers):
+    number = company.ask()
+    for step in steps:
+        company.step(number, step, **(told if step == steps[-1] else {}))
+    assert {id_.partition("-")[2]: one.type for id_, one in company.recorded().items()} == answers
+
+
+def test_g22_the_third_ask_in_the_window_is_blocked_unless_overridden_with_a_reason(company):
+    for day, deal in ((0, "OPEN"), (20, "OPEN2")):
+        company.clock.now = NOON + timedelta(day)
+        company.step(company.ask("A", deal), "approve")
+    company.clock.now = NOON + timedelta(40)
+
+    with pytest.raises(ConfigError, match="request 1 is open for the same"):
+        company.ask("A", "OPEN", override="x")
+    company.step(1, "cancel")
+    with pytest.raises(HeldError, match="asked 2 times in 90 days, the cap is 2") as held:
+        company.ask("A", "OPEN", scope="basic", kind="site_visit")
+    assert "override" in held.value.hint
+    with pytest.raises(HeldError):
+        company.ask("A", "OPEN", override="   ")
+    number = company.ask("A", "OPEN", override="the board asked for Anna by name")
+    view = company.step(number, "approve")
+
+    assert view["override_reason"] == "the board asked for Anna by name"
+    company.clock.now = NOON + timedelta(90)
+    assert reasons(company.find())["A"] == ["capped"]
+    company.clock.now = NOON + timedelta(110)
+    assert "A" in [one["account"] for one in company.find()["matches"]]
+
+
+def test_the_cooldown_between_two_requests_is_looked_at_when_the_customer_is_asked(company):
+    first, second = company.ask("A", "OPEN"), company.ask("A", "OPEN2")
+    company.step(first, "approve")
+
+    with pytest.raises(HeldError, match=r"last asked on 2026-06-01, less than 14 days ago"):
+        company.step(second, "approve")
+    company.clock.now = NOON + timedelta(14)
+    assert company.step(second, "approve")["state"] == "approved"
+
+
+def test_no_override_stands_above_consent(company):
+    with pytest.raises(HeldError, match="nobody has granted basic") as held:
+        company.ask("C", override="they are nice")
+    assert held.value.hint == ""
+    with pytest.raises(HeldError, match="System down"):
+        company.ask("E", override="they are nice")
+    with pytest.raises(HeldError, match="same group"):
+        company.ask("S", override="they are nice")
+    with pytest.raises(HeldError, match="A may not be asked"):
+        company.ask("A", contact="bob")
+
+
+@pytest.mark.parametrize("step", ["schedule", "complete"])
+def test_g13_no_use_without_a_consent_on_that_day(company, step):
+    company.step(number := company.ask(), "approve")
+    if step == "complete":
+        company.step(number, "schedule")
+    company.clock.now = NOON + timedelta(2)
+    company.save(event("w", "permission_revoked", "A", TODAY + timedelta(2)))
+    before = company.recorded()
+
+    with pytest.raises(HeldError, match="revoked on 2026-06-03"):
+        company.step(number, step)
+
+    assert company.recorded() == before
+    assert show_request(company.services, number).request.state != State(f"{step}d")
+    if step == "complete":
+        # It took place while the consent still held.
+        assert company.step(number, step, on=TODAY + timedelta(1))["state"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"on": TODAY + timedelta(1)}, "has not come yet"),
+        ({"signals": ("nonsense",)}, "`signals` knows no 'nonsense'"),
+        ({"minutes": 99999}, "`minutes` is a whole number"),
+        ({"signals": ("prospect_did_not_buy",), "prospect_bought": True}, "keep one of them"),
+        ({"reason": "a\0b"}, "without control characters"),
+        ({"reason": "x" * 2001}, "at most 2000"),
+    ],
+    ids=range(6),
+)
+def test_what_cannot_be_told_changes_nothing(company, told, message):
+    company.step(number := company.ask(), "approve")
+    company.step(number, "schedule")
+    before = company.recorded()
+    with pytest.raises(ConfigError, match=message):
+        company.step(number, "complete", **told)
+    assert company.recorded() == before
+    assert show_request(company.services, number).request.state is State.SCHEDULED
+
+
+def test_what_is_not_known_or_not_possible_is_told(company):
+    with pytest.raises(ConfigError, match="the deal Lost deal is closed"):
+        company.ask("A", "LOST")
+    with pytest.raises(ConfigError, match="no account"):
+        company.ask("nonsense")
+    with pytest.raises(ConfigError, match="logo_use does not go with the scope basic"):
+        company.ask(kind="logo_use")
+    with pytest.raises(ConfigError, match="no reference request 7"):
+        company.step(7, "approve")
+    number = company.ask()
+    with pytest.raises(ConfigError, match="new cannot take the step complete; possible is approve, decline, cancel"):
+        company.step(number, "complete")
+
+
+def test_every_step_is_in_the_audit(company):
+    company.step(company.ask(), "approve")
+    with company.services.database.read() as connection:
+        rows = connection.exec_driver_sql("select who, action, subject from audit_entry order by entry_id").fetchall()
+    assert [tuple(row) for row in rows if "reference" in row[1]] == [
+        ("me", "reference new", "reference request 1"),
+        ("me", "reference approved", "reference request 1"),
+    ]
+
+
+def test_requests_are_listed_newest_first(company):
+    first, second = company.ask("A", "OPEN"), company.ask("A", "OPEN2")
+    company.step(second, "cancel")
+    services = company.services
+    assert [one.request.request_id for one in list_requests(services)] == [second, first]
+    assert [one.request.request_id for one in list_requests(services, state=State.NEW)] == [first]
+    assert [one.deal_name for one in list_requests(services, opportunity="OPEN2")] == ["Second deal"]
+
+
+def test_s2_07_and_s2_08_the_programme(company):
+    view = show_programme(company.services).as_json()
+
+    # Anna is known to be high impact, Berta is known not to be; Carl, Emil, the sister and the prospect are unrated.
+    assert (view["references"], view["high_impact"], view["possible_high_impact"]) == (6, 1, 5)
+    assert (view["strength"], view["is_fundamentally_weak"]) == ("unproven", True)
+    assert (view["full_strength_low"], view["full_strength_high"]) == ("1.5", "5.5")
+    assert view["quarters"][:2] == [
+        {"quarter": "2026Q2", "new": 0, "high_impact": 0, "reading": "no_goal"},
+        {"quarter": "2026Q1", "new": 6, "high_impact": 1, "reading": "no_goal"},
+    ]
+    assert view["states"] == {"available": 5, "escalated": 1}
+    assert view["customers"][0]["account"] == "A"
+    company.step(company.ask(), "approve")
+    view = show_programme(company.services).as_json()
+    assert (view["utilisation_percent"], view["states"]["resting"]) == (8, 1)  # 1 of 6 × 2
+
+
+def test_the_command_line_tells_the_same(company, capsys):
+    assert company.run("references", "find", "--for", "OPEN", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["account"] for one in found["matches"]][:1] == ["A"]
+    assert company.run("references", "find", "--for", "OPEN", "--language", "de") == 0
+    text = capsys.readouterr().out
+    assert "1. Anna  (A), ask ann" in text
+    assert "after the one before it, because it fits" in text
+    assert "System down" in text
+    assert company.run("references", "request", "A", "--for", "OPEN") == 0
+    assert "request 1 is new: Anna for Big deal" in capsys.readouterr().out
+    for arguments, state in [
+        (("approve", "1"), "approved"),
+        (("schedule", "1", "--for", "2026-12-24"), "scheduled"),
+        (("complete", "1", "--actual", "very positive", "--minutes", "30", "--signal", "prompt_yes"), "completed"),
+        (("confirm", "1"), "confirmed"),
+    ]:
+        assert company.run("references", *arguments) == 0
+        assert f"request 1 is {state}" in capsys.readouterr().out
+    assert company.run("references", "show", "1") == 0
+    assert "actual_grade very_positive" in capsys.readouterr().out
+    assert company.run("references", "list", "--state", "confirmed") == 0
+    assert "Big deal" in capsys.readouterr().out
+    assert company.run("references", "programme") == 0
+    assert "too few are known to be; rate the others" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("find", "--for", "nonsense"), 2),
+        (("find", "--for", "OPEN", "--scope", "all"), 2),
+        (("find", "--for", "OPEN", "--size", "huge"), 2),
+        (("find",), 2),
+        (("request", "C", "--for", "OPEN"), 4),
+        (("request", "A", "--for", "OPEN", "--expected", "grand"), 2),
+        (("approve", "7"), 2),
+        (("list", "--state", "odd"), 2),
+        (("schedule", "7", "--for", "soon"), 2),
+    ],
+    ids=range(9),
+)
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_the_command_line_refuses_and_says_why(company, capsys, arguments, code):
+    assert company.run("references", *arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.strip()
+    assert "Traceback" not in err
+
+
+class Browser:
+    def __init__(self, company, *scopes):
+        _, secret = save_key(company.services.database, name="program", scopes=scopes, now=NOON, who="test")
+        app = create_app(company.services)
+        self.client = TestClient(app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+        self.headers = {"Authorization": f"Bearer {secret}"}
+
+    def get(self, path):
+        return self.client.get(path, headers=self.headers)
+
+    def post(self, path, body):
+        return self.client.post(path, headers=self.headers, json=body)
+
+
+def test_programs_find_and_ask(company):
+    browser = Browser(company, "read", "events:write")
+
+    first = company.find()
+    found = browser.get("/v1/references?opportunity=OPEN").json()
+    top = browser.get("/v1/references?opportunity=OPEN&limit=1&industry=Finance").json()
+    made = browser.post("/v1/reference-requests", {"account": "A", "opportunity": "OPEN", "expected": "positive"})
+    approved = browser.post("/v1/reference-requests/1/approve", {})
+    scheduled = browser.post("/v1/reference-requests/1/schedule", {"scheduled_for": "2026-06-20"})
+    done = browser.post(
+        "/v1/reference-requests/1/complete", {"actual": "neutral", "minutes": 20, "signals": ["reluctant"]}
+    )
+    listed = browser.get("/v1/reference-requests?state=completed").json()
+    one = browser.get("/v1/reference-requests/1").json()
+    whole = browser.get("/v1/references/programme").json()
+
+    assert found == first
+    assert [match["account"] for match in found["matches"]] == ["A", "B"]
+    assert (top["possible"], [one["account"] for one in top["matches"]]) == (2, ["A"])
+    assert top["wanted"]["industry"] == ["Finance"]
+    assert (made.status_code, made.json()["state"], made.json()["requested_by"]) == (
+        201,
+        "new",
+        "program (" + made.json()["requested_by"].partition("(")[2],
+    )
+    assert [answer.json()["state"] for answer in (approved, scheduled, done)] == ["approved", "scheduled", "completed"]
+    assert [request["id"] for request in listed["data"]] == [1]
+    assert [step["state"] for step in one["steps"]] == ["new", "approved", "scheduled", "completed"]
+    assert whole["references"] == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("get", "/v1/references", None, 422),
+        ("get", "/v1/references?opportunity=nonsense", None, 404),
+        ("get", "/v1/references?opportunity=OPEN&scope=all", None, 422),
+        ("get", "/v1/references?opportunity=OPEN&size=huge", None, 422),
+        ("get", "/v1/reference-requests/7", None, 404),
+        ("post", "/v1/reference-requests", {"account": "C", "opportunity": "OPEN"}, 409),
+        ("post", "/v1/reference-requests", {"account": "nonsense", "opportunity": "OPEN"}, 422),
+        ("post", "/v1/reference-requests", {"account": "A"}, 422),
+        ("post", "/v1/reference-requests", {"account": "A", "opportunity": "OPEN", "acount": "B"}, 422),
+        ("post", "/v1/reference-requests/7/approve", {}, 404),
+        ("post", "/v1/reference-requests/1/complete", {}, 409),
+        ("post", "/v1/reference-requests/1/jump", {}, 422),
+        ("post", "/v1/reference-requests/1/approve", {"minutes": "many"}, 422),
+    ],
+    ids=range(13),
+)
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_programs_are_refused_with_a_reason(company, method, path, body, status):
+    browser = Browser(company, "read", "events:write")
+    company.ask()
+    answer = browser.get(path) if method == "get" else browser.post(path, body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_a_key_that_may_only_read_asks_nobody(company):
+    browser = Browser(company, "read")
+    assert browser.get("/v1/references?opportunity=OPEN").status_code == 200
+    assert browser.post("/v1/reference-requests", {"account": "A", "opportunity": "OPEN"}).status_code == 403
+    writer = Browser(company, "events:write")
+    assert writer.get("/v1/references?opportunity=OPEN").status_code == 403
+    assert writer.client.get("/v1/references?opportunity=OPEN").status_code == 401
+
+
+def test_the_page_reads_like_an_answer(company):
+    company.save(event("evil", "resting", "B", attributes={"reason": "<script>alert(1)</script>"}))
+    client = Browser(company, "read").client
+
+    start = client.get("/references")
+    page = client.get("/references?opportunity=OPEN")
+    logo = client.get("/references?opportunity=OPEN&scope=logo")
+    missing = client.get("/references?opportunity=nonsense")
+
+    assert (start.status_code, page.status_code, missing.status_code) == (200, 200, 404)
+    assert '<a href="/references?opportunity=OPEN">Big deal</a>' in start.text
+    assert "Anna" in page.text
+    assert "ask ann" in page.text
+    assert "System down" in page.text
+    assert "<script" not in page.text
+    assert "&lt;script&gt;" in page.text
+    assert "Carl" in re.split("Not to be asked", logo.text)[0]
+    assert "Anna" not in re.split("Not to be asked", logo.text)[0]
+    assert "no opportunity" in missing.text
+
+
+@pytest.mark.parametrize("query", ["scope=all&opportunity=OPEN", "opportunity=" + "a" * 300])
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_a_nonsensical_address_of_the_page_is_told(company, query):
+    assert Browser(company, "read").client.get(f"/references?{query}").status_code in {404, 422}
+
+
+def test_two_requests_approved_at_once_ask_the_customer_once(company):
+    numbers = [company.ask("A", "OPEN"), company.ask("A", "OPEN2")]
+    start = threading.Barrier(2)
+
+    def approve(number):
+        start.wait(timeout=30)
+        try:
+            return company.step(number, "approve")["state"]
+        except HeldError as error:
+            return error.message
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(approve, numbers))
+
+    assert answers[1] == "approved"
+    assert "last asked on 2026-06-01" in answers[0]
+    assert [one.type for one in company.recorded().values()] == ["ask_sent"]
+
+
+def test_one_request_approved_twice_at_once_is_approved_once(company):
+    number = company.ask()
+    start = threading.Barrier(2)
+
+    def approve(_):
+        start.wait(timeout=30)
+        try:
+            return company.step(number, "approve")["state"]
+        except (ConfigError, HeldError) as error:
+            return f"refused: {error.message}"
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(approve, range(2)))
+
+    assert answers[0] == "approved"
+    assert answers[1].startswith("refused")
+    assert [step.state for step in show_request(company.services, number).steps] == [State.NEW, State.APPROVED]

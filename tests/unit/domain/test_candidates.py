@@ -1,0 +1,224 @@
+"""From events to candidates: nobody is offered without a consent that holds for that scope on that day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.candidates import ReferenceFacts, candidate_of, clearance, ledger_of, permissions_of, uses_of
+from app.domain.event_types import EVENT_TYPES
+from app.domain.events import Polarity, VerifiedEvent
+from app.domain.matching import Hold, Need, rank_references
+from app.domain.model import Policy
+from app.domain.permissions import READERS as PERMISSION_READERS
+from app.domain.permissions import ReferenceScope, may_use
+from app.domain.reference import READERS as REFERENCE_READERS
+from app.domain.reference import Grade, Outcome, Profile
+from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
+from app.domain.requests import READERS as ASK_READERS
+from app.domain.requests import State, Step
+
+POLICY = Policy()
+DAY = date(2026, 6, 1)
+BASIC, LOGO = ReferenceScope.BASIC, ReferenceScope.LOGO
+
+
+def event(id_, type_, on=0, **more):
+    return VerifiedEvent(id_, type_, DAY + timedelta(on), **more)
+
+
+def consent(id_="c", scopes=("basic",), on=-9, **more):
+    return event(id_, "permission_granted", on, attributes={"scopes": list(scopes)}, **more)
+
+
+def offered(events, scope=BASIC, day=DAY, contact=None, group="G"):
+    facts = ReferenceFacts("C", group, events)
+    one = candidate_of(facts, scope, POLICY, day, contact)
+    return rank_references(Need(scope, "P", "PG"), [one], POLICY.reference, day)
+
+
+@pytest.mark.parametrize(
+    ("events", "scope", "contact", "is_offered"),
+    [
+        ([], BASIC, None, False),
+        ([consent()], BASIC, None, True),
+        ([consent()], LOGO, None, False),
+        ([consent(scopes=("logo",))], LOGO, None, True),
+        # A consent holds up to the day before its end.
+        ([consent(valid_to=DAY + timedelta(1))], BASIC, None, True),
+        ([consent(valid_to=DAY)], BASIC, None, False),
+        # And from its start on.
+        ([consent(valid_from=DAY)], BASIC, None, True),
+        ([consent(valid_from=DAY + timedelta(1))], BASIC, None, False),
+        ([consent(), event("r", "permission_revoked", -1)], BASIC, None, False),
+        ([consent(), event("r", "permission_revoked", 1)], BASIC, None, True),
+        ([consent(contact="ann"), event("l", "contact_left", contact="ann")], BASIC, None, False),
+        ([consent(contact="ann"), event("l", "contact_left", contact="bob")], BASIC, None, True),
+        ([consent(contact="ann")], BASIC, "ann", True),
+        ([consent(contact="ann")], BASIC, "bob", False),
+        ([consent()], BASIC, "bob", True),
+        ([consent(), event("o", "opted_out")], BASIC, None, False),
+        ([consent(on=0), event("o", "opted_out", -1)], BASIC, None, True),
+        ([consent(), event("x", "escalation")], BASIC, None, False),
+        ([consent(), event("x", "escalation", valid_to=DAY)], BASIC, None, False),  # closed, but it still speaks badly
+        ([consent(), event("x", "escalation", -1), event("y", "recovered")], BASIC, None, True),
+        ([consent(), event("x", "nps_response", -5, polarity=Polarity.DETRACTOR)], BASIC, None, False),
+        ([consent(), event("x", "nps_response", -180, polarity=Polarity.DETRACTOR)], BASIC, None, True),
+        # What cannot be read says nothing, and never yes.
+        ([event("c", "permission_granted", attributes={"scopes": "everything"})], BASIC, None, False),
+        ([consent(), event("a", "ask_sent", attributes={"days": "many"})], BASIC, None, True),
+        ([consent(), event("p", "reference_profile", attributes={"size": 0})], BASIC, None, True),
+    ],
+    ids=range(25),
+)
+def test_g13_who_is_offered(events, scope, contact, is_offered):
+    assert bool(offered(events, scope, contact=contact).matches) is is_offered
+
+
+days = st.integers(-200, 40)
+scopes = st.lists(st.sampled_from(list(ReferenceScope)), min_size=1, max_size=3, unique=True)
+people = st.sampled_from((None, "ann", "bob"))
+ends = st.none() | st.integers(-50, 50).map(lambda n: DAY + timedelta(n))
+histories = st.lists(
+    st.builds(consent, st.uuids().map(str), scopes, days, contact=people, valid_from=ends, valid_to=ends)
+    | st.builds(
+        event, st.uuids().map(str), st.sampled_from(("contact_left", "opted_out", "ask_sent")), days, contact=people
+    )
+    | st.builds(
+        lambda id_, on, contact, names: event(
+            id_, "permission_revoked", on, contact=contact, attributes={"scopes": names} if names else {}
+        ),
+        st.uuids().map(str),
+        days,
+        people,
+        st.none() | scopes,
+    ),
+    max_size=8,
+    unique_by=lambda one: one.id,
+)
+
+
+@given(histories, st.sampled_from(list(ReferenceScope)), st.integers(-60, 60), people, st.randoms())
+def test_no_candidate_is_ever_offered_without_a_consent_valid_for_that_scope_on_that_day(
+    events, scope, on, contact, random
+):
+    day = DAY + timedelta(on)
+    found = offered(events, scope, day, contact)
+    allowed = may_use(permissions_of(events, day), scope, day, contact).is_allowed
+    if found.matches:
+        assert allowed
+    holds = {block.hold for one in found.excluded for block in one.blocks}
+    assert (Hold.NO_CONSENT in holds) is not allowed
+    random.shuffle(events)
+    assert offered(events, scope, day, contact) == found
+
+
+def test_who_can_be_asked_is_named_and_until_when():
+    given_ = [
+        consent("1", contact="ann", valid_to=DAY + timedelta(9)),
+        consent("2", contact="bob", valid_to=DAY),
+        consent("3", contact="eve", valid_to=DAY + timedelta(5)),
+    ]
+    found = clearance(permissions_of(given_, DAY), BASIC, DAY)
+    assert (found.contacts, found.until) == (("ann", "eve"), DAY + timedelta(9))
+    assert clearance(permissions_of(given_, DAY), BASIC, DAY, "eve").until == DAY + timedelta(5)
+    ahead = clearance(permissions_of([consent(valid_from=DAY + timedelta(3))], DAY), BASIC, DAY)
+    assert (ahead.is_valid, ahead.until) == (False, DAY + timedelta(3))
+
+
+def test_what_the_crm_knows_fills_what_nobody_said():
+    firm = Profile("Retail", ("Core",), size=50, regions=("EMEA",))
+    said = event("p", "reference_profile", attributes={"industry": "Finance", "languages": ["de"]})
+    one = candidate_of(ReferenceFacts("C", "G", [said, consent()], firm), BASIC, POLICY, DAY)
+    assert one.profile == Profile("Finance", ("Core",), size=50, regions=("EMEA",), languages=("de",))
+    assert one.confirmed_on == DAY
+
+
+def test_a_no_lowers_the_willingness():
+    asked = {"request": "1"}
+    events = [
+        consent(),
+        event("t", "reference_traits", -100, attributes={"willing_variety": 3}),
+        event("a", "ask_sent", -20, attributes=asked),
+        event("n", "ask_declined", -19, attributes=asked),
+    ]
+    one = candidate_of(ReferenceFacts("C", "G", events), BASIC, POLICY, DAY)
+    assert one.quality.traits[-1].low == 2
+    assert one.ledger.used == 0
+
+
+def test_a_reference_and_its_outcome_are_one_use():
+    events = [
+        event("a", "ask_sent", -20, opportunity="O1", attributes={"request": "1"}),
+        event("b", "ask_accepted", -19, opportunity="O1", attributes={"request": "1"}),
+        event("c", "reference_call", -10, opportunity="O1", attributes={"request": "1"}),
+        event("d", "reference_outcome", -10, opportunity="O1", attributes={"request": "1", "actual_grade": "positive"}),
+        event("e", "site_visit", -5, opportunity="O2"),
+        event("f", "reference_outcome", -4, opportunity="O2", attributes={"minutes": 90}),
+        event("g", "reference_call", -3),
+        event("h", "reference_outcome", -2, attributes={"actual_grade": "neutral"}),
+        event("i", "logo_use", -1, opportunity="O1"),
+        event("j", "reference_outcome", -1, attributes={"actual_grade": "grand"}),
+    ]
+    uses = uses_of(events, ledger_of(events, POLICY, DAY), {"O1": True, "O2": None})
+    assert [(use.id, use.outcome, use.is_won, use.days_to_accept) for use in uses] == [
+        ("c", Outcome("1", actual=Grade.POSITIVE), True, 1),
+        ("e", Outcome(minutes=90), None, None),
+        ("g", Outcome(), None, None),
+        ("h", Outcome(actual=Grade.NEUTRAL), None, None),
+    ]
+
+
+@pytest.mark.parametrize("scope", list(ReferenceScope))
+def test_every_scope_has_a_kind_of_reference_that_takes_it(scope):
+    kinds = kinds_of(scope)
+    assert kinds
+    assert {EVENT_TYPES[kind].permission for kind in kinds} == {scope.sub_level}
+
+
+def test_the_usual_kinds():
+    assert [kinds_of(scope)[0] for scope in ReferenceScope] == [
+        "reference_call", "nda_slide_use", "linkedin_recommendation", "web_release", "press_quote", "case_study",
+        "joint_press_release", "logo_use",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("was", "step", "told", "types"),
+    [
+        (State.NEW, Step.APPROVE, {}, ["ask_sent"]),
+        (State.NEW, Step.DECLINE, {}, []),
+        (State.NEW, Step.CANCEL, {"no_reply": True}, []),
+        (State.APPROVED, Step.SCHEDULE, {}, ["ask_accepted"]),
+        (State.APPROVED, Step.DECLINE, {"reason": "busy"}, ["ask_declined"]),
+        (State.APPROVED, Step.CANCEL, {}, []),
+        (State.APPROVED, Step.CANCEL, {"no_reply": True}, ["ask_unanswered"]),
+        (State.SCHEDULED, Step.SCHEDULE, {}, []),
+        (State.SCHEDULED, Step.CANCEL, {}, []),
+        (State.SCHEDULED, Step.COMPLETE, {}, ["reference_call", "permission_used", "reference_outcome"]),
+        (
+            State.SCHEDULED,
+            Step.COMPLETE,
+            {"actual": Grade.NEUTRAL, "minutes": 0, "signals": ("reluctant",), "prospect_bought": False},
+            ["reference_call", "permission_used", "reference_outcome"],
+        ),
+        (State.COMPLETED, Step.CONFIRM, {}, []),
+    ],
+    ids=range(12),
+)
+def test_what_a_step_records_is_what_the_door_would_take(was, step, told, types):
+    facts = RequestFacts("7", "C", "O", BASIC, "reference_call", "ann", "Big deal")
+    events = events_of_step(facts, was, step, StepReport(DAY, **told), None)
+    assert [one.type for one in events] == types
+    readers = {**PERMISSION_READERS, **REFERENCE_READERS, **ASK_READERS}
+    for one in events:
+        assert one.source_event_id.startswith("7-")
+        assert (one.account, one.contact, one.opportunity, one.occurred_on) == ("C", "ann", "O", DAY)
+        if one.type in readers:
+            readers[one.type](one.attributes)
+    if told.get("prospect_bought") is False:
+        assert events[2].attributes["prospect_bought"] is False
+        assert events[2].attributes["minutes"] == 0
