@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -146,6 +146,31 @@ def list_events(
         query = query.where(advocacy_event.c.type == event_type)
     with database.read() as connection:
         return [_from_row(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def load_day(
+    database: Database, account: str, day: date, types: Collection[str], *, source_system: str
+) -> list[StoredEvent]:
+    """What one source has recorded of an account for one day, in the order it was recorded."""
+    query = (
+        sa.select(advocacy_event)
+        .where(
+            advocacy_event.c.account_id == account,
+            advocacy_event.c.occurred_on == day.isoformat(),
+            advocacy_event.c.source_system == source_system,
+            advocacy_event.c.type.in_(sorted(types)),
+        )
+        .order_by(advocacy_event.c.recorded_at, advocacy_event.c.event_id)
+    )
+    with database.read() as connection:
+        return [_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def load_accounts_with(connection: sa.Connection, types: Collection[str]) -> list[str]:
+    """The accounts with a verified event of one of these types, by id; merged ones under their own id."""
+    kind = advocacy_event.c.type.in_(sorted(types))
+    query = sa.select(advocacy_event.c.account_id).where(kind, advocacy_event.c.status == "verified").distinct()
+    return sorted(connection.execute(query).scalars())
 
 
 def stream_events(database: Database) -> Iterator[StoredEvent]:

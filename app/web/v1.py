@@ -13,11 +13,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 
+from app.domain.permissions import ReferenceScope
 from app.errors import ConfigError
 from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS
 from app.store.events import StoredEvent, list_events, save_events
 from app.sync.answers import explain_account, find_account, list_accounts, list_runs, portfolio, show_run
+from app.sync.assessments import list_assessments
+from app.sync.consents import list_consents, list_promised
+from app.sync.ladder import show_ladder
 from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
@@ -109,6 +113,51 @@ def show_changes(
         raise ProblemError(422, error.message) from None
     found = _find(services, account_id)
     return JSONResponse(explain_change(services, found["id"], start).as_json())
+
+
+@router.get("/accounts/{account_id}/ladder", dependencies=[CanRead])
+def show_account_ladder(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+    """Say how far one customer or prospect has come, what proves it, and what to do next."""
+    found = _find(services, account_id)
+    return JSONResponse(show_ladder(services, found["id"], as_of=as_of).as_json())
+
+
+@router.get("/accounts/{account_id}/assessments", dependencies=[CanRead])
+def show_assessments(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+    """Say what was recorded about one customer by hand, newest first, and where it stands on both scales."""
+    found = _find(services, account_id)
+    return JSONResponse(jsonable_encoder(list_assessments(services, found["id"], as_of=as_of).as_json()))
+
+
+@router.get("/permissions", dependencies=[CanRead])
+def show_permissions(
+    services: ServicesOf,
+    account: Annotated[str | None, Query(max_length=255)] = None,
+    scope: ReferenceScope | None = None,
+    include_ended: Annotated[bool, Query(alias="all")] = False,
+    as_of: date | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> JSONResponse:
+    """List consents: for what, by whom, until when."""
+    offset = read_cursor(cursor)
+    id_ = _find(services, account)["id"] if account else None
+    views = list_consents(services, id_, scope=scope, include_ended=include_ended, as_of=as_of)
+    return _answer_page([view.as_json() for view in views], offset, limit)
+
+
+@router.get("/permissions/promised", dependencies=[CanRead])
+def show_promises(
+    services: ServicesOf,
+    account: Annotated[str | None, Query(max_length=255)] = None,
+    as_of: date | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> JSONResponse:
+    """List what was promised in deals against what was delivered: overdue first."""
+    offset = read_cursor(cursor)
+    id_ = _find(services, account)["id"] if account else None
+    return _answer_page([view.as_json() for view in list_promised(services, id_, as_of)], offset, limit)
 
 
 @router.get("/events", dependencies=[CanRead])

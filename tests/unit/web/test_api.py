@@ -24,6 +24,10 @@ READ_PATHS = (
     "/v1/accounts",
     f"/v1/accounts/{ACCOUNT}",
     f"/v1/accounts/{ACCOUNT}/explanation",
+    f"/v1/accounts/{ACCOUNT}/ladder",
+    f"/v1/accounts/{ACCOUNT}/assessments",
+    "/v1/permissions",
+    "/v1/permissions/promised",
     "/v1/events",
     "/v1/runs",
 )

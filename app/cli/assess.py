@@ -1,0 +1,212 @@
+"""`assess`: record what people know of a customer, one sentence a command. Here: how far it has come, what it values.
+
+The other commands of the group lie in `consents.py` (permissions) and in `observations.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.cli.accounts import AsOf, read_date
+from app.cli.invocation import AsJson, open_services
+from app.cli.output import say, say_json, say_table, tell
+from app.cli.recording import Account, EventId, Note, On, RatedBy, Until, record_event
+
+if TYPE_CHECKING:
+    from app.domain.model import Policy
+    from app.sync.assessments import AssessmentHistory
+
+
+def register(app: typer.Typer) -> None:
+    from app.cli import consents, observations
+
+    assess = typer.Typer(
+        help="Record what people know of a customer. Repeating a command on the same day changes nothing.",
+        no_args_is_help=True,
+    )
+    assess.command("list")(list_recorded)
+    assess.command("commitment")(assess_commitment)
+    assess.command("offer")(assess_offer)
+    assess.command("person")(assess_person)
+    assess.command("recognition")(assess_recognition)
+    consents.register_assessments(assess)
+    observations.register_assessments(assess)
+    app.add_typer(assess, name="assess")
+
+
+# --- how far it has come, what it values -----------------------------------------------------------------------------
+
+Step = Literal["attention", "needs", "project_data", "evaluation", "pilot", "roadmap", "annual_licence"]
+_STEPS: Mapping[Step, str] = {
+    "attention": "attention_given",
+    "needs": "needs_shared",
+    "project_data": "project_data_shared",
+    "evaluation": "evaluation_effort",
+    "pilot": "pilot_purchased",
+    "roadmap": "roadmap_shared",
+    "annual_licence": "annual_license_signed",
+}
+
+
+def assess_commitment(
+    ctx: typer.Context,
+    account: Account,
+    step: Annotated[Step, typer.Argument(help="The rung that this proves.")],
+    *,
+    seats: Annotated[int | None, typer.Option(help="Of a pilot: how many seats.")] = None,
+    months: Annotated[int | None, typer.Option(help="Of a pilot or a licence: for how many months.")] = None,
+    mutual_nda: Annotated[
+        bool | None, typer.Option("--mutual-nda/--no-mutual-nda", help="Of a roadmap: whether the NDA binds both.")
+    ] = None,
+    until: Until = "",
+    on: On = "",
+    note: Note = "",
+    event_id: EventId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Record a step up the commitment ladder: rungs 1 to 7, for prospects and customers alike."""
+    attributes = {"seats": seats, "months": months, "mutual_nda": mutual_nda, "note": note}
+    record_event(
+        ctx, _STEPS[step], account, attributes,
+        columns={"valid_to": until}, on=on, event_id=event_id, as_json=as_json,
+    )  # fmt: skip
+
+
+def assess_offer(
+    ctx: typer.Context,
+    account: Account,
+    *,
+    basis: Annotated[
+        Literal["hope", "price", "features", "value_added", "tco"], typer.Option(help="Why the customer buys from us.")
+    ],
+    pays_premium: Annotated[bool, typer.Option("--pays-premium", help="Pays more for the extra services.")] = False,
+    calls_first: Annotated[bool, typer.Option("--calls-first", help="Always calls us first ...")] = False,
+    last_chance: Annotated[
+        bool, typer.Option("--last-chance", help="... and gives us the last chance to bid.")
+    ] = False,
+    level: Annotated[int | None, typer.Option(help="0 to 4, checked against what is ticked; may be left out.")] = None,
+    rated_by: RatedBy = "",
+    on: On = "",
+    note: Note = "",
+    event_id: EventId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Rate how much a customer values the offer: 0 hope, 1 price, 2 features, 3 value added, 4 total cost of ownership.
+
+    The level follows from what is ticked. 3 and 4 take their basis and a signal: a premium, or the first call and the
+    last chance to bid.
+    """
+    attributes = {
+        "basis": basis,
+        "pays_premium": pays_premium or None,
+        "calls_first": calls_first or None,
+        "last_chance": last_chance or None,
+        "level": level,
+        "rated_by": rated_by,
+        "note": note,
+    }
+    record_event(
+        ctx, "offer_rating", account, attributes, on=on, event_id=event_id, as_json=as_json, settle=_check_offer
+    )
+
+
+def _check_offer(attributes: dict[str, object], policy: Policy) -> dict[str, object]:
+    """The level has done its service when it was checked: which one follows from the ticks is policy."""
+    from app.domain.relationship import read_offer_rating
+
+    read_offer_rating(attributes, policy.relationship)
+    return {name: value for name, value in attributes.items() if name != "level"}
+
+
+def assess_person(
+    ctx: typer.Context,
+    account: Account,
+    *,
+    rep: Annotated[str, typer.Option(help="Whom the customer deals with: a user id of the CRM, or a name.")],
+    ticks: Annotated[
+        list[str] | None, typer.Option("--tick", metavar="TICK", help="What is so in the customer's eyes. Repeatable.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(help="0 to 4; default: the highest that is fully ticked.")] = None,
+    rated_by: RatedBy = "",
+    on: On = "",
+    note: Note = "",
+    event_id: EventId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Rate how much a customer values one of our people: 0 visitor, 1 messenger, 2 asset, 3 consultant, 4 resource.
+
+    4 takes executive_credibility, innovative_solutions and proven_financial_impact; 3 understands_business; 2
+    product_knowledge and keeps_up_to_date; 1 passes_prices.
+    """
+    ticked: dict[str, object] = dict.fromkeys(ticks or (), True)
+    attributes = {"rep": rep, "level": level, "rated_by": rated_by, "note": note, **ticked}
+    record_event(ctx, "personal_rating", account, attributes, on=on, event_id=event_id, as_json=as_json)
+
+
+def assess_recognition(
+    ctx: typer.Context,
+    account: Account,
+    *,
+    rep: Annotated[str, typer.Option(help="Who was given it.")] = "",
+    item: Annotated[str, typer.Option(help="What it was.")] = "bobble-head",
+    on: On = "",
+    note: Note = "",
+    event_id: EventId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Record a token of esteem, such as a bobble-head of your own."""
+    attributes = {"item": item, "rep": rep, "note": note}
+    record_event(ctx, "recognition_received", account, attributes, on=on, event_id=event_id, as_json=as_json)
+
+
+# --- what was recorded -----------------------------------------------------------------------------------------------
+
+
+def list_recorded(ctx: typer.Context, account: Account, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """List what was recorded about a customer, with its age, and where it stands on both scales."""
+    from app.sync.answers import find_account
+    from app.sync.assessments import list_assessments
+
+    with open_services(ctx) as services:
+        found = find_account(services, account)
+        history = list_assessments(services, found.id, as_of=read_date(as_of))
+    if as_json:
+        say_json(history.as_json())
+        return
+    _say_history(history)
+
+
+def _say_history(history: AssessmentHistory) -> None:
+    shown = history.as_json()
+    say(f"{history.account_name or history.account}  ({history.account})")
+    say(f"offer: {_scale(shown['offer'])}")
+    for one in shown["personal"]["by_rep"]:
+        say(f"{one['rep']}: {_scale(one)}")
+    if history.place is not None:
+        say(history.place.talking_point)
+    if not history.assessments:
+        tell("nothing was recorded yet; begin with: advocacy assess --help")
+        return
+    say()
+    rows = [
+        (one.event.occurred_on, one.event.type, one.says, f"{one.age_days} days", _standing(one.counts, one.is_stale))
+        for one in history.assessments
+    ]
+    say_table(("date", "type", "says", "age", "counts"), rows, right=("age",))
+
+
+def _scale(shown: Mapping[str, Any]) -> str:
+    if shown["level"] is None:
+        return "not rated" + (f" since {shown['rated_on']}; rate it again" if shown["rated_on"] else " yet")
+    trend = " > ".join("-" if point["level"] is None else str(point["level"]) for point in shown["history"])
+    stale = "; stale, rate it again" if shown["is_stale"] else ""
+    return f"{shown['level']} {shown['title']}, rated {shown['rated_on']} ({trend}){stale}"
+
+
+def _standing(counts: bool | None, is_stale: bool | None) -> str:
+    if counts is None:
+        return ""
+    return "replaced or too old" if not counts else "yes, stale" if is_stale else "yes"

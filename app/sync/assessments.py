@@ -1,0 +1,243 @@
+"""What was recorded about one account by hand, with how old it is and whether it still counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+from app.domain.event_types import EVENT_TYPES
+from app.domain.events import AdvocacyEvent, VerifiedEvent
+from app.domain.relationship import (
+    OFFER_LEVELS,
+    OFFER_RATING,
+    PERSONAL_LEVELS,
+    PERSONAL_RATING,
+    OfferRating,
+    PersonalRating,
+    PersonalStanding,
+    Place,
+    Point,
+    Standing,
+    level_of,
+    offer_history,
+    offer_rating_of,
+    offer_standing,
+    personal_history,
+    personal_rating_of,
+    personal_standing,
+    place_in_matrix,
+)
+from app.domain.rules import RelationshipRules
+from app.store.evidence import load_verified
+from app.store.history import load_names
+from app.sync.services import Services
+
+_Rating = TypeVar("_Rating")
+
+ASSESSED: tuple[str, ...] = (
+    "annual_license_signed", "attention_given", "call_skipped", "care_answer", "churn_signal", "complaint",
+    "contact_left", "escalation", "evaluation_effort", "needs_shared", "offer_rating", "opted_out",
+    "permission_granted", "permission_promised", "permission_revoked", "permission_used", "personal_rating",
+    "pilot_purchased", "project_data_shared", "recognition_received", "recovered", "reference_outcome",
+    "reference_profile", "reference_traits", "resting", "roadmap_shared", "roles_set", "success_metric",
+    "usage_report", "value_stopped",
+)  # fmt: skip
+"""The types that people record by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One thing that was recorded. `says`: in words. `counts`: False for a rating that a later one replaced, or that
+    is too old; None where the question has no meaning.
+    """
+
+    event: VerifiedEvent
+    says: str
+    age_days: int
+    counts: bool | None
+    is_stale: bool | None
+
+    def as_json(self) -> dict[str, Any]:
+        event = self.event
+        return {
+            "event": event.id,
+            "type": event.type,
+            "occurred_on": event.occurred_on.isoformat(),
+            "contact": event.contact,
+            "says": self.says,
+            "age_days": self.age_days,
+            "counts": self.counts,
+            "is_stale": self.is_stale,
+            "attributes": dict(event.attributes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentHistory:
+    """Everything that was recorded by hand, newest first, and where it leads on the two scales."""
+
+    account: str
+    account_name: str
+    as_of: date
+    offer: Standing
+    offer_points: tuple[Point, ...]
+    personal: PersonalStanding
+    personal_points: Mapping[str, tuple[Point, ...]]
+    place: Place | None
+    assessments: tuple[Assessment, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object."""
+        return {
+            "id": self.account,
+            "name": self.account_name,
+            "as_of": self.as_of.isoformat(),
+            "offer": {**_show_standing(self.offer, OFFER_LEVELS), "history": _show_points(self.offer_points)},
+            "personal": {
+                "highest": self.personal.highest,
+                "latest": self.personal.latest,
+                "by_rep": [
+                    {
+                        "rep": rep,
+                        **_show_standing(one, PERSONAL_LEVELS),
+                        "history": _show_points(self.personal_points[rep]),
+                    }
+                    for rep, one in self.personal.by_rep
+                ],
+            },
+            "matrix": None
+            if self.place is None
+            else {
+                "offer": self.place.offer,
+                "personal": self.place.personal,
+                "difference": self.place.difference,
+                "talking_point": self.place.talking_point,
+            },
+            "assessments": [one.as_json() for one in self.assessments],
+        }
+
+
+def _show_standing(standing: Standing, levels: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "level": standing.level,
+        "title": None if standing.level is None else levels[standing.level].title,
+        "is_stale": standing.is_stale,
+        "rated_on": standing.rated_on.isoformat() if standing.rated_on else None,
+        "raters": len(standing.votes),
+    }
+
+
+def _show_points(points: Sequence[Point]) -> list[dict[str, Any]]:
+    return [{"from": point.day.isoformat(), "level": point.level} for point in points]
+
+
+def list_assessments(services: Services, account_id: str, *, as_of: date | None = None) -> AssessmentHistory:
+    """What was recorded about an account by hand, up to a day."""
+    day, rules = as_of or services.today, services.mapping.policy.relationship
+    with services.database.read() as connection:
+        events = load_verified(connection, [account_id], day, ASSESSED)[account_id]
+        names = load_names(connection, "account", [account_id])
+    offers = _read(events, OFFER_RATING, offer_rating_of)
+    people = _read(events, PERSONAL_RATING, personal_rating_of)
+    offer, personal = offer_standing(offers, rules, day), personal_standing(people, rules, day)
+    counting = {vote.id for standing in (offer, *(one for _, one in personal.by_rep)) for vote in standing.votes}
+    told = {**_tell_offers(offers, rules), **_tell_people(people)}
+    return AssessmentHistory(
+        account_id,
+        names.get(account_id, ""),
+        day,
+        offer,
+        tuple(offer_history(offers, rules, day)),
+        personal,
+        {rep: tuple(personal_history(people, rep, rules, day)) for rep, _ in personal.by_rep},
+        place_in_matrix(offer.level, personal.highest),
+        tuple(_assessments(events, told, counting, rules, day)),
+    )
+
+
+def _read(events: Iterable[VerifiedEvent], code: str, read: Callable[[VerifiedEvent], _Rating]) -> list[_Rating]:
+    """The ratings of one type. What is older than the door that checks it and cannot be read says nothing."""
+    ratings = []
+    for event in events:
+        if event.type == code:
+            with suppress(ValueError):
+                ratings.append(read(event))
+    return ratings
+
+
+def _assessments(
+    events: Sequence[VerifiedEvent],
+    told: Mapping[str, str],
+    counting: set[str],
+    rules: RelationshipRules,
+    day: date,
+) -> Iterator[Assessment]:
+    for event in reversed(events):
+        age = (day - event.occurred_on).days
+        is_rating = event.type in (OFFER_RATING, PERSONAL_RATING)
+        yield Assessment(
+            event,
+            told.get(event.id) or describe(event),
+            age,
+            event.id in counting if is_rating else None,
+            age >= rules.stale_days if is_rating else None,
+        )
+
+
+def _tell_offers(ratings: Sequence[OfferRating], rules: RelationshipRules) -> dict[str, str]:
+    told = {}
+    for one in ratings:
+        level = OFFER_LEVELS[level_of(one.terms, rules)]
+        told[one.id] = _join(f"{level.number} {level.title}", one.terms.rated_by, one.terms.note)
+    return told
+
+
+def _tell_people(ratings: Sequence[PersonalRating]) -> dict[str, str]:
+    told = {}
+    for one in ratings:
+        level = PERSONAL_LEVELS[one.terms.level]
+        told[one.id] = _join(f"{one.terms.rep}: {level.number} {level.title}", one.terms.rated_by, one.terms.note)
+    return told
+
+
+def _join(says: str, rated_by: str | None, note: str | None) -> str:
+    by = f", by {rated_by}" if rated_by else ""
+    return f"{says}{by}" + (f" ({note})" if note else "")
+
+
+def describe_recorded(services: Services, event: AdvocacyEvent) -> str:
+    """What was just recorded, in words."""
+    plain = VerifiedEvent(
+        event.source_event_id, event.type, event.occurred_on, event.occurred_at, event.contact, event.opportunity,
+        event.valid_from, event.valid_to, event.polarity, event.title, event.url, event.attributes,
+    )  # fmt: skip
+    offers, people = _read([plain], OFFER_RATING, offer_rating_of), _read([plain], PERSONAL_RATING, personal_rating_of)
+    told = {**_tell_offers(offers, services.mapping.policy.relationship), **_tell_people(people)}
+    return f"{_title(event.type)}: {told.get(plain.id) or describe(plain)}"
+
+
+def _title(code: str) -> str:
+    known = EVENT_TYPES.get(code)
+    return known.title if known else code
+
+
+def describe(event: VerifiedEvent) -> str:
+    """The attributes in words: `logo, basic; granted by Ada`. Whatever type it is."""
+    parts = []
+    for name in sorted(event.attributes, key=lambda name: (name not in _FIRST, name)):
+        value = event.attributes[name]
+        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if isinstance(value, bool):
+            parts.append(name.replace("_", " ") + ("" if value else ": no"))
+        elif value not in (None, "", []):
+            parts.append(words if name in _FIRST else f"{name.replace('_', ' ')} {words}")
+    ends = f"until {event.valid_to}" if event.valid_to else ""
+    about = [f"{name} {id_}" for name, id_ in (("contact", event.contact), ("deal", event.opportunity)) if id_]
+    return "; ".join(part for part in (*parts, *about, ends) if part)
+
+
+_FIRST = ("scopes", "bucket", "item", "kind", "note", "verbatim")
+"""Attributes whose value speaks for itself."""
