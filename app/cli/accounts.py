@@ -15,6 +15,7 @@ from app.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.sync.answers import Explanation
+    from app.sync.standing import StandingView
 
 SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
 AsOf = Annotated[
@@ -129,6 +130,16 @@ def _say_beside(view: dict[str, Any], explanation: Explanation) -> None:
     if explanation.activity:
         say()
         _say_points(explanation)
+    if explanation.standing:
+        say()
+        _say_standing(explanation.standing)
+
+
+def _say_standing(standing: StandingView) -> None:
+    rows = [(card.title, card.value, card.detail) for card in standing.cards]
+    say_table(("how it stands", "", ""), rows)
+    say()
+    say_table(("what to do", ""), [(one.about, one.text) for one in standing.to_do])
 
 
 def _say_points(explanation: Explanation) -> None:

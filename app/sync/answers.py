@@ -24,6 +24,7 @@ from app.sync.pull import ACCEPT_VANISHED
 from app.sync.report import RunReport, read_report
 from app.sync.revalue import Day, value_as_of
 from app.sync.services import Services
+from app.sync.standing import StandingView, tell_standing
 from app.sync.undo import undo_run
 
 __all__ = [
@@ -103,6 +104,8 @@ class Explanation:
     computed: datetime
     activity: tuple[PointedEvent, ...] = ()
     """The events behind the points."""
+    standing: StandingView | None = None
+    """The human measures, in words."""
 
     def as_json(self) -> dict[str, Any]:
         """The account's object plus `lines` and `activity`, under the documented keys."""
@@ -113,6 +116,7 @@ class Explanation:
             "computed": self.computed,
             "lines": [line.as_json() for line in self.lines],
             "activity": [event.as_json() for event in self.activity],
+            "standing": self.standing and self.standing.as_json(),
         }
 
 
@@ -209,6 +213,7 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         view = _views(services, connection, [row], staged=staged)[0]
         day = as_of or _day_of(services, connection, staged=staged)
         activity = explain_points(connection, account_id, services.mapping.policy.engagement, day)
+        standing = tell_standing(connection, account_id, services.mapping.policy, day)
     explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
@@ -219,6 +224,7 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         policy_version=services.mapping.policy_version if staged else row.policy_version,
         computed=services.now(),
         activity=activity,
+        standing=standing,
     )
 
 

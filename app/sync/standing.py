@@ -1,0 +1,167 @@
+"""Where an account stands beside its money, in words: what a salesperson reads before a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from app.domain.care import Bucket
+from app.domain.commitment import LICENCE, TOP, advise, rung_of
+from app.domain.contradictions import ADVICE
+from app.domain.matching import Readiness
+from app.domain.model import Policy
+from app.domain.reference import Quality
+from app.domain.relationship import OFFER_LEVELS, PERSONAL_LEVELS, Standing, place_in_matrix
+from app.domain.roles import Stance
+from app.domain.standing import AccountStanding, assess_account, build_frame
+from app.store.connection import Connection
+from app.store.standing import load_facts
+
+NOBODY = "nobody has said"
+SHOWN_STEPS = 2
+_BUCKETS = {Bucket.NEED_YOU: "Need you", Bucket.OK: "It's ok", Bucket.WHO_ARE_YOU: "Who are you?"}
+_READINESS = {
+    Readiness.AVAILABLE: "May be asked",
+    Readiness.RESTING: "Resting",
+    Readiness.CAPPED: "Asked often enough",
+    Readiness.OPTED_OUT: "Opted out",
+    Readiness.NO_CONSENT: "No consent any more",
+    Readiness.ESCALATED: "Something is open",
+    Readiness.NONE: "Never consented",
+}
+_STANCES = {
+    Stance.ADVOCATE: "Speaks for us",
+    Stance.DETRACTOR: "Speaks against us",
+    Stance.MIXED: "Speaks for us and against us",
+    Stance.NEUTRAL: "Not heard lately",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One measure: what it is, how it stands, and what explains that."""
+
+    code: str
+    title: str
+    value: str
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"code": self.code, "title": self.title, "value": self.value, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class ToDo:
+    """Something to do, and what it is about."""
+
+    about: str
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"about": self.about, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class StandingView:
+    as_of: date
+    cards: tuple[Card, ...]
+    to_do: tuple[ToDo, ...]
+    """Most pressing first."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "cards": [card.as_json() for card in self.cards],
+            "to_do": [one.as_json() for one in self.to_do],
+        }
+
+
+def tell_standing(connection: Connection, account_id: str, policy: Policy, day: date) -> StandingView:
+    """Every human measure of an account on a day, from what is known today."""
+    standing = assess_account(load_facts(connection, account_id, policy, day), build_frame(policy, day))
+    return StandingView(day, tuple(_cards(standing)), tuple(_to_do(standing)))
+
+
+def _cards(one: AccountStanding) -> Iterator[Card]:
+    level = one.commitment.level
+    yield Card(
+        "commitment",
+        "Commitment",
+        f"{level} of {TOP}: {rung_of(level).title}" if level else "Not on the ladder yet",
+        f"under licence until {one.renewal_on}" if one.renewal_on else "no licence that is valid today",
+    )
+    allowed = ", ".join(scope.replace("_", " ") for scope in one.permissions.valid)
+    until = f"until {one.permissions.next_change_on}" if allowed and one.permissions.next_change_on else ""
+    yield Card("permissions", "Lets us use its name for", allowed or "Nothing", until)
+    yield Card("offer", "Our offer is to them", _level(one.offer.level, OFFER_LEVELS), _rated(one.offer))
+    best = max((held for _, held in one.personal.by_rep if held.level is not None), key=_best, default=None)
+    yield Card(
+        "personal",
+        "Our people are to them",
+        _level(one.personal.highest, PERSONAL_LEVELS),
+        _rated(best) if best else "",
+    )
+    care = one.care
+    how = "inferred from usage: ask" if care.is_inferred else f"asked on {care.answered_on}" if care.answered_on else ""
+    yield Card("care", "Why they care", _BUCKETS[care.bucket] if care.bucket else "Nobody knows", how)
+    yield Card("reference", "As a reference", _READINESS[one.availability.state], _tell_quality(one))
+    roles = ", ".join(code.removeprefix("x_").replace("_", " ") for code in one.roles.codes)
+    yield Card("roles", "Is to us", roles or "nothing yet", "")
+    words = f"{len(one.voice.words_for)} good and {len(one.voice.words_against)} bad words that still count"
+    yield Card("stance", "What they say of us", _STANCES[one.voice.stance], words)
+    if one.recognitions:
+        yield Card("recognitions", "Tokens of esteem", str(one.recognitions), "received from them")
+    if one.next_call_on:
+        yield Card("next_call", "Next call", one.next_call_on.isoformat(), "")
+
+
+def _best(held: Standing) -> tuple[int, date]:
+    return held.level or 0, held.rated_on or date.min
+
+
+def _level(level: int | None, names: Any) -> str:
+    return NOBODY if level is None else f"{level} of 4: {names[level].title}"
+
+
+def _rated(standing: Standing) -> str:
+    if standing.rated_on is None:
+        return ""
+    return f"rated on {standing.rated_on}" + ("; time to ask again" if standing.is_stale else "")
+
+
+def _tell_quality(one: AccountStanding) -> str:
+    from_day = f"from {one.availability.available_from} on; " if one.availability.available_from else ""
+    return from_day + tell_quality(one.quality)
+
+
+def tell_quality(quality: Quality) -> str:
+    """`quality 75 to 92 of 100, 83 % of it rated`."""
+    low, high, coverage = quality.percents
+    if not coverage:
+        return "nobody has rated its quality"
+    impact = ", high impact" if quality.is_high_impact else ""
+    return f"quality {low} to {high} of 100, {coverage} % of it rated{impact}"
+
+
+def _to_do(one: AccountStanding) -> Iterator[ToDo]:
+    for item in one.open_items:
+        yield ToDo(f"Open since {item.opened_on}", item.title or item.type.replace("_", " "))
+    for found in one.radar.found:
+        yield ToDo(ADVICE[found.code].title, found.action)
+    if one.voice.stance in (Stance.DETRACTOR, Stance.MIXED):
+        yield ToDo(_STANCES[one.voice.stance], one.voice.strategy)
+    if one.care.is_in_limbo:
+        yield ToDo("In limbo", f"The value has stopped since {one.care.limbo_since}, the contract has not: call them.")
+    yield ToDo("Why they care", one.care.action)
+    if one.care.proposal_gate:
+        yield ToDo("Agreed value", one.care.proposal_gate)
+    place = place_in_matrix(one.offer.level, one.personal.highest)
+    if place is not None:
+        yield ToDo("Offer and person", place.talking_point)
+    # Nobody who refers others needs to be won over to a first conversation: the ladder in full has those gaps, too.
+    steps = [step for step in advise(one.commitment) if step.rung >= min(LICENCE, one.commitment.level)]
+    for step in steps[:SHOWN_STEPS]:
+        yield ToDo(("Next rung: " if step.is_next else "Gap: ") + rung_of(step.rung).title, step.text)
