@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from app.domain.model import Influence, OpportunityType, Policy, Scope, Split
 from app.domain.segments import Quadrant
+from app.sync.standing import Card, StandingView, ToDo
 from app.web.pages import build_templates, group_lines, list_kinds
 from app.web.words import KINDS, QUADRANTS, describe_policy, show_points, show_rule, show_share
 
@@ -102,6 +104,11 @@ def render(view: dict[str, Any], activity: tuple[Any, ...] = ()) -> str:
             strftime = staticmethod(lambda _form: "2026-03-01 12:00")
 
     Explained.activity = activity
+    Explained.standing = StandingView(
+        date(2026, 3, 1),
+        (Card("care", "Why they care", "Need you", "asked on <Monday>"),),
+        (ToDo("Hidden gem", "Thank them."),),
+    )
     lines = [line("equal") | {"amount": "50.00", "opportunity": "O", "opportunity_name": "<Deal>", "rate": None}]
     lines[0] |= {"opportunity_url": "", "event": "E", "event_title": None, "occurred_on": "2026-01-01"}
     return (
@@ -126,6 +133,8 @@ def test_the_page_shows_what_is_not_money_too() -> None:
         "&lt;Deal&gt;",
         "0 %<small>of the other",
         "Spoke against us lately",
+        "Need you<small>asked on &lt;Monday&gt;",
+        "<strong>Hidden gem.</strong> Thank them.",
     ):
         assert text in page
     for text in (

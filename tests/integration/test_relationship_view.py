@@ -1,0 +1,92 @@
+"""What a salesperson reads before a call, from recorded events to the page, the command line's view and the API."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, date, datetime
+
+import pytest
+
+from app.bootstrap import build_services
+from app.config import load_settings
+from app.domain.events import AdvocacyEvent
+from app.store.events import save_events
+from app.sync.answers import explain_account, find_account
+from app.sync.run import run_sync
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+TOLD = (
+    ("offer_rating", date(2026, 2, 1), {"basis": "tco", "pays_premium": True}),
+    ("personal_rating", date(2026, 2, 1), {"rep": "R1", "level": 2, "product_knowledge": True, "keeps_up_to_date": True}),
+    ("permission_granted", date(2026, 1, 10), {"scopes": ["logo", "basic"], "granted_by": "Ada"}),
+    ("care_answer", date(2026, 2, 20), {"bucket": "need_you", "verbatim": "We would stop."}),
+    ("reference_traits", date(2026, 2, 1), {"brand": 4, "articulate": 3}),
+    ("complaint", date(2026, 2, 25), {}),
+)  # fmt: skip
+
+
+@pytest.fixture
+def services(tmp_path, migrated_database_url):
+    (tmp_path / "accounts.csv").write_text("id,name,is_deleted\nB,Customer B,false\nP,Prospect,false\n")
+    (tmp_path / "opportunities.csv").write_text(
+        "id,account_id,name,amount,created_date,close_date,is_won,is_closed,term_months\n"
+        "1,B,One,30000,2025-01-02,2025-12-01,true,true,24\n"
+    )
+    settings = load_settings(database_url=migrated_database_url, crm="files", files_dir=str(tmp_path))
+    services = build_services(settings, now=lambda: NOW)
+    events = [
+        AdvocacyEvent("t", f"{code}-{n}", code, day, "B", attributes=attributes)
+        for n, (code, day, attributes) in enumerate(TOLD)
+    ]
+    save_events(services.database, events, now=NOW, policy=services.mapping.policy)
+    run_sync(services)
+    yield services
+    services.database.close()
+
+
+def cards(explanation):
+    return {card.code: (card.value, card.detail) for card in explanation.standing.cards}
+
+
+def test_every_measure_stands_beside_the_money_with_what_explains_it(services) -> None:
+    told = explain_account(services, "B")
+
+    shown = cards(told)
+    assert shown["commitment"] == ("8 of 11: Reference", "under licence until 2027-12-01")
+    assert shown["permissions"] == ("basic, logo", "")
+    assert shown["offer"] == ("4 of 4: Total cost of ownership", "rated on 2026-02-01")
+    assert shown["personal"] == ("2 of 4: Useful asset", "rated on 2026-02-01")
+    assert shown["care"] == ("Need you", "asked on 2026-02-20")
+    assert shown["reference"][0] == "Something is open"
+    assert shown["stance"] == ("Speaks against us", "0 good and 1 bad words that still count")
+    assert shown["next_call"][0] > "2026-02-20"
+    assert told.standing.to_do[0].about == "Open since 2026-02-25"
+    assert any(one.about == "Offer and person" for one in told.standing.to_do)
+
+
+def test_the_same_measures_are_in_the_list_and_in_what_the_crm_is_given(services, tmp_path) -> None:
+    view = find_account(services, "B").as_json()
+
+    expected = {
+        "commitment_level": 8, "commitment_rung": "reference", "commitment_gaps": "1 2 3 4 5 6", "is_customer": True,
+        "permissions": "basic logo", "strongest_permission": "logo", "offer_level": 4, "personal_level": 2,
+        "care_bucket": "need_you", "reference_coverage": 33, "stance": "detractor", "roles": "buyer critic",
+    }  # fmt: skip
+    assert {name: view[name] for name in expected} == expected
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        scores = next(row for row in csv.DictReader(file) if row["id"] == "B")
+    assert (scores["commitment_level"], scores["care_bucket"], scores["is_customer"]) == ("8", "need_you", "true")
+
+
+def test_a_prospect_without_a_deal_stands_on_the_ladder_too(services) -> None:
+    told = explain_account(services, "P")
+
+    assert cards(told)["commitment"] == ("Not on the ladder yet", "no licence that is valid today")
+    assert told.standing.to_do[-1].about == "Next rung: Attention"
+
+
+def test_another_day_is_told_with_what_was_true_then(services) -> None:
+    before = explain_account(services, "B", as_of=date(2026, 1, 15))
+
+    assert cards(before)["care"] == ("Nobody knows", "")
+    assert cards(before)["permissions"] == ("basic, logo", "")
