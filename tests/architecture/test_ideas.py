@@ -1,0 +1,43 @@
+"""Every idea behind the measures has its code, its test, its field and its way in, as `app/domain/README.md` says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.domain.event_types import EVENT_TYPES
+from app.mapping.measures import MEASURES
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "app" / "domain" / "README.md").read_text(encoding="utf-8")
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in README.splitlines() if line.startswith("| S")]
+TESTS = {
+    name
+    for file in (ROOT / "tests").rglob("test_*.py")
+    for name in re.findall(r"^\s*def (test_s\d_\d\d_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+}
+IDEAS = {0: 23, 1: 12, 2: 12, 3: 12, 4: 14}
+
+
+def test_no_idea_is_left_out() -> None:
+    assert [row[0] for row in ROWS] == [f"S{part}-{n:02}" for part, count in IDEAS.items() for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_an_idea_has_code_a_test_a_field_and_a_way_in(row: list[str]) -> None:
+    id_, _, module, measure, recorded = row
+    code = id_.lower().replace("-", "_")
+
+    assert (ROOT / "app" / "domain" / module.strip("`")).is_file()
+    assert any(name.startswith(f"test_{code}_") or f"_and_{code}_" in name for name in TESTS)
+    assert measure == "—" or measure.strip("`") in MEASURES
+    named = [word for word in re.findall(r"`(\w+)`", recorded) if "_" in word or word in EVENT_TYPES]
+    assert all(word in EVENT_TYPES for word in named), named
+
+
+def test_no_module_is_left_out() -> None:
+    modules = {file.name for file in (ROOT / "app" / "domain").glob("*.py")} - {"__init__.py", "model.py", "rows.py"}
+
+    assert modules <= set(re.findall(r"`(\w+\.py)`", README))
