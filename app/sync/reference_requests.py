@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from app.domain import permissions, reference
-from app.domain import requests as asks
 from app.domain.candidates import candidate_of
+from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
 from app.domain.matching import OVERRIDABLE, Candidate, Hold, rank_references
 from app.domain.permissions import ReferenceScope
@@ -31,7 +30,6 @@ from app.sync.services import Services
 ALWAYS = frozenset({Hold.NO_CONSENT, Hold.OPTED_OUT, Hold.PROSPECT_ITSELF, Hold.SAME_GROUP})
 """What holds a customer back even after it said yes."""
 MAX_TEXT = 2000
-_READERS = {**permissions.READERS, **reference.READERS, **asks.READERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +274,11 @@ def _detail(report: Report) -> dict[str, Any]:
 
 def _check_events(events: Sequence[AdvocacyEvent]) -> None:
     """Raises ConfigError where the door would refuse what a step is about to record."""
-    for event in events:
-        reader = _READERS.get(event.type)
-        try:
-            if reader is not None:
-                reader(event.attributes)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+    try:
+        for event in events:
+            check_attributes(event.type, event.attributes)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_text(*texts: str | None) -> None:

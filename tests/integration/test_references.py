@@ -451,6 +451,33 @@ def test_s2_07_and_s2_08_the_programme(company):
     assert (view["utilisation_percent"], view["states"]["resting"]) == (8, 1)  # 1 of 6 × 2
 
 
+def test_what_a_run_stores_is_what_the_programme_says_at_that_moment(company):
+    company.step(company.ask("A"), "approve")
+    company.save(event("rest", "resting", "C", valid_to=TODAY + timedelta(9)))
+    run_sync(company.services)
+
+    with company.services.database.read() as connection:
+        stored = {
+            row[0]: tuple(row[1:])
+            for row in connection.exec_driver_sql(
+                "select s.account_id, reference_state, available_from, coalesce(reference_low, 0),"
+                " coalesce(reference_high, 100), is_high_impact from account_standing s"
+                " join account a on a.id = s.account_id where s.permissions <> '' and a.is_deleted = 0"
+            )
+        }
+
+    said = {
+        one["account"]: (
+            one["state"], one["available_from"], one["quality_low"], one["quality_high"], int(one["is_high_impact"]),
+        )
+        for one in show_programme(company.services).as_json()["customers"]
+    }  # fmt: skip
+    assert stored == said
+    assert stored["A"][:2] == ("resting", "2026-06-15")
+    assert stored["C"][:2] == ("resting", "2026-06-10")
+    assert stored["E"][:2] == ("escalated", None)
+
+
 def test_the_command_line_tells_the_same(company, capsys):
     assert company.run("references", "find", "--for", "OPEN", "--json") == 0
     found = json.loads(capsys.readouterr().out)

@@ -9,16 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.candidates import ReferenceFacts, candidate_of, clearance, ledger_of, permissions_of, uses_of
+from app.domain.event_attributes import check_attributes
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity, VerifiedEvent
 from app.domain.matching import Hold, Need, rank_references
 from app.domain.model import Policy
-from app.domain.permissions import READERS as PERMISSION_READERS
 from app.domain.permissions import ReferenceScope, may_use
-from app.domain.reference import READERS as REFERENCE_READERS
 from app.domain.reference import Grade, Outcome, Profile
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
-from app.domain.requests import READERS as ASK_READERS
 from app.domain.requests import State, Step
 
 POLICY = Policy()
@@ -213,12 +211,10 @@ def test_what_a_step_records_is_what_the_door_would_take(was, step, told, types)
     facts = RequestFacts("7", "C", "O", BASIC, "reference_call", "ann", "Big deal")
     events = events_of_step(facts, was, step, StepReport(DAY, **told), None)
     assert [one.type for one in events] == types
-    readers = {**PERMISSION_READERS, **REFERENCE_READERS, **ASK_READERS}
     for one in events:
         assert one.source_event_id.startswith("7-")
         assert (one.account, one.contact, one.opportunity, one.occurred_on) == ("C", "ann", "O", DAY)
-        if one.type in readers:
-            readers[one.type](one.attributes)
+        check_attributes(one.type, one.attributes)
     if told.get("prospect_bought") is False:
         assert events[2].attributes["prospect_bought"] is False
         assert events[2].attributes["minutes"] == 0
