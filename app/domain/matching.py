@@ -212,7 +212,7 @@ def _blocks(
         yield Block(Hold.DETRACTOR, f"speaks against us, which counts until {_eve(until)}", until)
     yield from _paused(Hold.RESTING, "resting", openness.resting, as_of)
     if ledger.capped_until is not None:
-        used = f"asked {ledger.used} times in {rules.window_days} days, the cap is {rules.asks_per_window}"
+        used = f"asked {_often(ledger.used)} in {rules.window_days} days, the cap is {rules.asks_per_window}"
         yield Block(Hold.CAPPED, used, ledger.capped_until)
     if ledger.cooling_until is not None:
         last = max((ask.last_on for ask in ledger.asks), default=as_of)
@@ -437,24 +437,28 @@ def _reasons(candidate: Candidate, fits: tuple[Fit, ...], freshness: int, rules:
     yield f"{ledger.used} of {ledger.cap} asks used in {rules.window_days} days"
     ages = (f"confirmed within {rules.window_days} days", f"confirmed within {rules.traits_days} days", "not confirmed")
     yield f"{ages[freshness]}, last on {candidate.confirmed_on}" if candidate.confirmed_on else "never confirmed"
-    yield f"used {ledger.uses} times, last on {ledger.last_used_on}" if ledger.uses else "never used yet"
+    yield f"used {_often(ledger.uses)}, last on {ledger.last_used_on}" if ledger.uses else "never used yet"
 
 
 def _title(facet: Facet) -> str:
     return facet.replace("_", " ")
 
 
+def _often(times: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(times, f"{times} times")
+
+
 def _behind(front: Match, back: Match) -> str:
     """The first thing in which two neighbours differ."""
     ours, theirs = back.candidate.ledger, front.candidate.ledger
     if front.matched != back.matched:
-        return f"fits {back.matched} instead of {front.matched}"
+        return f"fits in {back.matched} points instead of {front.matched}"
     if front.score != back.score:
         return f"quality with what is left of the cap is {shown(back.score)} instead of {shown(front.score)}"
     if front.freshness != back.freshness:
         return "was confirmed longer ago"
     if theirs.uses != ours.uses:
-        return f"was used {ours.uses} times instead of {theirs.uses}"
+        return f"was used {_often(ours.uses)}, the other {_often(theirs.uses)}"
     if theirs.last_used_on != ours.last_used_on:
         return f"was used more recently, on {ours.last_used_on}"
     return "is equal in everything; the id decides"

@@ -172,7 +172,7 @@ def test_g14_who_is_asked_and_why_not_the_others(company):
     best, second = found["matches"]
     assert (best["name"], best["fit"], best["quality_low"], best["is_high_impact"]) == ("Anna", 4, 100, True)
     assert best["contacts"] == ["ann"]
-    assert second["behind"] == "fits 0 instead of 4"
+    assert second["behind"] == "fits in 0 points instead of 4"
     assert reasons(found) == {
         "C": ["no_consent"],
         "D": ["no_consent"],
@@ -322,7 +322,7 @@ def test_g22_the_third_ask_in_the_window_is_blocked_unless_overridden_with_a_rea
     with pytest.raises(ConfigError, match="request 1 is open for the same"):
         company.ask("A", "OPEN", override="x")
     company.step(1, "cancel")
-    with pytest.raises(HeldError, match="asked 2 times in 90 days, the cap is 2") as held:
+    with pytest.raises(HeldError, match="asked twice in 90 days, the cap is 2") as held:
         company.ask("A", "OPEN", scope="basic", kind="site_visit")
     assert "override" in held.value.hint
     with pytest.raises(HeldError):

@@ -111,7 +111,7 @@ def test_g14_hard_filters_come_first_and_each_is_named(more, holds, available_fr
 
 def test_g14_reached_cap_excludes_with_its_reason():
     (excluded,) = rank_references(NEED, [customer(ledger=ledger(80, 40))], RULES, DAY).excluded
-    assert excluded.blocks[0].reason == "asked 2 times in 90 days, the cap is 2"
+    assert excluded.blocks[0].reason == "asked twice in 90 days, the cap is 2"
 
 
 def test_g22_only_cap_and_cooldown_can_be_overridden():
@@ -225,9 +225,9 @@ WANTED = replace(NEED, wanted={Facet.INDUSTRY: ("retail",), Facet.LANGUAGE: ("de
         (
             {"profile": Profile("Retail", languages=("de",)), "quality": good(1)},
             {"profile": Profile("Retail")},
-            "fits 1 instead of 2",
+            "fits in 1 points instead of 2",
         ),
-        ({"profile": Profile(languages=("de",)), "quality": good(1)}, {}, "fits 0 instead of 1"),
+        ({"profile": Profile(languages=("de",)), "quality": good(1)}, {}, "fits in 0 points instead of 1"),
         # quality before freshness,
         ({"confirmed_on": None}, {"quality": good(3)}, "quality with what is left of the cap is 75.0 instead of 100.0"),
         # of which an ask in the window takes half,
@@ -245,8 +245,8 @@ WANTED = replace(NEED, wanted={Facet.INDUSTRY: ("retail",), Facet.LANGUAGE: ("de
             "was confirmed longer ago",
         ),
         # least used first,
-        ({}, {"ledger": ledger(uses=(200,))}, "was used 1 times instead of 0"),
-        ({"ledger": ledger(uses=(100,))}, {"ledger": ledger(uses=(200, 300))}, "was used 2 times instead of 1"),
+        ({}, {"ledger": ledger(uses=(200,))}, "was used once, the other never"),
+        ({"ledger": ledger(uses=(100,))}, {"ledger": ledger(uses=(200, 300))}, "was used twice, the other once"),
         # longest ago first,
         ({"ledger": ledger(uses=(200,))}, {"ledger": ledger(uses=(100,))}, f"was used more recently, on {days(-100)}"),
         # and then the id.
@@ -284,7 +284,7 @@ def test_g14_why_this_one():
         "quality 29 to 96 of 100, 2 of 6 traits rated",
         "1 of 2 asks used in 90 days",
         f"confirmed within 365 days, last on {days(-100)}",
-        f"used 1 times, last on {days(-400)}",
+        f"used once, last on {days(-400)}",
     )
 
 
