@@ -38,7 +38,7 @@ def _say_ladder(ladder: Ladder) -> None:
     where = (
         f"rung {commitment.level}, {rung_of(commitment.level).title}" if commitment.level else "not on the ladder yet"
     )
-    say(f"{'customer' if commitment.is_customer else 'prospect'}: {where}")
+    say(f"{commitment.side.replace('_', ' ')}: {where}")
     say()
     _say_rungs(ladder)
     say()

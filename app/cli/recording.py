@@ -65,6 +65,7 @@ def record_event(
                 services.database,
                 raw,
                 build_reader(services),
+                today=services.today,
                 now=services.now(),
                 policy=services.mapping.policy,
                 event_id=event_id or None,

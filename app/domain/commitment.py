@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import NamedTuple
 
 from app.domain.attributes import AttributeReader
@@ -211,6 +212,14 @@ class Proof(NamedTuple):
     source: str
 
 
+class Side(StrEnum):
+    """Of the line that the annual licence draws."""
+
+    PROSPECT = "prospect"
+    CUSTOMER = "customer"
+    FORMER = "former_customer"
+
+
 @dataclass(frozen=True, slots=True)
 class Commitment:
     """`level`: 0 to 11. `is_customer`: an annual licence is valid, whatever the level: a former customer may still
@@ -226,6 +235,13 @@ class Commitment:
     gaps: tuple[int, ...] = ()
     lapsed: tuple[Proof, ...] = ()
     next_change_on: date | None = None
+
+    @property
+    def side(self) -> Side:
+        """Where it stands of the line between prospect and customer."""
+        if self.is_customer:
+            return Side.CUSTOMER
+        return Side.FORMER if any(proof.rung == LICENCE for proof in self.lapsed) else Side.PROSPECT
 
 
 NO_COMMITMENT = Commitment()

@@ -47,15 +47,16 @@ def record(
     columns: Mapping[str, JsonValue],
     reader: Reader,
     *,
+    today: date,
     now: datetime,
     policy: Policy,
     event_id: str | None = None,
 ) -> Recorded:
     """Store one event of today, or of the day it names. `event_id`: instead of the identity that follows from content.
 
+    `today`: the business date, which may be pretended; `now`: the hour of the clock.
     Raises RejectedEventError with every problem.
     """
-    today = now.astimezone(reader.zone).date()
     given = {"occurred_on": today.isoformat(), **columns, "source_system": SOURCE}
     event = read_event({**given, "source_event_id": event_id or "-"}, reader)
     if event.occurred_on > today:
@@ -68,7 +69,7 @@ def record(
         given["source_event_id"] = _name(event, known)
     else:
         given["source_event_id"] = event_id
-    if event.occurred_on == today:
+    if event.occurred_on == now.astimezone(reader.zone).date():
         # Of two words of one day the later hour counts.
         given.setdefault("occurred_at", now.isoformat())
     event = read_event(given, reader)

@@ -226,7 +226,7 @@ def _title(code: str) -> str:
 
 def describe(event: VerifiedEvent) -> str:
     """The attributes in words: `logo, basic; granted by Ada`. Whatever type it is."""
-    parts = []
+    parts = [event.title] if event.title else []
     for name in sorted(event.attributes, key=lambda name: (name not in _FIRST, name)):
         value = event.attributes[name]
         words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)

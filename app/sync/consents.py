@@ -93,7 +93,7 @@ def list_consents(
     include_ended: bool = False,
     as_of: date | None = None,
 ) -> list[HeldConsent]:
-    """Consents by account, then by scope. `include_ended`: also those that hold no more, or not yet."""
+    """Consents by the account's name, then by scope. `include_ended`: also those that hold no more, or not yet."""
     day = as_of or services.today
     with services.database.read() as connection:
         records = list(_records(connection, account, (PERMISSION_GRANTED,), day))
@@ -104,7 +104,8 @@ def list_consents(
         for consent in record.on(day).consents
         if scope in (None, consent.scope)
     ]
-    return [one for one in found if one.holds or include_ended]
+    listed = [one for one in found if one.holds or include_ended]
+    return sorted(listed, key=lambda one: (one.account_name.casefold(), one.account))
 
 
 def list_promised(services: Services, account: str | None = None, as_of: date | None = None) -> list[PromiseView]:

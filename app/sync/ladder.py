@@ -75,6 +75,7 @@ class Ladder:
             "level": level,
             "rung": rung_of(level).code if level else None,
             "is_customer": self.commitment.is_customer,
+            "side": self.commitment.side.value,
             "gaps": list(self.commitment.gaps),
             "rungs": [one.as_json() for one in self.rungs],
             "coaching": [

@@ -70,7 +70,7 @@ def tell(company: Any, code: str, account: str = "A", *, at: str = "2026-03-01T1
     services = company.services
     given = {"type": code, "account": account, **columns}
     now = datetime.fromisoformat(at)
-    return record(services.database, given, Reader(str), now=now, policy=services.mapping.policy)
+    return record(services.database, given, Reader(str), today=now.date(), now=now, policy=services.mapping.policy)
 
 
 COMMANDS = [
@@ -213,10 +213,21 @@ def test_a_consent_given_again_after_it_was_taken_back_counts(company):
     assert allowed() == [ReferenceScope.LOGO]
 
 
+def test_a_pretended_day_is_today(company, advocacy):
+    code, out, _ = advocacy("--set", "today=2020-02-01", "assess", "recognition", "A", "--json")
+
+    assert (code, json.loads(out)["occurred_on"]) == (0, "2020-02-01")
+    refused = advocacy("--set", "today=2020-02-01", "assess", "recognition", "A", "--on", "2020-02-02")
+    assert (refused[0], "2020-02-02 has not come yet" in refused[2]) == (2, True)
+    (event,) = list_events(company.services.database)
+    assert event.event.occurred_at is None
+
+
 def test_an_identity_of_ones_own_is_kept_and_guards_its_content(company):
     services = company.services
     given = {"type": "recognition_received", "account": "A", "attributes": {"item": "mug"}}
-    arguments: dict[str, Any] = {"now": services.now(), "policy": services.mapping.policy, "event_id": "mug-1"}
+    arguments: dict[str, Any] = {"today": services.today, "now": services.now(), "policy": services.mapping.policy}
+    arguments["event_id"] = "mug-1"
 
     assert record(services.database, given, Reader(str), **arguments).is_new
     assert not record(services.database, given, Reader(str), **arguments).is_new
@@ -256,6 +267,7 @@ def test_the_ladder_of_a_customer_tells_evidence_consents_promises_and_uses(comp
     answer = json.loads(advocacy("ladder", "A", "--as-of", "2026-02-01", "--json")[1])
 
     assert (answer["id"], answer["level"], answer["rung"], answer["is_customer"]) == ("A", 9, "testimonial", True)
+    assert answer["side"] == "customer"
     assert answer["gaps"] == [1, 2, 3, 4, 5, 6]
     rungs = {one["rung"]: one for one in answer["rungs"]}
     assert [rungs[7][name] for name in ("since", "until", "source", "because")] == [
@@ -281,6 +293,7 @@ def test_the_ladder_of_a_customer_tells_evidence_consents_promises_and_uses(comp
     assert code == 0
     assert "customer: rung 9, Testimonial" in out
     assert "used logo on 2025-06-10 without a consent: nobody has granted logo (8h)" in out
+    assert "former customer: rung 9, Testimonial" in advocacy("ladder", "A", "--as-of", "2026-06-01")[1]
 
 
 def test_a_use_without_a_consent_is_logged_and_said(company, advocacy):

@@ -14,6 +14,7 @@ from app.domain.commitment import (
     RUNG_CODES,
     RUNGS,
     Evidence,
+    Side,
     advise,
     assess_commitment,
     evidence_of,
@@ -110,22 +111,24 @@ def test_a_sale_proves_a_licence_or_a_pilot_by_its_term(term, rules, evidence):
 
 
 @pytest.mark.parametrize(
-    ("evidence", "level", "is_customer"),
+    ("evidence", "level", "side"),
     [
-        ([], 0, False),
-        ([Evidence(6, JAN)], 6, False),
-        ([Evidence(7, JAN, D("2026-06-10"))], 7, True),
-        ([Evidence(7, JAN, D("2026-03-10"))], 0, False),
+        ([], 0, Side.PROSPECT),
+        ([Evidence(6, JAN)], 6, Side.PROSPECT),
+        ([Evidence(7, JAN, D("2026-06-10"))], 7, Side.CUSTOMER),
+        ([Evidence(7, JAN, D("2026-03-11"))], 7, Side.CUSTOMER),
+        ([Evidence(7, JAN, D("2026-03-10"))], 0, Side.FORMER),
+        ([Evidence(7, D("2026-03-11"))], 0, Side.PROSPECT),
         # A former customer may still have a case study, a friend who never bought may refer.
-        ([Evidence(7, JAN, D("2026-03-10")), Evidence(10, JAN)], 10, False),
-        ([Evidence(11, JAN)], 11, False),
-        ([Evidence(11, JAN), Evidence(7, JAN)], 11, True),
+        ([Evidence(7, JAN, D("2026-03-10")), Evidence(10, JAN)], 10, Side.FORMER),
+        ([Evidence(11, JAN)], 11, Side.PROSPECT),
+        ([Evidence(11, JAN), Evidence(7, JAN)], 11, Side.CUSTOMER),
     ],
 )
-def test_s0_08_the_line_between_prospect_and_customer_is_the_annual_licence(evidence, level, is_customer):
+def test_s0_08_the_line_between_prospect_and_customer_is_the_annual_licence(evidence, level, side):
     standing = assess(evidence, "2026-03-10")
 
-    assert (standing.level, standing.is_customer) == (level, is_customer)
+    assert (standing.level, standing.side, standing.is_customer) == (level, side, side is Side.CUSTOMER)
     assert [rung.number for rung in RUNGS if rung.is_before_the_line] == [1, 2, 3, 4, 5, 6, 7]
 
 
