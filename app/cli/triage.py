@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.sync.triage import DayView
 
 SHOWN_FLIPS = 10
-SHOWN_CONTRADICTIONS = 10
+SHOWN_CONTRADICTIONS = 5
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from app.demo.world import TODAY, DemoWorld
 
 KIM, RAVI = "Kim Aldous", "Ravi Menon"
-ZEPHYRANE, SOLMARINE, SILVERHITHE, ORRINVALE, BRINDLEWICK, MARROWGATE = "c8", "c15", "c25", "c22", "c3", "c5"
+ZEPHYRANE, SOLMARINE, SILVERHITHE, ORRINVALE, MARROWGATE = "c8", "c15", "c25", "c22", "c5"
 NAMES = (
     "Ada Merrow", "Bruno Kest", "Celia Orme", "Dario Finch", "Elin Voss", "Farah Nadeem", "Gil Sandoval", "Hana Ito",
     "Ivo Brandt", "June Okafor",
@@ -93,9 +93,9 @@ def _add_trouble(world: DemoWorld) -> None:
     _say(world, "care-c15", "care_answer", SOLMARINE, date(2026, 8, 25), bucket="need_you", caller=KIM,
          verbatim="We would have to hire three people.", reasons=["saves time"])  # fmt: skip
     _say(world, "offer-c15", "offer_rating", SOLMARINE, date(2026, 8, 25), basis="price", rated_by=KIM)
-    _say(world, "licence-c3", "annual_license_signed", BRINDLEWICK, date(2025, 11, 17), months=12)
-    _say(world, "stopped-c3", "value_stopped", BRINDLEWICK, date(2026, 8, 31), note="The team that used it is gone")
-    _say(world, "usage-c3", "usage_report", BRINDLEWICK, date(2026, 9, 14), usage_percent=3)
+    _say(world, "licence-g1", "annual_license_signed", "g1", date(2025, 11, 17), months=12)
+    _say(world, "stopped-g1", "value_stopped", "g1", date(2026, 8, 31), note="The team that used it is gone")
+    _say(world, "usage-g1", "usage_report", "g1", date(2026, 9, 14), usage_percent=3)
 
 
 def _add_consents(world: DemoWorld) -> None:
@@ -143,7 +143,7 @@ def _add_ladder(world: DemoWorld) -> None:
 
 def _add_voices(world: DemoWorld, dice: Random) -> None:
     """What the others answered, how they use it, and what the people who look after them think."""
-    busy = {ZEPHYRANE, SOLMARINE, BRINDLEWICK}
+    busy = {ZEPHYRANE, SOLMARINE}
     crowd = sorted(
         (key for key in world.accounts if key.startswith("c") and key not in busy), key=lambda key: int(key[1:])
     )

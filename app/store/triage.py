@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import sqlalchemy as sa
@@ -31,14 +31,19 @@ def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) 
     return load_verified(connection, urgent, as_of, {*types, RECOVERED})
 
 
-def load_contradicting(connection: sa.Connection, limit: int) -> list[str]:
-    """The live accounts in which something does not go together, those worth most first."""
+def load_contradicting(connection: sa.Connection, codes: Sequence[str], limit: int) -> list[str]:
+    """The live accounts in which something does not go together, by the first of the codes they have, then by value.
+
+    `codes`: every contradiction there is, most pressing first.
+    """
+    pressing = " ".join(f"when ' ' || s.contradictions || ' ' like '% {code} %' then {place}"
+                        for place, code in enumerate(codes))  # fmt: skip
     rows = connection.execute(
         sa.text(
             "select s.account_id from account_standing s join account a on a.id = s.account_id"
             " left join account_value v on v.account_id = s.account_id"
             " where s.contradictions <> '' and a.is_deleted = 0 and a.merged_into_id is null"
-            " order by coalesce(v.total, 0) desc, s.account_id limit :limit"
+            f" order by case {pressing} end, coalesce(v.total, 0) desc, s.account_id limit :limit"
         ),
         {"limit": limit},
     )

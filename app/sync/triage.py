@@ -132,7 +132,7 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
     rules = policy.triage
     with services.database.read() as connection:
         events = load_urgent(connection, tuple(rules.severities), today)
-        contradicting = load_contradicting(connection, SHOWN_CONTRADICTIONS)
+        contradicting = load_contradicting(connection, tuple(Contradiction), SHOWN_CONTRADICTIONS)
         places = load_places(connection, policy.reporting_currency)
     accounts = load_accounts(services, {*events, *contradicting})
     worths = {id_: _worth(view, places) for id_, view in accounts.items()}

@@ -13,7 +13,7 @@ from app.sync.triage import open_day
 from app.web.access import ServicesOf, require_reader
 from app.web.pages import BAR_WIDTH, build_bar, render
 from app.web.problems import ProblemError
-from app.web.words import QUADRANTS
+from app.web.words import name_quadrants
 
 SHOWN = 10
 """Customers in each of the two lists side by side, and sentences about them."""
@@ -38,7 +38,7 @@ def show_day(request: Request, services: ServicesOf, hours: Annotated[str, Query
         items=[{**item, "bar": build_bar(item, largest)} for item in view["items"]],
         by_spend=sorted(view["items"], key=lambda item: int(item["place_by_spend"])),
         customers=[{**one, "bar": build_bar(one, largest)} for one in view["customers"]],
-        quadrants=QUADRANTS,
+        quadrants=name_quadrants(services.mapping.policy.triage.quadrant_labels),
         shown=SHOWN,
         bar_width=BAR_WIDTH,
     )

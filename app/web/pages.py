@@ -17,7 +17,7 @@ from app.errors import ConfigError
 from app.sync.answers import explain_account, find_account, list_accounts, portfolio
 from app.web.access import ServicesOf, require_reader
 from app.web.v1 import SortKey
-from app.web.words import KINDS, QUADRANTS, describe_policy, show_points, show_rule, show_share
+from app.web.words import KINDS, describe_policy, name_quadrants, show_points, show_rule, show_share
 
 ROWS = 50
 MAX_PAGES = 20_000
@@ -127,7 +127,7 @@ def show_account(request: Request, services: ServicesOf, account_id: str) -> HTM
         "account.html",
         view=view,
         kinds=list_kinds(view),
-        quadrants=QUADRANTS,
+        quadrants=name_quadrants(services.mapping.policy.triage.quadrant_labels),
         policy=describe_policy(services.mapping.policy),
         explanation=explanation,
         groups=group_lines(lines),

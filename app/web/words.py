@@ -58,6 +58,11 @@ _SCOPES: Mapping[str, str] = {
 }
 
 
+def name_quadrants(labels: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """`QUADRANTS` with the names that the policy gives them."""
+    return {code: (labels.get(code, name), meaning) for code, (name, meaning) in QUADRANTS.items()}
+
+
 def show_share(share: object) -> str:
     """`1/3` reads `33.3 %`."""
     return percent_text(Fraction(str(share)))

@@ -145,6 +145,16 @@ def test_s4_07_customer_b_is_a_hidden_gem_and_the_day_says_what_to_do(company):
     )
 
 
+def test_the_most_pressing_contradictions_come_first_and_then_those_of_the_most_valuable(company):
+    company.tell("a", "complaint", "A")
+    run_sync(company.services)
+
+    found = [(one["account"], [each["code"] for each in one["found"]]) for one in company.day()["contradictions"]]
+
+    assert found[0] == ("A", ["big_spender_detractor", "top_rung_without_permission"])
+    assert found[1] == ("B", ["hidden_gem", "top_rung_without_permission"])
+
+
 def test_programs_and_pages_say_the_same(urgent):
     _, secret = save_key(urgent.services.database, name="t", scopes=("read",), now=NOW, who="t")
     with TestClient(create_app(urgent.services), base_url="http://testserver") as client:

@@ -115,3 +115,8 @@ def test_event_types_say_what_they_are(capsys: pytest.CaptureFixture[str]) -> No
     assert (types["referral"]["basis"], types["referral"]["rung"]) == ("attributed", 11)
     assert types["reference_call"]["title"] == "Reference call"
     assert types["beta_membership"]["lasts"] is True
+
+
+def test_a_day_on_which_nothing_is_urgent_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("triage", "--hours", "4") == 0
+    assert capsys.readouterr().out == "Nothing is urgent.\n"

@@ -17,6 +17,7 @@ from app.mapping.policy import PolicyModel, policy_content, read_policy
 from app.mapping.source import parse_source
 from app.mapping.transforms import TransformName
 from connectors.contract import Operator
+from connectors.salesforce.setup import read_components
 
 FOLDER = Path(__file__).resolve().parents[3] / "mappings"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -125,3 +126,23 @@ def test_the_shipped_salesforce_mapping_spells_out_the_whole_policy() -> None:
     data = parse_source((FOLDER / "salesforce.yaml").read_text(encoding="utf-8"), "").data
 
     assert set(PolicyModel.model_fields) - set(data["policy"]) == {"grace_days"}
+
+
+RELATIONS = (
+    "total direct referred network quadrant points is_detractor is_participant commitment_level commitment_rung"
+    " is_customer permissions offer_level personal_level reference_state high_impact_traits care_bucket is_in_limbo"
+    " next_call_on roles stance contradictions explanation"
+).split()
+
+
+def test_s4_11_every_kind_of_relationship_stands_on_the_account_where_salespeople_live() -> None:
+    """The shipped mapping writes each to the account, the package makes the field, and viewers may see it."""
+    data = parse_source((FOLDER / "salesforce.yaml").read_text(encoding="utf-8"), "").data
+    written = parse_mapping(json.dumps(data)).write_back.fields
+    components = read_components()
+    (viewer,) = (one.source for one in components if one.kind == "permission set" and one.name == "Advocacy_Viewer")
+
+    assert set(RELATIONS) <= set(written)
+    made = {one.name for one in components if one.kind == "field"}
+    assert {field for measure in written if (field := written[measure].field) not in made} == set()
+    assert {field for measure in written if (field := written[measure].field) not in viewer} == set()

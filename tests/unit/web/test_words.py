@@ -12,7 +12,7 @@ from app.domain.model import Influence, OpportunityType, Policy, Scope, Split
 from app.domain.segments import Quadrant
 from app.sync.standing import Card, StandingView, ToDo
 from app.web.pages import build_templates, group_lines, list_kinds
-from app.web.words import KINDS, QUADRANTS, describe_policy, show_points, show_rule, show_share
+from app.web.words import KINDS, QUADRANTS, describe_policy, name_quadrants, show_points, show_rule, show_share
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,7 @@ def test_the_policy_reads_as_sentences() -> None:
 
 def test_every_quadrant_has_a_kind_word() -> None:
     assert set(QUADRANTS) == set(Quadrant)
+    assert name_quadrants({"potential": "Newcomer"})["potential"] == ("Newcomer", QUADRANTS["potential"][1])
     assert not any("miser" in " ".join(words).lower() for words in QUADRANTS.values())
 
 
