@@ -167,10 +167,16 @@ def load_day(
 
 
 def load_accounts_with(connection: sa.Connection, types: Collection[str]) -> list[str]:
-    """The accounts with a verified event of one of these types, by id; merged ones under their own id."""
-    kind = advocacy_event.c.type.in_(sorted(types))
-    query = sa.select(advocacy_event.c.account_id).where(kind, advocacy_event.c.status == "verified").distinct()
-    return sorted(connection.execute(query).scalars())
+    """The live accounts with a verified event of one of these types, by id; merged ones as those they live on in."""
+    collation = "" if connection.dialect.name == "sqlite" else ' collate "C"'
+    query = sa.text(
+        "with recursive up (id, next_id) as ("
+        f" select a.id{collation}, a.merged_into_id{collation} from account a where a.id in ("
+        "  select account_id from advocacy_event where type in :types and status = 'verified')"
+        f" union select a.id{collation}, a.merged_into_id{collation} from up join account a on a.id = up.next_id)"
+        " select distinct up.id from up join account a on a.id = up.id where up.next_id is null and a.is_deleted = 0"
+    ).bindparams(sa.bindparam("types", expanding=True))
+    return sorted(connection.execute(query, {"types": sorted(types)}).scalars())
 
 
 def stream_events(database: Database) -> Iterator[StoredEvent]:

@@ -24,7 +24,6 @@ from app.store.connection import Connection
 from app.store.events import load_accounts_with
 from app.store.evidence import load_verified
 from app.store.history import load_names
-from app.store.values import load_survivor
 from app.sync.services import Services
 
 
@@ -138,10 +137,6 @@ def _records(
     connection: Connection, account: str | None, having: Collection[str], as_of: date
 ) -> Iterator[tuple[str, PermissionRecord]]:
     """(account id, what its events say) of one account, or of all that have an event of one of these types."""
-    if account is None:
-        doers = load_accounts_with(connection, having)
-        accounts = sorted({load_survivor(connection, id_) for id_ in doers})
-    else:
-        accounts = [account]
+    accounts = load_accounts_with(connection, having) if account is None else [account]
     events = load_verified(connection, accounts, as_of, RECORD_TYPES)
     return ((id_, read_record(events[id_])) for id_ in accounts)

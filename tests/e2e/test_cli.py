@@ -34,7 +34,8 @@ def test_help_is_complete(shell: Any) -> None:
         "db",
     ):
         assert f"  {name} " in answer.out
-    assert "  keys " in answer.out
+    for name in ("keys", "ladder", "assess", "permissions"):
+        assert f"  {name} " in answer.out
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--set", "schedule=never", "accounts"], ["explain", "Nobody"]])

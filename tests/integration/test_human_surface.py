@@ -372,6 +372,17 @@ def test_consents_are_listed_with_scope_person_and_expiry(company, advocacy):
     assert "no consent holds" in advocacy("permissions", "list", "--as-of", "2019-01-01")[2]
 
 
+def test_merged_accounts_speak_for_who_remains_and_deleted_ones_for_nobody(company):
+    services = company.services
+    for account in ("M", "A", "B", "Unheard"):
+        tell(company, "permission_granted", account, attributes={"scopes": "logo"}, contact=account)
+    tell(company, "permission_granted", "C", attributes={"scopes": "logo"}, status="claimed")
+    company.row("accounts", "B")["is_deleted"] = "true"
+    company.sync()
+
+    assert [(one.account, one.consent.contact) for one in list_consents(services)] == [("A", "A"), ("A", "M")]
+
+
 def test_the_history_of_a_customer_shows_levels_trend_and_staleness(company, advocacy):
     for on, basis in (("2019-09-10", "price"), ("2020-01-10", "features")):
         advocacy("assess", "offer", "A", "--basis", basis, "--by", "Ann", "--on", on)
