@@ -27,6 +27,7 @@ from app.domain.rules import EngagementRules, RoleRules
 RULES, ENGAGEMENT = RoleRules(), EngagementRules()
 DAY = date(2026, 3, 2)
 DAYS = st.dates(date(2023, 6, 1), date(2026, 12, 31))
+INSTANTS = st.none() | st.datetimes(datetime(2023, 6, 1), datetime(2026, 12, 31), timezones=st.just(UTC))
 acts = st.lists(
     st.builds(
         VerifiedEvent,
@@ -35,6 +36,7 @@ acts = st.lists(
             ("referral", "case_study", "complaint", "recovered", "beta_membership", "online_review", "follow", "x_ours")
         ),
         DAYS,
+        INSTANTS,
         polarity=st.sampled_from(Polarity),
         valid_from=st.none() | DAYS,
         valid_to=st.none() | DAYS,
@@ -45,6 +47,7 @@ acts = st.lists(
         st.uuids().map(str),
         st.just("roles_set"),
         DAYS,
+        INSTANTS,
         attributes=st.sampled_from(
             ({"add": "x_friend"}, {"remove": "critic"}, {"remove": ["advocate", "innovator"]}, {"add": ["critic"]})
         ),
