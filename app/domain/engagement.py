@@ -19,7 +19,7 @@ from typing import NamedTuple
 from app.domain.days import days_after, first_change, unite_spans
 from app.domain.decay import MILLION, decay_ppm
 from app.domain.event_types import EVENT_TYPES
-from app.domain.events import Polarity
+from app.domain.events import Polarity, VerifiedEvent
 from app.domain.rules import EngagementRules
 
 WEEK_DAYS = 7
@@ -171,7 +171,7 @@ def band_of(millionths: int, rules: EngagementRules) -> str | None:
     return max(reached)[1] if reached else None
 
 
-def detractor_until(deeds: Iterable[Deed], rules: EngagementRules, as_of: date) -> date | None:
+def detractor_until(deeds: Iterable[Deed | VerifiedEvent], rules: EngagementRules, as_of: date) -> date | None:
     """The first day on which an account that speaks against us would no longer count as doing so; None if it does not.
 
     Its latest word against us counts for `detractor_days` days, that day included, unless it has recovered since
@@ -183,7 +183,7 @@ def detractor_until(deeds: Iterable[Deed], rules: EngagementRules, as_of: date) 
     return grudge_until(against, recovered, rules, as_of)
 
 
-def _is_against(deed: Deed, rules: EngagementRules) -> bool:
+def _is_against(deed: Deed | VerifiedEvent, rules: EngagementRules) -> bool:
     return deed.type != RECOVERED and (deed.polarity is Polarity.DETRACTOR or deed.type in rules.detractor_types)
 
 

@@ -207,7 +207,12 @@ def derive_roles(
     def judge(day: date) -> tuple[Held, ...]:
         return _hold(deciding, grants, engagement, day)
 
-    return Roles(judge(as_of), first_change(as_of, edges, judge))
+    held = judge(as_of)
+    if not deciding:
+        # Nothing but time: what is held ends, what lies ahead begins.
+        ahead = (*(one.until for one in held), *(one.since for one in grants))
+        return Roles(held, min((day for day in ahead if day and as_of < day < date.max), default=None))
+    return Roles(held, first_change(as_of, edges, judge))
 
 
 def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:

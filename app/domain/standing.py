@@ -24,7 +24,8 @@ from app.domain.commitment import (
 )
 from app.domain.contradictions import Measures, Radar, find_contradictions
 from app.domain.days import days_after
-from app.domain.engagement import Deed, detractor_until
+from app.domain.engagement import RECOVERED, detractor_until
+from app.domain.event_attributes import READERS
 from app.domain.events import VerifiedEvent
 from app.domain.matching import (
     OPENNESS_TYPES,
@@ -66,6 +67,7 @@ from app.domain.segments import Quadrant
 from app.domain.triage import Item, list_open
 
 REFERENCE_TRAITS = "reference_traits"
+TELLING_TYPES = frozenset({*READERS, *LEDGER_TYPES, *OPENNESS_TYPES, *CALL_TYPES, RECOVERED})
 
 Read = TypeVar("Read")
 
@@ -139,6 +141,8 @@ class Frame:
 
     policy: Policy
     as_of: date
+    telling: frozenset[str]
+    """The types of events that anything but the ladder, roles and stance looks at."""
     unrated: Quality
     unasked: AskLedger
     never_consented: Availability
@@ -147,23 +151,25 @@ class Frame:
 def build_frame(policy: Policy, as_of: date) -> Frame:
     unasked = ask_ledger((), policy.reference, as_of)
     never = availability(_clear(NOTHING_ALLOWED), Openness(), unasked, policy.reference, as_of, has_consented=False)
-    return Frame(policy, as_of, quality((), policy.reference, as_of), unasked, never)
+    telling = TELLING_TYPES.union(policy.triage.severities)
+    return Frame(policy, as_of, telling, quality((), policy.reference, as_of), unasked, never)
 
 
 def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
     """Every human measure of one account on a day. Whatever order its events come in, the answer is the same."""
     events, policy, as_of = facts.events, frame.policy, frame.as_of
-    permissions = _permissions(events, as_of)
+    telling = [event for event in events if event.type in frame.telling]
+    permissions = _permissions(telling, as_of)
     evidence = [one for one in _each(events, evidence_of) if one is not None]
     commitment = assess_commitment(
         (*facts.sales, *evidence, *reference_evidence(permissions, as_of)), policy.commitment, as_of
     )
-    offer = offer_standing(_of_type(events, OFFER_RATING, offer_rating_of), policy.relationship, as_of)
-    personal = personal_standing(_of_type(events, PERSONAL_RATING, personal_rating_of), policy.relationship, as_of)
-    open_items = tuple(list_open({facts.id: events}, {}, policy.triage, as_of))
-    asked = list(_each(_only(events, LEDGER_TYPES), ledger_event_of))
+    offer = offer_standing(_of_type(telling, OFFER_RATING, offer_rating_of), policy.relationship, as_of)
+    personal = personal_standing(_of_type(telling, PERSONAL_RATING, personal_rating_of), policy.relationship, as_of)
+    open_items = tuple(list_open({facts.id: telling}, {}, policy.triage, as_of))
+    asked = list(_each(_only(telling, LEDGER_TYPES), ledger_event_of))
     ledger = ask_ledger(asked, policy.reference, as_of) if asked else frame.unasked
-    standing = care(events, policy.care, as_of, is_customer=commitment.is_customer)
+    standing = care(telling, policy.care, as_of, is_customer=commitment.is_customer)
     voice = take_stance(events, policy.roles, policy.engagement, as_of)
     measures = Measures(
         direct=facts.worth.direct,
@@ -182,12 +188,12 @@ def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
         permissions=permissions,
         offer=offer,
         personal=personal,
-        recognitions=sum(event.type == RECOGNITION_RECEIVED for event in events),
-        quality=_quality(events, ledger, frame),
+        recognitions=sum(event.type == RECOGNITION_RECEIVED for event in telling),
+        quality=_quality(telling, ledger, frame),
         ledger=ledger,
         availability=_availability(events, permissions, ledger, open_items, frame),
         care=standing,
-        next_call_on=_next_call(facts, policy, as_of) if _only(events, CALL_TYPES) else None,
+        next_call_on=_next_call(facts, policy, as_of) if _only(telling, CALL_TYPES) else None,
         roles=derive_roles(events, facts.bought_on, policy.roles, policy.engagement, as_of),
         voice=voice,
         radar=find_contradictions(measures, policy.triage, as_of),
@@ -249,7 +255,7 @@ def _availability(
     frame: Frame,
 ) -> Availability:
     detractor = _detractor_until(events, frame)
-    pauses = _only(events, OPENNESS_TYPES)
+    pauses = [event for event in events if event.type in OPENNESS_TYPES]
     if ledger is frame.unasked and not (permissions.consents or pauses or open_items or detractor):
         return frame.never_consented
     openness = openness_of(pauses, frame.as_of, tuple(map(_tell_item, open_items)), detractor)
@@ -264,8 +270,7 @@ def _availability(
 
 
 def _detractor_until(events: Sequence[VerifiedEvent], frame: Frame) -> date | None:
-    deeds = [Deed(event.id, event.type, event.occurred_on, event.polarity) for event in events]
-    return detractor_until(deeds, frame.policy.engagement, frame.as_of)
+    return detractor_until(events, frame.policy.engagement, frame.as_of)
 
 
 def _tell_item(item: Item) -> str:
