@@ -294,8 +294,12 @@ class PermissionRecord:
     uses: tuple[Use, ...] = ()
 
     def on(self, as_of: date) -> Permissions:
-        """What is allowed on a day."""
+        """What is allowed on a day, and when that changes."""
         return permissions_on(self.grants, self.revocations, self.departures, as_of)
+
+    def consents_on(self, known_on: date) -> tuple[Consent, ...]:
+        """Every consent that is known on a day, ended ones included; by scope, then by start."""
+        return _resolve(self.grants, self.revocations, self.departures, known_on)
 
 
 def read_record(events: Iterable[VerifiedEvent]) -> PermissionRecord:

@@ -100,7 +100,7 @@ def list_consents(
     found = [
         HeldConsent(id_, names.get(id_, ""), consent, consent.holds_on(day))
         for id_, record in records
-        for consent in record.on(day).consents
+        for consent in record.consents_on(day)
         if scope in (None, consent.scope)
     ]
     listed = [one for one in found if one.holds or include_ended]

@@ -466,5 +466,6 @@ def test_a_record_sorts_out_events_and_leaves_out_what_cannot_be_read():
     counts = [len(getattr(record, name)) for name in ("grants", "revocations", "departures", "promises", "uses")]
     assert counts == [1, 1, 1, 1, 2]
     assert record.on(JAN).valid == (S.LOGO,)
+    assert record.on(JAN).consents == record.consents_on(JAN) != ()
     assert {"permission_granted", "contact_left", "case_study"} <= set(RECORD_TYPES)
     assert "referral" not in RECORD_TYPES
