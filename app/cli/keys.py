@@ -24,7 +24,8 @@ def add_key(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Who or what uses it.")],
     scopes: Annotated[
-        list[str] | None, typer.Option("--scope", help="read, events:write or admin. Repeatable; default: read.")
+        list[str] | None,
+        typer.Option("--scope", help="read, events:write, calendar or admin. Repeatable; default: read."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

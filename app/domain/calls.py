@@ -7,6 +7,7 @@ on what happened before that day: what is logged during it changes tomorrow, and
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.domain.attributes import AttributeReader
-from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, Care, Decision, care, order_of, told
+from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, Care, Decision, care_on, order_of, told
 from app.domain.days import days_after
 from app.domain.events import VerifiedEvent
 from app.domain.rules import CareRules
@@ -124,7 +125,9 @@ def known_before(events: Iterable[VerifiedEvent], day: date) -> list[VerifiedEve
 def buyer_from(buyer: Buyer, events: Iterable[VerifiedEvent], rules: CareRules, day: date) -> Buyer:
     """An account with what its events say of it before a day."""
     known = known_before(events, day)
-    standing = care(known, rules, day, is_customer=True)
+    if not known:
+        return buyer
+    standing = care_on(known, rules, day, is_customer=True)
     return replace(
         buyer,
         bucket=standing.bucket,
@@ -239,7 +242,7 @@ class Call(NamedTuple):
         if self.buyer.last_contact_on is not None:
             return f"last contact {_days(self.waiting_days)} ago, due {every}"
         if self.buyer.known_since is not None:
-            return f"never called, known for {_days(self.waiting_days)}, due {every}"
+            return f"never called, customer for {_days(self.waiting_days)}, due {every}"
         return f"never called, due {every}"
 
 
@@ -253,29 +256,30 @@ def _days(count: Fraction | int) -> str:
     return f"{shown} day" if count == 1 else f"{shown} days"
 
 
-def rank_calls(buyers: Iterable[Buyer], rules: CareRules, day: date) -> list[Call]:
-    """Everybody who may be called on a business day, the most urgent first; nobody on any other day.
+def rank_calls(buyers: Iterable[Buyer], rules: CareRules, day: date, top: int | None = None) -> list[Call]:
+    """Whoever may be called on a business day, the most urgent first; nobody on any other day.
 
     Ties go to the greater total, then to the lesser id.
     """
     if not is_business_day(day, rules):
         return []
-    return sorted(_possible(buyers, rules, day), key=_precedence)
+    possible = _possible(buyers, rules, day)
+    return sorted(possible, key=_precedence) if top is None else heapq.nsmallest(top, possible, key=_precedence)
 
 
 def pick_call(buyers: Iterable[Buyer], rules: CareRules, day: date) -> Call | None:
     """The one call of a day."""
-    if not is_business_day(day, rules):
-        return None
-    return min(_possible(buyers, rules, day), key=_precedence, default=None)
+    return next(iter(rank_calls(buyers, rules, day, top=1)), None)
 
 
 def _possible(buyers: Iterable[Buyer], rules: CareRules, day: date) -> Iterator[Call]:
+    rhythms: dict[tuple[Bucket | None, int | None], tuple[Fraction, str]] = {}
     for buyer in buyers:
         if obstacle(buyer, rules, day) is None:
-            tier = tier_of(buyer.percentile, rules)
-            interval = interval_of(buyer.bucket, buyer.percentile, rules)
-            yield Call(day, buyer, waiting_days(buyer, day), interval, tier)
+            key = (buyer.bucket, buyer.percentile)
+            if key not in rhythms:
+                rhythms[key] = interval_of(*key, rules), tier_of(buyer.percentile, rules)
+            yield Call(day, buyer, waiting_days(buyer, day), *rhythms[key])
 
 
 def _precedence(call: Call) -> tuple[Fraction, int, str]:

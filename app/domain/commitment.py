@@ -97,6 +97,13 @@ def read_commitment(attributes: Mapping[str, object]) -> CommitmentTerms:
     return _close(AttributeReader(attributes), CommitmentTerms())
 
 
+def read_needs(attributes: Mapping[str, object]) -> CommitmentTerms:
+    """The attributes of a `needs_shared`: `needs`, in their words. Raises ValueError with every problem."""
+    reader = AttributeReader(attributes)
+    reader.words("needs")
+    return _close(reader, CommitmentTerms())
+
+
 def read_pilot(attributes: Mapping[str, object]) -> CommitmentTerms:
     """The attributes of a `pilot_purchased`. Raises ValueError with every problem."""
     reader = AttributeReader(attributes)
@@ -125,7 +132,7 @@ def _close(reader: AttributeReader, terms: CommitmentTerms) -> CommitmentTerms:
 
 READERS: Mapping[str, Callable[[Mapping[str, object]], CommitmentTerms]] = {
     "attention_given": read_commitment,
-    "needs_shared": read_commitment,
+    "needs_shared": read_needs,
     "project_data_shared": read_commitment,
     "evaluation_effort": read_commitment,
     "pilot_purchased": read_pilot,

@@ -108,22 +108,39 @@ def rank_lookalikes(
     Close is to share more kinds of things, then more things. Ties between customers go to the lesser id, between
     prospects to the larger pipeline, then to the lesser id. An account does not resemble itself.
     """
-    by_trait: dict[Trait, list[Profile]] = {}
-    for ideal in sorted(ideals, key=lambda one: one.id):
+    ranked = sorted(ideals, key=lambda one: one.id)
+    # The customers with a trait are the bits of one number: many are compared at once.
+    having: dict[Trait, int] = {}
+    for place, ideal in enumerate(ranked):
         for trait in ideal.traits:
-            by_trait.setdefault(trait, []).append(ideal)
+            having[trait] = having.get(trait, 0) | 1 << place
+    places = {ideal.id: place for place, ideal in enumerate(ranked)}
     found = []
     for prospect in prospects:
-        near = {ideal.id: ideal for trait in prospect.traits for ideal in by_trait.get(trait, ())}
-        near.pop(prospect.id, None)
-        if not near:
-            continue
-        closest = compare(prospect, min(near.values(), key=lambda ideal: _distance(prospect, ideal)))
-        if closest.kinds >= least:
-            found.append(closest)
+        others = (1 << len(ranked)) - 1
+        if prospect.id in places:
+            others ^= 1 << places[prospect.id]
+        if others:
+            closest = compare(prospect, ranked[_closest(prospect, others, having)])
+            if closest.kinds >= least:
+                found.append(closest)
     return sorted(found, key=lambda one: (-one.kinds, -len(one.shared), -one.prospect.pipeline, one.prospect.id))
 
 
-def _distance(prospect: Profile, ideal: Profile) -> tuple[int, int, str]:
-    shared = prospect.traits & ideal.traits
-    return -len({trait.kind for trait in shared}), -len(shared), ideal.id
+def _closest(prospect: Profile, others: int, having: Mapping[Trait, int]) -> int:
+    """The place of the customer that shares most kinds, then most traits, then comes first."""
+    kinds: dict[Kind, int] = {}
+    for trait in prospect.traits:
+        kinds[trait.kind] = kinds.get(trait.kind, 0) | having.get(trait, 0)
+    near = _in_most([having.get(trait, 0) for trait in prospect.traits], _in_most(kinds.values(), others))
+    return (near & -near).bit_length() - 1
+
+
+def _in_most(sets: Iterable[int], among: int) -> int:
+    """Those of `among` that are in most of the sets; members are bits."""
+    in_at_least = [among]
+    for members in sets:
+        in_at_least.append(0)
+        for count in range(len(in_at_least) - 1, 0, -1):
+            in_at_least[count] |= in_at_least[count - 1] & members
+    return next(members for members in reversed(in_at_least) if members)

@@ -31,8 +31,7 @@ def load_verified(
 
     `types`: only these; none means all. Every id that is asked for is in the answer.
     """
-    stage_ids(connection, "s_asked", account_ids)
-    _stage_members(connection)
+    stage_asked(connection, account_ids)
     found = dict(stream_verified(connection, as_of, types, members_only=True))
     return {id_: found.get(id_, []) for id_ in account_ids}
 
@@ -67,8 +66,9 @@ def stage_members(connection: sa.Connection, accounts: str) -> None:
     analyze(connection, "s_member")
 
 
-def _stage_members(connection: sa.Connection) -> None:
-    """The same for accounts in `s_asked` that live, without the structure of all others."""
+def stage_asked(connection: sa.Connection, account_ids: Collection[str]) -> None:
+    """The same for some accounts that live, which `s_asked` holds then; without the structure of all others."""
+    stage_ids(connection, "s_asked", account_ids)
     text = text_type(connection)
     collation = "" if is_sqlite(connection) else ' collate "C"'
     create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")

@@ -15,8 +15,8 @@ from app.store.database import Database
 from app.store.tables import api_key, audit_entry
 
 PREFIX = "advk_"
-SCOPES = ("read", "events:write", "admin")
-"""`admin` includes the others."""
+SCOPES = ("read", "events:write", "calendar", "admin")
+"""`admin` includes the others, `read` includes `calendar`: a key that calendar programs may keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def allows(self, scope: str) -> bool:
-        return self.revoked_at is None and (scope in self.scopes or "admin" in self.scopes)
+        sufficient = {scope, "admin", *(("read",) if scope == "calendar" else ())}
+        return self.revoked_at is None and not sufficient.isdisjoint(self.scopes)
 
 
 def digest_key(secret: str) -> str:

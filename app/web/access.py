@@ -15,6 +15,8 @@ from app.store.keys import PREFIX, ApiKey, load_key
 from app.web.problems import ProblemError
 
 MAX_KEY_LENGTH = 200
+CHALLENGE = 'Basic realm="advocacy-sync: any user name, an API key as password", charset="UTF-8"'
+"""ASCII on purpose: browsers show this text before any page is there to say it better."""
 _FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -41,6 +43,20 @@ def require_key(scope: str) -> Callable[[Request, Services], ApiKey]:
     return check
 
 
+def require_calendar(request: Request, services: ServicesOf) -> None:
+    """Let a calendar program read its feed, with a key that may do no more than that as the password.
+
+    These programs can send no header of their own, but all know user name and password. A secret in the address would
+    end up in logs, histories and shared calendars. There is no way in without a key, not even from this machine.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    key = _find_key(services, secret if scheme.lower() == "bearer" else _read_password(request))
+    if key is None:
+        raise ProblemError(401, "a valid API key is needed, as password", headers={"WWW-Authenticate": CHALLENGE})
+    if not key.allows("calendar"):
+        raise ProblemError(403, "this key may not read the calendar")
+
+
 def require_monitor(request: Request, services: ServicesOf) -> None:
     """Let this very machine see how the service is doing, and anybody with a key that may read."""
     if not _is_local(request):
@@ -54,9 +70,7 @@ def require_reader(request: Request, services: ServicesOf) -> None:
         return
     key = _find_key(services, _read_password(request))
     if key is None or not key.allows("read"):
-        # ASCII on purpose: browsers show this text before any page is there to say it better.
-        challenge = 'Basic realm="advocacy-sync: any user name, an API key as password", charset="UTF-8"'
-        raise ProblemError(401, "log in with an API key as password", headers={"WWW-Authenticate": challenge})
+        raise ProblemError(401, "log in with an API key as password", headers={"WWW-Authenticate": CHALLENGE})
 
 
 def _find_key(services: Services, secret: str) -> ApiKey | None:

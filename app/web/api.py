@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from app.bootstrap import Services
 from app.intake.event_fields import Reader
 from app.store.database import current_revision, newest_revision
-from app.web import day, metrics, outbound, pages, references, v1, webhooks
+from app.web import calls, day, metrics, outbound, pages, references, v1, webhooks
 from app.web.access import ServicesOf
 from app.web.headers import SecurityHeaders
 from app.web.problems import build_problem, register_problems
@@ -52,7 +52,7 @@ def create_app(services: Services, *, on_delivery: Callable[[], None] = lambda: 
     app.add_api_route("/readyz", show_ready, tags=["health"])
     for router in (webhooks.router, outbound.router, v1.router, metrics.router, pages.router, day.router):
         app.include_router(router)
-    for router in (references.router, references.pages):
+    for router in (references.router, references.pages, calls.router, calls.pages):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -336,7 +336,7 @@ def test_a_call_says_why():
     reasons = [
         (buyer("a", OK, 70), "last contact 70 days ago, due every 60 days (it's ok, value tier B)"),
         (buyer("a", None, 30, percentile=80), "last contact 30 days ago, due every 22.5 days (unknown, value tier A)"),
-        (buyer("a", known_since=ago(1)), "never called, known for 1 day, due every 45 days (unknown, value tier B)"),
+        (buyer("a", known_since=ago(1)), "never called, customer for 1 day, due every 45 days (unknown, value tier B)"),
         (buyer("a"), "never called, due every 45 days (unknown, value tier B)"),
     ]
     for one, words in reasons:

@@ -1,0 +1,532 @@
+"""One call a day: whom to call and what to talk about, how well the list is covered, and what came of a call.
+
+What a queue shows was known before its day, and stays the same all day; only the state of the call moves. Money and
+value tiers are those of the last run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain.calls import (
+    CALL_SKIPPED,
+    CALL_TYPES,
+    Buyer,
+    Call,
+    Coverage,
+    business_day_from,
+    buyer_from,
+    coverage,
+    is_business_day,
+    known_before,
+    month_of,
+    next_call_on,
+    rank_calls,
+    schedule_calls,
+    urgency,
+)
+from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success
+from app.domain.events import VerifiedEvent
+from app.domain.explain import percent_text
+from app.domain.icalendar import Entry, moment_of, write_calendar
+from app.domain.money import major_units
+from app.errors import ConfigError
+from app.intake.assessments import record
+from app.intake.event_fields import Reader
+from app.intake.strict_json import JsonValue
+from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, load_first_sales, load_reps
+from app.store.connection import Connection
+from app.store.evidence import load_verified
+from app.store.mirror import load_places
+from app.store.standing import load_standing
+from app.sync.answers import AccountView, find_account
+from app.sync.services import Services
+
+UPCOMING = 3
+OVERDUE = 20
+MAX_CALENDAR_DAYS = 260
+"""A year of business days."""
+DEFAULT_MINUTES = 15
+
+BUCKETS: Mapping[Bucket | None, str] = {
+    Bucket.NEED_YOU: "need you",
+    Bucket.OK: "it's ok",
+    Bucket.WHO_ARE_YOU: "who are you?",
+    None: "not known",
+}
+_INFERRED: Mapping[Rule, str] = {
+    Rule.ASKED_TO_CUT: "they asked to cut",
+    Rule.HARDLY_USED: "they hardly use it",
+    Rule.CONSIDERS_ALTERNATIVES: "they look at alternatives",
+    Rule.USED_LESS: "they use it less than they did",
+    Rule.USED_WITH_SPONSOR: "they use it and have a sponsor",
+    Rule.USED_WITHOUT_SPONSOR: "they use it, and no sponsor is known",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One buyer to call: why this one, and what to talk about. Money in major units; `contact`: ids of the CRM."""
+
+    account: str
+    name: str
+    url: str
+    contact: str | None
+    contact_role: str | None
+    why: str
+    bucket: Bucket | None
+    is_inferred: bool
+    action: str
+    points: tuple[str, ...]
+    verbatim: str
+    answered_on: date | None
+    direct: Decimal
+    referred: Decimal
+    total: Decimal
+    currency: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field under its name, money as decimal text."""
+        return {
+            "account": self.account,
+            "name": self.name,
+            "url": self.url,
+            "contact": self.contact,
+            "contact_role": self.contact_role,
+            "why": self.why,
+            "bucket": self.bucket,
+            "is_inferred": self.is_inferred,
+            "action": self.action,
+            "talking_points": list(self.points),
+            "verbatim": self.verbatim,
+            "answered_on": self.answered_on.isoformat() if self.answered_on else None,
+            "direct": str(self.direct),
+            "referred": str(self.referred),
+            "total": str(self.total),
+            "currency": self.currency,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """The one call of a representative on a day. `rep`: the owner in the CRM, None where an account has none.
+
+    `state`: open, answered or skipped; empty without a call. `upcoming`: who would be next, by name.
+    """
+
+    rep: str | None
+    day: date
+    is_business_day: bool
+    next_business_day: date | None
+    call: CallView | None
+    state: str
+    upcoming: tuple[tuple[str, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object."""
+        return {
+            "rep": self.rep,
+            "day": self.day.isoformat(),
+            "is_business_day": self.is_business_day,
+            "next_business_day": self.next_business_day.isoformat() if self.next_business_day else None,
+            "state": self.state,
+            "call": self.call.as_json() if self.call else None,
+            "upcoming": [{"account": id_, "name": name} for id_, name in self.upcoming],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An account that has waited longer than its interval. `urgency`: how many of them."""
+
+    account: str
+    name: str
+    bucket: Bucket | None
+    last_contact_on: date | None
+    due_on: date | None
+    urgency: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageView:
+    """The meter of one representative. `called`: customers that answered this month, up to the day."""
+
+    rep: str | None
+    day: date
+    meter: Coverage
+    called: int
+    month: date
+    business_days: int
+    business_days_of_month: int
+    overdue: tuple[Overdue, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object: fractions as text."""
+        meter = self.meter
+        return {
+            "rep": self.rep,
+            "day": self.day.isoformat(),
+            "accounts": meter.accounts,
+            "covered": meter.covered,
+            "overdue": meter.overdue,
+            "never": meter.never,
+            "skipped": meter.skipped,
+            "written_off": meter.written_off,
+            "buckets": {bucket or "unknown": number for bucket, number in meter.buckets.items()},
+            "share": None if meter.share is None else str(meter.share),
+            "utilisation": None if meter.utilisation is None else str(meter.utilisation),
+            "is_feasible": meter.is_feasible,
+            "month": f"{self.month:%Y-%m}",
+            "called": self.called,
+            "business_days": self.business_days,
+            "business_days_of_month": self.business_days_of_month,
+            "longest_overdue": [
+                {
+                    "account": one.account,
+                    "name": one.name,
+                    "bucket": one.bucket,
+                    "last_contact_on": one.last_contact_on.isoformat() if one.last_contact_on else None,
+                    "due_on": one.due_on.isoformat() if one.due_on else None,
+                    "urgency": str(one.urgency),
+                }
+                for one in self.overdue
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """What came of a call, and what follows. `is_new`: it was not logged before."""
+
+    account: str
+    name: str
+    event: str
+    is_new: bool
+    bucket: Bucket | None
+    action: str
+    next_call_on: date | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "account": self.account,
+            "name": self.name,
+            "source_event_id": self.event,
+            "is_new": self.is_new,
+            "bucket": self.bucket,
+            "action": self.action,
+            "next_call_on": self.next_call_on.isoformat() if self.next_call_on else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One representative's customers as they were known before a day. `events`: up to the day, that day included."""
+
+    rep: str | None
+    buyers: tuple[Buyer, ...]
+    rows: Mapping[str, CustomerRow]
+    events: Mapping[str, Sequence[VerifiedEvent]]
+
+
+def list_reps(services: Services) -> list[str | None]:
+    """Everybody who owns a customer; None last, where a customer has no owner."""
+    with services.database.read() as connection:
+        return load_reps(connection)
+
+
+def list_calls(services: Services, *, rep: str | None = None, day: date | None = None) -> list[QueueView]:
+    """The call of a day, of one representative or of each. A representative without a customer has no queue."""
+    wanted = day or services.today
+    with services.database.read() as connection:
+        lists = _load_lists(services, connection, wanted, rep)
+        return _open_queues(services, connection, lists, wanted)
+
+
+def measure_coverage(services: Services, *, rep: str | None = None, day: date | None = None) -> list[CoverageView]:
+    """How well the lists are covered, with what was logged up to and on the day."""
+    wanted = day or services.today
+    with services.database.read() as connection:
+        return [_measure(services, one, wanted) for one in _load_lists(services, connection, wanted, rep, is_over=True)]
+
+
+def write_call_calendar(
+    services: Services,
+    *,
+    rep: str | None = None,
+    start: date | None = None,
+    days: int = 20,
+    at: time | None = None,
+    minutes: int = DEFAULT_MINUTES,
+) -> str:
+    """The calls of the next business days as an iCalendar: whole days, or at a time of day in the policy's zone.
+
+    Days to come are a forecast: every answer may change them. Raises ConfigError.
+    """
+    if not 1 <= days <= MAX_CALENDAR_DAYS:
+        raise ConfigError(f"a calendar covers 1 to {MAX_CALENDAR_DAYS} business days")
+    first, policy = start or services.today, services.mapping.policy
+    with services.database.read() as connection:
+        lists = _load_lists(services, connection, first, rep)
+        planned = [
+            (one, call)
+            for one in lists
+            for _, call in schedule_calls(one.buyers, policy.care, first, days)
+            if call is not None
+        ]
+        views = _view(services, connection, planned)
+    entries = []
+    for (one, call), view in zip(planned, views, strict=True):
+        begin: datetime | date = call.day if at is None else moment_of(call.day, at, policy.time_zone)
+        whose = f" ({one.rep})" if len(lists) > 1 and one.rep is not None else ""
+        entries.append(
+            Entry(
+                _uid(one.rep, call.day),
+                begin,
+                f"Call {view.name or view.account}{whose}",
+                "\n".join((f"Why: {view.why}", *view.points)),
+                view.url,
+                minutes,
+            )
+        )
+    return write_calendar(entries, "Customer calls", services.now())
+
+
+def _uid(rep: str | None, day: date) -> str:
+    """One for each representative and day: when somebody else is to be called, the entry is replaced, not doubled."""
+    digest = hashlib.sha256(f"{rep or ''}/{day.isoformat()}".encode()).hexdigest()
+    return f"call-{digest[:24]}@advocacy-sync"
+
+
+def log_call(
+    services: Services,
+    account: str,
+    answer: Mapping[str, JsonValue],
+    *,
+    contact: JsonValue = None,
+    on: JsonValue = None,
+) -> LoggedCall:
+    """Store what a buyer answered, in one step; the same answer twice on one day is stored once.
+
+    `answer`: the attributes of a `care_answer`. Raises ConfigError for an unknown account, RejectedEventError with
+    everything that is wrong.
+    """
+    return _record(services, account, CARE_ANSWER, answer, {"contact": contact, "occurred_on": on})
+
+
+def skip_call(services: Services, account: str, skip: Mapping[str, JsonValue], *, on: JsonValue = None) -> LoggedCall:
+    """Store that a call did not take place. `skip`: the attributes of a `call_skipped`. Raises as `log_call` does."""
+    return _record(services, account, CALL_SKIPPED, skip, {"occurred_on": on})
+
+
+def _record(
+    services: Services,
+    account: str,
+    code: str,
+    attributes: Mapping[str, JsonValue],
+    more: Mapping[str, JsonValue],
+) -> LoggedCall:
+    found = find_account(services, account)
+    said: JsonValue = {name: value for name, value in attributes.items() if value not in (None, "", [])}
+    # What they said is told by the bucket; the event as such speaks neither for nor against us.
+    columns: dict[str, JsonValue] = {"type": code, "account": found.id, "polarity": "neutral", "attributes": said}
+    columns |= {name: value for name, value in more.items() if value is not None}
+    policy = services.mapping.policy
+    reader = Reader(normalise_id=services.normalise_id, zone=ZoneInfo(policy.time_zone))
+    recorded = record(services.database, columns, reader, today=services.today, now=services.now(), policy=policy)
+    return _logged(services, found, recorded.event.source_event_id, is_new=recorded.is_new)
+
+
+def _logged(services: Services, account: AccountView, event: str, *, is_new: bool) -> LoggedCall:
+    rules, today = services.mapping.policy.care, services.today
+    with services.database.read() as connection:
+        events = load_verified(connection, [account.id], today, CALL_TYPES)[account.id]
+        customers = load_customers(connection, account_ids=[account.id])
+    percentile = customers[0].percentile if customers else None
+    standing = care_on(events, rules, today, is_customer=bool(customers))
+    buyer = buyer_from(Buyer(account.id, percentile=percentile), events, rules, today + timedelta(1))
+    return LoggedCall(
+        account.id, account.name, event, is_new, standing.bucket, standing.action, next_call_on(buyer, rules)
+    )
+
+
+def _load_lists(
+    services: Services, connection: Connection, day: date, rep: str | None, *, is_over: bool = False
+) -> list[_List]:
+    """The lists of a day, by representative. `is_over`: with what happened on the day as well."""
+    rules = services.mapping.policy.care
+    rows = load_customers(connection, rep=rep)
+    ids = [row.id for row in rows]
+    since = load_first_sales(connection, ids)
+    events = load_verified(connection, ids, day, CALL_TYPES)
+    before = day + timedelta(1) if is_over else day
+    lists: dict[str | None, list[CustomerRow]] = {}
+    for row in rows:
+        # On a day that has passed, whoever bought later was no customer yet.
+        if since.get(row.id, date.min) <= day:
+            lists.setdefault(row.rep, []).append(row)
+    return [
+        _List(
+            owner,
+            tuple(
+                buyer_from(
+                    Buyer(row.id, row.name, row.total, row.percentile, known_since=since.get(row.id)),
+                    events[row.id],
+                    rules,
+                    before,
+                )
+                for row in members
+            ),
+            {row.id: row for row in members},
+            {row.id: events[row.id] for row in members},
+        )
+        for owner, members in sorted(lists.items(), key=lambda one: (one[0] is None, one[0] or ""))
+    ]
+
+
+def _open_queues(services: Services, connection: Connection, lists: Sequence[_List], day: date) -> list[QueueView]:
+    rules = services.mapping.policy.care
+    ranked = [(one, rank_calls(one.buyers, rules, day, top=1 + UPCOMING)) for one in lists]
+    first = [(one, calls[0]) for one, calls in ranked if calls]
+    views = {call.buyer.id: view for (_, call), view in zip(first, _view(services, connection, first), strict=True)}
+    return [
+        QueueView(
+            one.rep,
+            day,
+            is_business_day(day, rules),
+            business_day_from(day + timedelta(1), rules),
+            views[calls[0].buyer.id] if calls else None,
+            _state(one.events[calls[0].buyer.id], day) if calls else "",
+            tuple((other.buyer.id, other.buyer.name) for other in calls[1:]),
+        )
+        for one, calls in ranked
+    ]
+
+
+def _state(events: Iterable[VerifiedEvent], day: date) -> str:
+    happened = {event.type for event in events if event.occurred_on == day}
+    return "answered" if CARE_ANSWER in happened else "skipped" if CALL_SKIPPED in happened else "open"
+
+
+def _view(services: Services, connection: Connection, calls: Sequence[tuple[_List, Call]]) -> list[CallView]:
+    """What there is to say about each of some calls."""
+    policy, ids = services.mapping.policy, {call.buyer.id for _, call in calls}
+    standings, contacts = load_standing(connection, ids), load_buyer_contacts(connection, ids)
+    currency = policy.reporting_currency
+    places = load_places(connection, currency)
+    views = []
+    for one, call in calls:
+        row = one.rows[call.buyer.id]
+        events = known_before(one.events[row.id], call.day)
+        standing = care_on(events, policy.care, call.day, is_customer=bool(standings[row.id].measures["is_customer"]))
+        direct, referred, total = (major_units(amount, places) for amount in (row.direct, row.referred, row.total))
+        contact, role = contacts.get(row.id) or (_last_contact(events), None)
+        worth = f"Worth {_money(total)} {currency}: own {_money(direct)}, referred {_money(referred)}."
+        told = (*tell_bucket(standing), worth, standing.action, *_tell_value(standing, success(events, call.day)))
+        views.append(
+            CallView(
+                account=row.id,
+                name=row.name,
+                url=_account_url(services, row.id),
+                contact=contact,
+                contact_role=role,
+                why=call.reason,
+                bucket=standing.bucket,
+                is_inferred=standing.is_inferred,
+                action=standing.action,
+                points=told,
+                verbatim=standing.answer.verbatim if standing.answer else "",
+                answered_on=standing.answered_on,
+                direct=direct,
+                referred=referred,
+                total=total,
+                currency=currency,
+            )
+        )
+    return views
+
+
+def _account_url(services: Services, account_id: str) -> str:
+    section = next((one for entity, one in services.mapping.entities.items() if entity == "account"), None)
+    return services.record_url(section.object, account_id) if section else ""
+
+
+def _last_contact(events: Iterable[VerifiedEvent]) -> str | None:
+    """Whoever answered last, where the CRM names no buyer."""
+    return next(
+        (event.contact for event in reversed(list(events)) if event.type == CARE_ANSWER and event.contact), None
+    )
+
+
+def tell_bucket(standing: Care) -> Iterable[str]:
+    """What an account said last, or what its usage suggests, as a sentence; nothing where neither is known."""
+    if standing.answer is not None:
+        by = f", told {standing.answer.caller}" if standing.answer.caller else ""
+        said = f": \N{LEFT DOUBLE QUOTATION MARK}{standing.answer.verbatim}\N{RIGHT DOUBLE QUOTATION MARK}"
+        quote = said if standing.answer.verbatim else "."
+        yield f"Said {BUCKETS[standing.answer.bucket]!r} on {standing.answered_on}{by}{quote}"
+    elif standing.bucket is not None:
+        yield f"Probably {BUCKETS[standing.bucket]!r}: {_INFERRED[standing.rule]}."
+
+
+def _tell_value(standing: Care, metrics: Sequence[Progress]) -> Iterable[str]:
+    if standing.limbo_since is not None:
+        yield f"In limbo since {standing.limbo_since}: the value has stopped, and the contract has not."
+    for one in metrics:
+        yield tell_progress(one)
+    if standing.proposal_gate:
+        yield standing.proposal_gate
+
+
+def tell_progress(one: Progress) -> str:
+    """`Revenue of the customer: 40 % of the way from 100 to 200 EUR, agreed.`"""
+    metric = one.metric
+    name = metric.name or metric.kind.removeprefix("x_").replace("_", " ").capitalize()
+    unit = f" {metric.unit}" if metric.unit else ""
+    agreed = "agreed" if one.is_agreed else "not agreed"
+    whose = f"{name} of the {metric.owner}"
+    if one.share is not None:
+        done = ("minus " if one.share < 0 else "") + percent_text(abs(one.share))
+        return f"{whose}: {done} of the way from {metric.baseline} to {metric.target}{unit}, {agreed}."
+    if metric.target is None:
+        return f"{whose}: no target yet."
+    return f"{whose}: the target is {metric.target}{unit}, {agreed}; what is reached so far is not known."
+
+
+def _money(amount: Decimal) -> str:
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,f}"
+
+
+def _measure(services: Services, one: _List, day: date) -> CoverageView:
+    rules = services.mapping.policy.care
+    first, so_far, all_days = month_of(day, rules)
+    called = sum(
+        any(event.type == CARE_ANSWER and first <= event.occurred_on <= day for event in events)
+        for events in one.events.values()
+    )
+    late = [
+        (urgency(buyer, rules, day), buyer)
+        for buyer in one.buyers
+        if not buyer.is_written_off and (buyer.last_contact_on is None or urgency(buyer, rules, day) >= 1)
+    ]
+    late.sort(key=lambda pair: (-pair[0], -pair[1].total, pair[1].id))
+    return CoverageView(
+        one.rep,
+        day,
+        coverage(one.buyers, rules, day),
+        called,
+        first,
+        so_far,
+        all_days,
+        tuple(
+            Overdue(buyer.id, buyer.name, buyer.bucket, buyer.last_contact_on, next_call_on(buyer, rules), ratio)
+            for ratio, buyer in islice(late, OVERDUE)
+        ),
+    )
