@@ -277,7 +277,6 @@ def _read_overrides(known: Sequence[VerifiedEvent]) -> tuple[dict[str, Held], di
         said = read_roles_set(act.attributes)
         for role in said.add:
             added[role] = Held(role, act.occurred_on, act.id, None, is_set=True)
-            removed.pop(role, None)
         for role in said.remove:
             added.pop(role, None)
             removed[role] = act.occurred_on
