@@ -74,6 +74,7 @@ def _row(part: ChangePart) -> tuple[object, ...]:
     beside = ", ".join(f"{name} {signed(amounts[name])}" for name in BESIDE if amounts[name])
     event = part.event_title or part.event
     reason = f"{event} of {part.occurred_on}" if part.occurred_on else event
+    reason = f"{reason}, {part.decision}" if part.decision else reason
     deal = part.opportunity_name or part.opportunity
     return part.cause, *(signed(amounts[m]) for m in ("total", "direct", "referred")), beside, deal, reason
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.intake.event_fields import Reader
     from app.intake.event_files import FileRow
     from app.intake.import_events import ImportReport
-    from app.store.events import StoredEvent
+    from app.store.events import Conflict, StoredEvent
 
 EXIT_REJECTED = 3
 SHOWN_REJECTIONS = 20
@@ -31,6 +31,9 @@ def register(app: typer.Typer) -> None:
     events.command("add")(add_event)
     events.command("import")(import_file)
     events.command("list")(list_stored)
+    events.command("verify")(verify)
+    events.command("reject")(reject)
+    events.command("expire")(expire)
     events.command("export")(export_events)
     events.command("types")(list_types)
     app.add_typer(events, name="events")
@@ -45,7 +48,10 @@ def import_file(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import events from a file. Safe to repeat: an event that is known already changes nothing.
+    """Import events from a file. Safe to repeat: an event that is known already changes nothing but its status.
+
+    A known event that comes with another status moves on to it: from claimed to verified, from there to rejected or
+    expired, never back. Back leads `advocacy events verify`.
 
     Columns: source_system, source_event_id, type, occurred_on or occurred_at, account, contact, opportunity,
     referred_account, referred_contact, referred_domain, status, share_percent, weight, reference_share, amount,
@@ -85,16 +91,20 @@ def _tell_import(report: ImportReport, *, as_json: bool) -> None:
     if as_json:
         say_json(report)
         return
-    say(f"{report.added:,} added, {report.duplicate:,} known already, {len(report.rejected):,} rejected")
+    moved_on = f", {report.moved_on:,} with a new status" if report.moved_on else ""
+    say(f"{report.added:,} added, {report.duplicate:,} known already, {len(report.rejected):,} rejected{moved_on}")
     for row in report.rejected[:SHOWN_REJECTIONS]:
         tell(f"line {row.line}: {row.reason}")
     if len(report.rejected) > SHOWN_REJECTIONS:
         tell(f"... and {len(report.rejected) - SHOWN_REJECTIONS:,} more; --json lists them all")
     for conflict in report.conflicts[:SHOWN_REJECTIONS]:
-        differing = ", ".join(conflict.differing)
-        tell(
-            f"{conflict.source_system} {conflict.source_event_id}: known with another {differing}; the first one stands"
-        )
+        tell(f"{conflict.source_system} {conflict.source_event_id}: {_say_conflict(conflict)}")
+
+
+def _say_conflict(conflict: Conflict) -> str:
+    if conflict.differing == ("status",):
+        return "would take a status back, which only a person may: advocacy events verify, reject or expire"
+    return f"known with another {', '.join(conflict.differing)}; the first one stands"
 
 
 def add_event(
@@ -141,9 +151,7 @@ def add_event(
             raise ConfigError("\n".join(str(problem) for problem in error.problems)) from None
         report = save_events(services.database, [event], now=services.now(), policy=services.mapping.policy)
     if report.conflicts:
-        raise AppError(
-            f"event {event.source_event_id} is known with another {', '.join(report.conflicts[0].differing)}"
-        )
+        raise AppError(f"event {event.source_event_id}: {_say_conflict(report.conflicts[0])}")
     result = {"source_system": event.source_system, "source_event_id": event.source_event_id, "added": report.added}
     say_json(result) if as_json else say(f"{'added' if report.added else 'known already'}: {event.source_event_id}")
 
@@ -152,6 +160,9 @@ def list_stored(
     ctx: typer.Context,
     account: Annotated[str | None, typer.Option(help="Only of or about this account.")] = None,
     event_type: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    status: Annotated[
+        Literal["claimed", "verified", "rejected", "expired"] | None, typer.Option(help="Only with this status.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -160,11 +171,11 @@ def list_stored(
 
     with open_services(ctx) as services:
         wanted = services.normalise_id(account) if account else None
-        events = list_events(services.database, account=wanted, event_type=event_type, limit=top)
+        events = list_events(services.database, account=wanted, event_type=event_type, status=status, limit=top)
     if as_json:
         say_json([show_event(stored) for stored in events])
         return
-    columns = ("date", "type", "account", "about", "status", "title")
+    columns = ("date", "type", "account", "about", "status", "title", "id")
     say_table(columns, [_to_cells(stored) for stored in events])
     if not events:
         tell("no events yet; import some with: advocacy events import FILE")
@@ -173,7 +184,67 @@ def list_stored(
 def _to_cells(stored: StoredEvent) -> tuple[object, ...]:
     event = stored.event
     about = event.opportunity or event.referred_account or event.referred_contact or event.referred_domain
-    return (event.occurred_on, event.type, event.account, about, event.status.value, event.title)
+    return (event.occurred_on, event.type, event.account, about, event.status, event.title, stored.event_id)
+
+
+EventIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="As in `advocacy events list`, or the source's own id.")
+]
+Reason = Annotated[str | None, typer.Option(help="Why; `advocacy why` shows it.")]
+Who = Annotated[str, typer.Option(help="Who decides; default: the user logged in here.")]
+
+
+def verify(ctx: typer.Context, ids: EventIds, reason: Reason = None, who: Who = "", as_json: AsJson = False) -> None:
+    """Let events count: a claimed referral earns from the next run on."""
+    _decide(ctx, ids, "verified", reason, who, as_json=as_json)
+
+
+def reject(ctx: typer.Context, ids: EventIds, reason: Reason = None, who: Who = "", as_json: AsJson = False) -> None:
+    """Let events count for nothing. What they earned goes with the next run, and stays in the history."""
+    _decide(ctx, ids, "rejected", reason, who, as_json=as_json)
+
+
+def expire(ctx: typer.Context, ids: EventIds, reason: Reason = None, who: Who = "", as_json: AsJson = False) -> None:
+    """Let events count for nothing any more, because their time is over."""
+    _decide(ctx, ids, "expired", reason, who, as_json=as_json)
+
+
+def _decide(ctx: typer.Context, names: list[str], status: str, reason: str | None, who: str, *, as_json: bool) -> None:
+    import getpass
+
+    from app.domain.model import ReferralStatus
+    from app.intake.event_fields import read_reason
+    from app.store.statuses import decide_statuses
+
+    try:
+        why = read_reason(reason)
+        decider = read_reason(who) or getpass.getuser()
+    except ValueError as error:
+        raise ConfigError(f"the reason or the name {error}") from None
+    with open_services(ctx) as services:
+        ids = [_find_event(services, name) for name in names]
+        changes = decide_statuses(
+            services.database, ids, ReferralStatus(status), who=decider, now=services.now(), reason=why
+        )
+    if as_json:
+        say_json(changes)
+        return
+    was = {change.event_id: change.was for change in changes}
+    for event_id in dict.fromkeys(ids):
+        say(f"{event_id}: {was[event_id]} -> {status}" if event_id in was else f"{event_id}: {status} already")
+    if changes:
+        tell("the next run counts it: advocacy sync")
+
+
+def _find_event(services: Services, name: str) -> str:
+    from app.store.statuses import find_event_ids
+
+    found = find_event_ids(services.database, name)
+    if not found:
+        raise ConfigError(f"no event has the id {name}", hint="list them with: advocacy events list")
+    if len(found) > 1:
+        raise ConfigError(f"more than one source has an event {name}", hint=f"name one of: {', '.join(found)}")
+    return found[0]
 
 
 def show_event(stored: StoredEvent) -> dict[str, Any]:

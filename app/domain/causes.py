@@ -104,6 +104,8 @@ class Between:
     survivors: Mapping[str, str] = field(default_factory=dict)
     """Account merged meanwhile -> the one it lives on in."""
     new_events: Collection[str] = frozenset()
+    verified_events: Collection[str] = frozenset()
+    """Advocacy events known before that were verified meanwhile."""
     lost_events: Collection[str] = frozenset()
     """Advocacy events that are gone, or no longer verified."""
     merged_events: Collection[str] = frozenset()

@@ -1,6 +1,7 @@
 """Advocacy events: what a customer did for us, or against us.
 
-The envelope every event carries, whatever its type. Append-only: a correction is a new event that supersedes.
+The envelope every event carries, whatever its type. Append-only: what an event says never changes, only what it counts
+as (its status), and every change of that is kept.
 """
 
 from __future__ import annotations
@@ -14,6 +15,34 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from app.domain.model import ReferralStatus
+
+MILESTONES: Mapping[str, ReferralStatus] = {
+    "referral.accepted": ReferralStatus.VERIFIED,
+    "referral.won": ReferralStatus.VERIFIED,
+    "referral.expired": ReferralStatus.EXPIRED,
+    "referral.rejected": ReferralStatus.REJECTED,
+    "referral.reversed": ReferralStatus.REJECTED,
+}
+"""What a milestone makes of the referral it names. All others tell its story and change nothing."""
+NAMED_REFERRAL = "referral"
+"""The attribute of a milestone that names its referral: the `source_event_id` of it in the same source system."""
+
+PROGRESS = {
+    ReferralStatus.CLAIMED: 0,
+    ReferralStatus.VERIFIED: 1,
+    ReferralStatus.EXPIRED: 2,
+    ReferralStatus.REJECTED: 2,
+}
+"""How far a referral has come; further than the end it cannot go."""
+
+
+def moves_on(status: ReferralStatus, said: ReferralStatus) -> bool:
+    """Whether a source that says `said` changes what counts as `status`: only forwards, whatever came first.
+
+    Sources repeat themselves and deliver late, so going back (a rejected referral that is verified after all) takes a
+    decision.
+    """
+    return PROGRESS[said] > PROGRESS[status]
 
 
 class Polarity(StrEnum):
@@ -39,7 +68,8 @@ class AdvocacyEvent:
     referred_account: str | None = None
     referred_contact: str | None = None
     referred_domain: str | None = None
-    status: ReferralStatus = ReferralStatus.VERIFIED
+    status: ReferralStatus | None = None
+    """None: the source does not say. A new event is verified then, and a known one keeps what it has."""
     share_percent: Decimal | None = None
     weight: int | None = None
     reference_share: Decimal | None = None
@@ -52,6 +82,11 @@ class AdvocacyEvent:
     url: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def named_referral(self) -> str | None:
+        """The `source_event_id` of the referral that this milestone is about."""
+        name = self.attributes.get(NAMED_REFERRAL)
+        return str(name) if self.type in MILESTONES and isinstance(name, str | int) and name != "" else None
 
 class VerifiedEvent(NamedTuple):
     """One verified advocacy event of an account, as the measures beside the money look at it."""

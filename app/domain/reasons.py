@@ -36,6 +36,8 @@ def find_reason(deal: Deal, entry: Entry, old: Entry | None, new: Entry | None) 
     between, influence = deal.between, entry.measure in _INFLUENCE
     if new and new.event_id in between.new_events and (old is None or old.event_id != new.event_id):
         return Cause.INFLUENCE if influence else Cause.REFERRAL_ADDED
+    if new and new.event_id in between.verified_events and (old is None or old.event_id != new.event_id):
+        return Cause.INFLUENCE if influence else Cause.REFERRAL_VERIFIED
     if new is None and entry.event_id in between.lost_events:
         return Cause.INFLUENCE if influence else Cause.REFERRAL_WITHDRAWN
     if deal.is_moved:
@@ -78,9 +80,11 @@ def _quiet_reason(deal: Deal, entry: Entry, *, is_credited: bool) -> Cause:
 
 
 def _is_recorded(deal: Deal) -> bool:
-    """Whether a claim on the opportunity itself came or went because somebody recorded or withdrew it."""
+    """Whether a claim on the opportunity itself came or went because somebody recorded, verified or withdrew it."""
     come, gone = _events(deal, Measure.REFERRED)
-    return not come.isdisjoint(deal.between.new_events) or not gone.isdisjoint(deal.between.lost_events)
+    between = deal.between
+    is_told = not come.isdisjoint(between.new_events) or not come.isdisjoint(between.verified_events)
+    return is_told or not gone.isdisjoint(between.lost_events)
 
 
 def _events(deal: Deal, *measures: Measure) -> tuple[set[str], set[str]]:

@@ -5,8 +5,8 @@ Each opportunity is explained on its own (`explain_deal`), from all its lines be
 1. merge: what a merged account had becomes its survivor's;
 2. an opportunity that came, fell due or went takes every line on it along;
 3. net value, with every share as it was: first the rate, then the amount, then refunds and corrections;
-4. shares: what is left of a line has one cause, the first that fits in `reasons`. Recorded and withdrawn referrals
-   come before the policy: it explains only what no referral, merge or move explains.
+4. shares: what is left of a line has one cause, the first that fits in `reasons`. Recorded, verified and withdrawn
+   referrals come before the policy: it explains only what no referral, merge or move explains.
 
 Parts are whole minor units and add up to the difference of every account and measure, whatever the lines are.
 """
@@ -238,4 +238,9 @@ def _follows_net(deal: Deal, old: Entry | None, new: Entry | None, way: _Way) ->
         return True
     if old:
         return way.start > 0 >= way.end
-    return way.start <= 0 < way.end and new is not None and new.event_id not in deal.between.new_events
+    return way.start <= 0 < way.end and new is not None and not _is_told(deal, new)
+
+
+def _is_told(deal: Deal, entry: Entry) -> bool:
+    """Whether somebody recorded or verified what the line rests on meanwhile."""
+    return entry.event_id in deal.between.new_events or entry.event_id in deal.between.verified_events

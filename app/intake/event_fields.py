@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from app.domain.event_attributes import REQUIRED, check_attributes
 from app.domain.event_types import EVENT_TYPES, REFERRAL, WON_SURVEY, read_custom_type
-from app.domain.events import AdvocacyEvent, Polarity
+from app.domain.events import MILESTONES, NAMED_REFERRAL, AdvocacyEvent, Polarity
 from app.domain.model import ReferralStatus
 from app.intake.strict_json import JsonValue, read_json
 
@@ -139,9 +139,18 @@ def _check_whole(values: Mapping[str, Any], bad: set[str]) -> list[FieldProblem]
         problems.append(FieldProblem("reference_share", "is for type won_survey only"))
     if values.get("valid_from", date.min) > values.get("valid_to", date.max):
         problems.append(FieldProblem("valid_to", "lies before valid_from"))
+    if event_type in MILESTONES and not _is_reference(values.get("attributes", {}).get(NAMED_REFERRAL)):
+        problems.append(FieldProblem("attributes", f"{NAMED_REFERRAL} must be the source_event_id of the referral"))
     if "attributes" not in bad:
         problems += _check_attributes(event_type, values.get("attributes", {}))
     return problems
+
+
+def _is_reference(value: object) -> bool:
+    """Whether it names an event, or nothing at all."""
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        return False
+    return value is None or 0 < len(str(value)) <= MAX_ID_LENGTH
 
 
 def _check_attributes(code: str, attributes: Mapping[str, object]) -> list[FieldProblem]:
@@ -164,6 +173,11 @@ def _read_text(value: JsonValue, limit: int) -> str:
     if len(text) > limit:
         raise ValueError(f"is longer than {limit} characters")
     return text
+
+
+def read_reason(text: str | None) -> str | None:
+    """Why somebody decided something, in words that can be stored. Raises ValueError."""
+    return _read_text(text.strip(), MAX_TEXT_LENGTH) if text and not text.isspace() else None
 
 
 def _read_id(value: JsonValue, _reader: Reader) -> str:

@@ -25,6 +25,8 @@ class ImportReport:
     duplicate: int
     conflicts: tuple[Conflict, ...]
     rejected: tuple[RejectedRow, ...]
+    moved_on: int = 0
+    """Known events that got another status."""
 
     @property
     def is_clean(self) -> bool:
@@ -33,7 +35,7 @@ class ImportReport:
 
 def import_events(database: Database, rows: Iterable[FileRow], *, now: datetime, policy: Policy) -> ImportReport:
     """Save the events among `rows`, and report the rows that are none."""
-    added = duplicate = 0
+    added = duplicate = moved_on = 0
     conflicts: list[Conflict] = []
     rejected: list[RejectedRow] = []
     remaining = iter(rows)
@@ -42,5 +44,6 @@ def import_events(database: Database, rows: Iterable[FileRow], *, now: datetime,
         events = [row for row in chunk if isinstance(row, AdvocacyEvent)]
         report = save_events(database, events, now=now, policy=policy)
         added, duplicate = added + report.added, duplicate + report.duplicate
+        moved_on += report.moved_on
         conflicts += report.conflicts
-    return ImportReport(added, duplicate, tuple(conflicts), tuple(rejected))
+    return ImportReport(added, duplicate, tuple(conflicts), tuple(rejected), moved_on)

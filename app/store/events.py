@@ -1,4 +1,7 @@
-"""Advocacy events: append-only, and each known for ever by (source_system, source_event_id)."""
+"""Advocacy events: append-only, and each known for ever by (source_system, source_event_id).
+
+Only what an event counts as may change: `statuses`.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,23 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app.domain.domains import read_domain
-from app.domain.events import AdvocacyEvent, Polarity
+from app.domain.event_types import REFERRAL
+from app.domain.events import MILESTONES, PROGRESS, AdvocacyEvent, Polarity
 from app.domain.model import Policy, ReferralStatus
 from app.domain.rows import Row
 from app.store.bulk import analyze, insert_rows
 from app.store.database import Database
 from app.store.staging import stage_ids
+from app.store.statuses import Saying, StatusChange, restate_on
 from app.store.tables import advocacy_event
 
 CHUNK = 5_000
 _IDENTITY = sa.table("s_identity", sa.column("id"))
-_INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in ("recorded_at", "recorded_on"))
+_OURS = ("recorded_at", "recorded_on", "status", "referral_id")
+"""Columns that say nothing about whether an event came again with other content."""
+_WORDING = frozenset(("title", "url", "attributes"))
+"""What a source may reword without meaning another event."""
+_INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in _OURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,10 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """An event came again under a known identity with other content. The first one stands."""
+    """An event came again under a known identity with other content. The first one stands.
+
+    `differing` holds `status` where the event, or a milestone of a referral, would have taken a status back.
+    """
 
     source_system: str
     source_event_id: str
@@ -49,6 +61,8 @@ class SaveReport:
     added: int
     duplicate: int
     conflicts: tuple[Conflict, ...]
+    moved_on: int = 0
+    """Known events that got another status, by coming again with it or by a milestone."""
     accounts: tuple[str, ...] = ()
     """The accounts that did something, or were referred, in the added events; sorted."""
 
@@ -64,19 +78,22 @@ def save_events_on(
 ) -> SaveReport:
     """`save_events` inside a transaction of the caller, so that a delivery and its events settle together."""
     recorded_on = now.astimezone(ZoneInfo(policy.time_zone)).date().isoformat()
-    added, duplicate = 0, 0
+    added, duplicate, moved_on = 0, 0, 0
     conflicts: list[Conflict] = []
     accounts: set[str] = set()
     for chunk in _chunks(events):
-        new, repeated, differing = _sort_out(connection, chunk)
+        new, repeated, differing, sayings = _sort_out(connection, chunk)
         duplicate += repeated
         conflicts += differing
         added += len(new)
         accounts |= {a for row in new.values() for a in (row["account_id"], row["referred_account_id"]) if a}
         _insert(connection, list(new.values()), now, recorded_on)
+        changes, refused = _restate(connection, sayings, list(new.values()), now)
+        moved_on += len(changes)
+        conflicts += refused
     if added >= CHUNK:
         analyze(connection, advocacy_event.name)
-    return SaveReport(added, duplicate, tuple(conflicts), tuple(sorted(accounts)))
+    return SaveReport(added, duplicate, tuple(conflicts), moved_on, tuple(sorted(accounts)))
 
 
 def _chunks(events: Iterable[AdvocacyEvent]) -> Iterator[list[AdvocacyEvent]]:
@@ -90,11 +107,13 @@ Identity = tuple[str, str]
 
 def _sort_out(
     connection: sa.Connection, chunk: Sequence[AdvocacyEvent]
-) -> tuple[dict[Identity, dict[str, Any]], int, list[Conflict]]:
+) -> tuple[dict[Identity, dict[str, Any]], int, list[Conflict], list[Saying]]:
+    """The new rows, how many events were known, those of them that differ, and what the rest say about their status."""
     known = _load_known(connection, chunk)
     new: dict[Identity, dict[str, Any]] = {}
     repeated = 0
     conflicts = []
+    sayings = []
     for event in chunk:
         identity = (event.source_system, event.source_event_id)
         row = _to_row(event)
@@ -106,7 +125,48 @@ def _sort_out(
         differing = tuple(sorted(name for name in _INPUT if stored[name] != row[name]))
         if differing:
             conflicts.append(Conflict(*identity, differing))
-    return new, repeated, conflicts
+        if event.status is not None and _WORDING.issuperset(differing):
+            sayings.append(Saying(row["event_id"], event.status))
+    return new, repeated, conflicts, sayings
+
+
+def _restate(
+    connection: sa.Connection, sayings: Sequence[Saying], new: Sequence[dict[str, Any]], now: datetime
+) -> tuple[list[StatusChange], list[Conflict]]:
+    """What known events and milestones say about the status of events, in the order in which it came."""
+    told = [*sayings, *_load_milestones(connection, new)]
+    if not told:
+        return [], []
+    changes, refused = restate_on(connection, told, now=now)
+    return changes, _load_refused(connection, {one.told_by or one.event_id for one in refused})
+
+
+def _load_refused(connection: sa.Connection, event_ids: set[str]) -> list[Conflict]:
+    stage_ids(connection, "s_identity", event_ids)
+    rows = connection.exec_driver_sql(
+        "select e.source_system, e.source_event_id from s_identity i join advocacy_event e on e.event_id = i.id"
+        " order by e.event_id"
+    )
+    return [Conflict(row[0], row[1], ("status",)) for row in rows]
+
+
+def _load_milestones(connection: sa.Connection, new: Sequence[dict[str, Any]]) -> list[Saying]:
+    """What the milestones among the new events say, and those that came before the referral they name."""
+    milestones = {row["event_id"] for row in new if row["referral_id"]}
+    referrals = {row["event_id"] for row in new if row["type"] == REFERRAL}
+    if not milestones and not referrals:
+        return []
+    found = set[tuple[str, str, str, str]]()
+    for ids, column in ((milestones, "event_id"), (referrals, "referral_id")):
+        stage_ids(connection, "s_identity", ids)
+        rows = connection.exec_driver_sql(
+            "select m.occurred_on, m.event_id, m.type, r.event_id from s_identity i"
+            f" join advocacy_event m on m.{column} = i.id join advocacy_event r on r.event_id = m.referral_id"
+            f" where m.status = 'verified' and r.type = '{REFERRAL}'"
+        )
+        found.update((row[0], row[1], row[2], row[3]) for row in rows)
+    told = sorted(found, key=lambda row: (row[0], PROGRESS[MILESTONES[row[2]]], row[1]))
+    return [Saying(referral, MILESTONES[kind], kind, told_by) for _, told_by, kind, referral in told]
 
 
 def _load_known(connection: sa.Connection, chunk: Sequence[AdvocacyEvent]) -> dict[Identity, sa.RowMapping]:
@@ -134,9 +194,14 @@ def event_id(source_system: str, source_event_id: str) -> str:
 
 
 def list_events(
-    database: Database, *, account: str | None = None, event_type: str | None = None, limit: int = 100
+    database: Database,
+    *,
+    account: str | None = None,
+    event_type: str | None = None,
+    status: str | None = None,
+    limit: int = 100,
 ) -> list[StoredEvent]:
-    """The newest events first, of one account (as doer or as referred one) or type where given."""
+    """The newest events first, of one account (as doer or as referred one), type or status where given."""
     query = sa.select(advocacy_event).order_by(advocacy_event.c.occurred_on.desc(), advocacy_event.c.event_id.desc())
     if account is not None:
         query = query.where(
@@ -144,6 +209,8 @@ def list_events(
         )
     if event_type is not None:
         query = query.where(advocacy_event.c.type == event_type)
+    if status is not None:
+        query = query.where(advocacy_event.c.status == status)
     with database.read() as connection:
         return [_from_row(row) for row in connection.execute(query.limit(limit)).mappings()]
 
@@ -207,7 +274,7 @@ def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
         "referred_account_id": event.referred_account,
         "referred_contact_id": event.referred_contact,
         "referred_domain": event.referred_domain and read_domain(event.referred_domain),
-        "status": event.status.value,
+        "status": (event.status or ReferralStatus.VERIFIED).value,
         "share_percent": _exact(event.share_percent),
         "weight": event.weight,
         "reference_share": _exact(event.reference_share),
@@ -219,6 +286,7 @@ def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
         "title": event.title,
         "url": event.url,
         "attributes": json.dumps(event.attributes, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+        "referral_id": event.named_referral and event_id(event.source_system, event.named_referral),
     }
 
 

@@ -145,9 +145,13 @@ def _load_facts(connection: sa.Connection, runs: Runs) -> dict[str, DealFacts]:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """Ids of the events behind the lines: recorded since, gone or no longer verified, naming a merged account."""
+    """Ids of the events behind the lines. `new`: recorded since. `lost`: gone, or no longer verified.
+
+    `merged`: naming an account that was merged into another.
+    """
 
     new: frozenset[str]
+    verified: frozenset[str]
     lost: frozenset[str]
     merged: frozenset[str]
 
@@ -155,7 +159,7 @@ class EventFacts:
 def load_event_facts(connection: sa.Connection, runs: Runs, since: datetime) -> EventFacts:
     """What is known about the events behind the lines of `s_moved`. `since`: when the earlier run began.
 
-    Recorded while that run was going on is new as well, unless the run credited it.
+    Recorded or verified while that run was going on counts as well, unless the run credited it.
     """
     valid = f"({runs.valid_before('l')} or {runs.valid_after('l')})"
     named = (
@@ -164,11 +168,15 @@ def load_event_facts(connection: sa.Connection, runs: Runs, since: datetime) -> 
     )
     create_temp(connection, "s_named", f"id {text_type(connection)} primary key")
     add_ids(connection, "s_named", named)
+    uncredited = (
+        "not exists (select 1 from credit_line l where l.account_id = e.account_id and l.event_id = e.event_id"
+        f" and {runs.valid_before('l')})"
+    )
     rows = connection.execute(
         sa.text(
-            "select n.id, case when e.recorded_at >= :since and not exists (select 1 from credit_line l"
-            f" where l.account_id = e.account_id and l.event_id = e.event_id and {runs.valid_before('l')})"
-            " then 1 else 0 end,"
+            f"select n.id, case when e.recorded_at >= :since and {uncredited} then 1 else 0 end,"
+            f" case when {uncredited} and exists (select 1 from event_status s where s.event_id = e.event_id"
+            " and s.status = 'verified' and s.at >= :since) then 1 else 0 end,"
             " case when e.status = 'verified' then 0 else 1 end,"
             " case when doer.merged_into_id is not null or met.merged_into_id is not null then 1 else 0 end"
             " from s_named n left join advocacy_event e on e.event_id = n.id"
@@ -176,8 +184,8 @@ def load_event_facts(connection: sa.Connection, runs: Runs, since: datetime) -> 
             " left join account met on met.id = e.referred_account_id"
         ).bindparams(sa.bindparam("since", since, type_=UtcDateTime()))
     ).fetchall()
-    new, lost, merged = (frozenset(row[0] for row in rows if row[at]) for at in (1, 2, 3))
-    return EventFacts(new, lost, merged)
+    new, verified, lost, merged = (frozenset(row[0] for row in rows if row[at]) for at in (1, 2, 3, 4))
+    return EventFacts(new, verified, lost, merged)
 
 
 def load_sums(connection: sa.Connection, run: int, account_id: str | None = None) -> dict[str, int]:

@@ -199,6 +199,7 @@ advocacy_event = sa.Table(
     sa.Column("title", sa.Text),
     sa.Column("url", sa.Text),
     sa.Column("attributes", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("referral_id", Binary),
     sa.UniqueConstraint("source_system", "source_event_id"),
     sa.CheckConstraint("length(occurred_on) = 10", name="occurred_on"),
     sa.Index("ix_advocacy_event_account_id", "account_id"),
@@ -206,6 +207,20 @@ advocacy_event = sa.Table(
     sa.Index("ix_advocacy_event_referred_account_id", "referred_account_id"),
     sa.Index("ix_advocacy_event_referred_contact_id", "referred_contact_id"),
     sa.Index("ix_advocacy_event_referred_domain", "referred_domain"),
+    _present("advocacy_event", "referral_id"),
+)
+
+# `advocacy_event.status` is the last of these, kept there because every valuation asks for it.
+event_status = sa.Table(
+    "event_status",
+    metadata,
+    sa.Column("change_id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("event_id", Binary, nullable=False, index=True),
+    sa.Column("was", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
 )
 
 credit_line = sa.Table(

@@ -158,6 +158,7 @@ def explain_between(connection: Connection, comparison: Comparison, accounts: Se
         unit=10**comparison.places,
         survivors=comparison.survivors,
         new_events=events.new,
+        verified_events=events.verified,
         lost_events=events.lost,
         merged_events=events.merged,
     )

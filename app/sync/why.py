@@ -7,11 +7,12 @@ lines valid then, so the parts always lead from the one to the other.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from app.domain.causes import MEANING, SPLIT, Cause, Change, Part
 from app.domain.model import Measure
@@ -21,7 +22,9 @@ from app.domain.why import changes_of, measures_of
 from app.errors import ConfigError
 from app.store import history, values
 from app.store.connection import Connection
+from app.store.statuses import load_changes
 from app.sync.comparison import (
+    Comparison,
     RunMark,
     Since,
     compare_runs,
@@ -56,6 +59,8 @@ class ChangePart:
     event_title: str | None = None
     """What kind of event it was, where it has no title; None for a refund, which is no advocacy event."""
     occurred_on: str | None = None
+    decision: str | None = None
+    """What became of the event meanwhile: `claimed -> verified by ann on 2026-03-02: they confirmed it`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ def explain_change(services: Services, account_id: str, since: Since) -> ChangeE
             for run, include in zip(comparison.run_ids, comparison.includes, strict=True)
         )
         found = changes_of(parts, influence_before=before[Measure.INFLUENCE], includes=comparison.includes)
-        told = _Teller(services, connection, comparison.places).tell(found)
+        told = _Teller(services, connection, comparison).tell(found)
     money = comparison.money
     change = {measure: after[measure] - before[measure] for measure in after}
     return ChangeExplanation(
@@ -196,16 +201,32 @@ class _Teller:
 
     services: Services
     connection: Connection
-    places: int
+    comparison: Comparison
 
     def tell(self, found: Sequence[Change]) -> Iterator[ChangePart]:
         deals = {one.opportunity_id for one in found if one.opportunity_id}
         names = history.load_names(self.connection, "opportunity", deals)
-        titles = history.load_event_titles(self.connection, {one.event_id for one in found if one.event_id})
-        return (self._part(one, names, titles) for one in found)
+        events = {one.event_id for one in found if one.event_id}
+        titles = history.load_event_titles(self.connection, events)
+        decisions = self._decisions(events)
+        return (self._part(one, names, titles, decisions.get(one.event_id or "")) for one in found)
+
+    def _decisions(self, events: Collection[str]) -> dict[str, str]:
+        """Event -> the last change of its status since the earlier run."""
+        zone = ZoneInfo(self.services.mapping.policy.time_zone)
+        return {
+            one.event_id: f"{one.was} -> {one.status} by {one.who} on {one.at.astimezone(zone).date()}"
+            + (f": {one.reason}" if one.reason else "")
+            for one in load_changes(self.connection, events)
+            if one.at >= self.comparison.since.started_at
+        }
 
     def _part(
-        self, one: Change, names: Mapping[str, str], titles: Mapping[str, tuple[str, str | None, str]]
+        self,
+        one: Change,
+        names: Mapping[str, str],
+        titles: Mapping[str, tuple[str, str | None, str]],
+        decision: str | None,
     ) -> ChangePart:
         section = self.services.mapping.entities.get(Entity.OPPORTUNITY)
         kind, title, day = titles.get(one.event_id or "", (None, None, None))
@@ -213,13 +234,14 @@ class _Teller:
         return ChangePart(
             cause=one.cause,
             meaning=MEANING[one.cause],
-            amounts={measure: major_units(amount, self.places) for measure, amount in one.amounts.items()},
+            amounts={measure: major_units(amount, self.comparison.places) for measure, amount in one.amounts.items()},
             opportunity=deal,
             opportunity_name=names.get(deal or "", ""),
             opportunity_url=self.services.record_url(section.object, deal) if section and deal else "",
             event=one.event_id,
             event_title=title or kind,
             occurred_on=day,
+            decision=decision,
         )
 
 

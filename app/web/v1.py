@@ -12,12 +12,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from app.domain.permissions import ReferenceScope
+from app.domain.model import ReferralStatus
 from app.errors import ConfigError
 from app.intake.event_bodies import read_event_body
-from app.intake.event_fields import COLUMNS
+from app.intake.event_fields import COLUMNS, read_reason
 from app.store.events import StoredEvent, list_events, save_events
+from app.store.keys import ApiKey
+from app.store.statuses import decide_statuses, find_event_ids
 from app.sync.answers import explain_account, find_account, list_accounts, list_runs, portfolio, show_run
 from app.sync.assessments import list_assessments
 from app.sync.consents import list_consents, list_promised
@@ -165,32 +169,78 @@ def list_stored_events(
     services: ServicesOf,
     account: Annotated[str | None, Query(max_length=255)] = None,
     event_type: Annotated[str | None, Query(alias="type", max_length=64)] = None,
+    status: ReferralStatus | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List advocacy events, newest first."""
     offset = read_cursor(cursor)
-    events = list_events(services.database, account=account, event_type=event_type, limit=offset + limit + 1)
+    events = list_events(
+        services.database, account=account, event_type=event_type, status=status, limit=offset + limit + 1
+    )
     return _answer_page([_show_event(stored) for stored in events], offset, limit)
 
 
 def _show_event(stored: StoredEvent) -> dict[str, Any]:
     values = {name: getattr(stored.event, name) for name in COLUMNS}
     texts = {name: str(value) for name, value in values.items() if value is not None and name != "attributes"}
-    return {**texts, "attributes": stored.event.attributes, "recorded_at": stored.recorded_at}
+    return {
+        "id": stored.event_id, **texts, "attributes": stored.event.attributes, "recorded_at": stored.recorded_at,
+    }  # fmt: skip
 
 
 @router.post("/events", dependencies=[CanWriteEvents])
 def add_events(request: Request, body: LimitedBody, services: ServicesOf) -> JSONResponse:
-    """Store one event or `{"events": [...]}`; an event that is known already changes nothing."""
+    """Store one event or `{"events": [...]}`. No `Idempotency-Key` is needed: send the same again after a time-out.
+
+    An event is known for ever by `source_system` and `source_event_id`. Sent again it changes nothing, but a later
+    `status` (claimed, then verified, then rejected or expired) moves it on. Other content under a known identity is
+    in `conflicts`, and the first one stands.
+    """
     reader = request.app.state.event_reader
     check_events(body, reader)
     events = read_event_body(body, reader)
     report = save_events(services.database, events, now=services.now(), policy=services.mapping.policy)
-    if report.conflicts and not report.added:
+    if report.conflicts and not report.added and not report.moved_on:
         raise ProblemError(409, "known under the same identity with other content; the first one stands")
     answer = {"added": report.added, "duplicate": report.duplicate, "conflicts": report.conflicts}
-    return JSONResponse(jsonable_encoder(answer), 201 if report.added else 200)
+    return JSONResponse(jsonable_encoder({**answer, "moved_on": report.moved_on}), 201 if report.added else 200)
+
+
+class Decision(BaseModel):
+    """What an event shall count as from now on, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: ReferralStatus
+    reason: Annotated[str | None, AfterValidator(read_reason)] = None
+
+
+@router.post("/events/{event_id:path}/status")
+def decide_status(
+    services: ServicesOf,
+    event_id: str,
+    decision: Decision,
+    key: Annotated[ApiKey, Depends(require_key("events:write"))],
+) -> JSONResponse:
+    """Decide what an event counts as: any status, whatever its source says. The change and its reason are kept.
+
+    `event_id` is the `id` of the event, or the source's own where only one source has it. The next run counts it.
+    """
+    found = find_event_ids(services.database, event_id)
+    if not found:
+        raise ProblemError(404, "no such event")
+    if len(found) > 1:
+        raise ProblemError(409, f"more than one source has an event of that id; name one of: {', '.join(found)}")
+    changes = decide_statuses(
+        services.database,
+        found,
+        decision.status,
+        who=f"{key.name} ({key.key_id})",
+        now=services.now(),
+        reason=decision.reason,
+    )
+    return JSONResponse(jsonable_encoder({"id": found[0], "status": decision.status, "changes": changes}))
 
 
 @router.get("/runs", dependencies=[CanRead])

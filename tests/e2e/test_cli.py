@@ -183,6 +183,13 @@ def test_an_event_added_by_hand_is_listed(shell: Any) -> None:
 
     assert answer.json["added"] == 1
     assert shell.run("events", "add", "referral", "--account", A, "--referred-account", B, "--id", "x").code == 0
+    rejected = shell.run("events", "reject", "x", "--reason", "a partner", "--who", "ann", "--json").json
+    assert [(one["event_id"], one["was"], one["status"], one["who"], one["reason"]) for one in rejected] == [
+        ("cli/x", "verified", "rejected", "ann", "a partner")
+    ]
+    assert "cli/x: rejected already" in shell.run("events", "reject", "cli/x").out
+    assert shell.run("events", "list", "--status", "claimed", "--json").json == []
+    assert shell.run("events", "verify", "cli/x").out == "cli/x: rejected -> verified\n"
     listed = shell.run("events", "list", "--account", A, "--json").json
     assert [(event["account"], event["source_event_id"]) for event in listed] == [(A, "x")]
 

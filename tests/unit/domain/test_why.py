@@ -217,6 +217,19 @@ def test_a_referral_known_before_that_counts_now_was_verified():
     }
 
 
+def test_a_verification_is_told_whatever_else_changed():
+    changed = DealFacts(is_changed=True)
+    verified = Between("2026-03-01", "2026-03-01", policy_changed=True, verified_events={"R-A", "E"})
+
+    assert moved(BEFORE, SHARED, changed, verified) == {
+        ("A", REFERRED, Cause.REFERRAL_VERIFIED): 50,
+        ("B", REFERRED, Cause.CO_REFERRER): -50,
+    }
+    called = [*BEFORE, took_part(100)]
+    assert moved(BEFORE, called, changed, verified) == {("D", Measure.TOUCHED, Cause.INFLUENCE): 100}
+    assert moved(called, called, changed, verified) == {}
+
+
 def test_policy_explains_only_what_no_referral_explains():
     changed = Between("2026-03-01", "2026-03-01", policy_changed=True)
     both = Between("2026-03-01", "2026-03-01", policy_changed=True, new_events={"R-A"})

@@ -43,7 +43,7 @@ def test_a_referral_from_text_has_every_default() -> None:
         occurred_on=date(2026, 3, 31),
         account="A",
         referred_account="B",
-        status=ReferralStatus.VERIFIED,
+        status=None,
         polarity=Polarity.ADVOCATE,
     )
 
@@ -82,6 +82,18 @@ def test_json_values_read_the_same_as_text() -> None:
     event = read_event({**REFERRAL, "share_percent": Decimal("12.5"), "weight": 2, "account": 17}, reader())
 
     assert (event.share_percent, event.weight, event.account) == (Decimal("12.5"), 2, "17")
+
+
+@pytest.mark.parametrize("name", [True, [], {}, 1.5, "", "x" * 256])
+def test_a_milestone_names_its_referral_by_its_id_or_not_at_all(name: object) -> None:
+    raw = {**REFERRAL, "type": "referral.won", "attributes": {"referral": name}}
+
+    with pytest.raises(RejectedEventError, match="source_event_id of the referral"):
+        read_event(raw, reader())
+
+    assert read_event({**raw, "attributes": {"referral": "R-1"}}, reader()).named_referral == "R-1"
+    assert read_event({**raw, "attributes": {"referral": 17}}, reader()).named_referral == "17"
+    assert read_event({**raw, "attributes": {}}, reader()).named_referral is None
 
 
 def test_an_instant_gives_the_date_of_the_policys_time_zone() -> None:

@@ -98,6 +98,57 @@ def test_events_are_added_once_and_listed(site: Any) -> None:
     assert listed["data"][0]["attributes"] == {"minutes": 30}
 
 
+def test_a_status_is_decided_with_a_reason_and_kept(site: Any) -> None:
+    write, read = site.key("events:write"), site.key("read")
+    site.client.post("/v1/events", json={**EVENT, "status": "claimed"}, headers=write)
+    (listed,) = site.client.get("/v1/events?status=claimed", headers=read).json()["data"]
+    address = f"/v1/events/{listed['id']}/status"
+
+    decided = site.client.post(address, json={"status": "verified", "reason": " seen "}, headers=write)
+    again = site.client.post("/v1/events/e-1/status", json={"status": "verified"}, headers=write)
+
+    assert decided.status_code == again.status_code == 200
+    (change,) = decided.json()["changes"]
+    assert (change["was"], change["status"], change["reason"]) == ("claimed", "verified", "seen")
+    assert change["who"].startswith("test (k")
+    assert again.json() == {"id": listed["id"], "status": "verified", "changes": []}
+    assert site.client.get("/v1/events?status=claimed", headers=read).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("event_id", "body", "status"),
+    [
+        ("hub/e-1", {"status": "great"}, 422),
+        ("hub/e-1", {"status": "verified", "why": "x"}, 422),
+        ("hub/e-1", {"status": "verified", "reason": "a\u0000b"}, 422),
+        ("hub/e-1", {"status": "verified", "reason": "x" * 2001}, 422),
+        ("hub/e-1", {}, 422),
+        ("hub/none", {"status": "verified"}, 404),
+        ("%00", {"status": "verified"}, 404),
+        ("e-2", {"status": "verified"}, 409),
+    ],
+)
+def test_a_decision_that_cannot_be_meant_is_refused(site: Any, event_id: str, body: Any, status: int) -> None:
+    events = [EVENT, {**EVENT, "source_event_id": "e-2"}, {**EVENT, "source_event_id": "e-2", "source_system": "b"}]
+    site.client.post("/v1/events", json={"events": events}, headers=site.key("admin"))
+
+    answer = site.client.post(f"/v1/events/{event_id}/status", json=body, headers=site.key("events:write"))
+
+    assert answer.status_code == status
+    assert site.client.post("/v1/events/e-1/status", json=body, headers=site.key("read")).status_code == 403
+
+
+def test_a_known_event_that_comes_with_a_later_status_moves_on(site: Any) -> None:
+    write = site.key("events:write")
+    site.client.post("/v1/events", json={**EVENT, "status": "claimed"}, headers=write)
+
+    moved = site.client.post("/v1/events", json={**EVENT, "status": "rejected"}, headers=write)
+    back = site.client.post("/v1/events", json={**EVENT, "status": "verified"}, headers=write)
+
+    assert (moved.status_code, moved.json()["moved_on"], moved.json()["conflicts"]) == (200, 1, [])
+    assert back.status_code == 409
+
+
 def test_pages_follow_each_other_without_gap_or_repeat(site: Any) -> None:
     events = [{**EVENT, "source_event_id": f"e-{number}"} for number in range(7)]
     site.client.post("/v1/events", json={"events": events}, headers=site.key("admin"))
