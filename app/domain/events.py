@@ -88,6 +88,7 @@ class AdvocacyEvent:
         name = self.attributes.get(NAMED_REFERRAL)
         return str(name) if self.type in MILESTONES and isinstance(name, str | int) and name != "" else None
 
+
 class VerifiedEvent(NamedTuple):
     """One verified advocacy event of an account, as the measures beside the money look at it."""
 

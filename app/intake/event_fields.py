@@ -150,7 +150,7 @@ def _is_reference(value: object) -> bool:
     """Whether it names an event, or nothing at all."""
     if isinstance(value, bool) or not isinstance(value, str | int | None):
         return False
-    return value is None or 0 < len(str(value)) <= MAX_ID_LENGTH
+    return value is None or (0 < len(str(value)) <= MAX_ID_LENGTH and str(value).isprintable())
 
 
 def _check_attributes(code: str, attributes: Mapping[str, object]) -> list[FieldProblem]:

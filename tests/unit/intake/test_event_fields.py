@@ -84,7 +84,7 @@ def test_json_values_read_the_same_as_text() -> None:
     assert (event.share_percent, event.weight, event.account) == (Decimal("12.5"), 2, "17")
 
 
-@pytest.mark.parametrize("name", [True, [], {}, 1.5, "", "x" * 256])
+@pytest.mark.parametrize("name", [True, [], {}, 1.5, "", "x" * 256, "a\x00b"])
 def test_a_milestone_names_its_referral_by_its_id_or_not_at_all(name: object) -> None:
     raw = {**REFERRAL, "type": "referral.won", "attributes": {"referral": name}}
 
