@@ -57,6 +57,15 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Stored credit lines differed from a computation from scratch; everything was computed again.",
         "Please report it with the run's report: it is a bug.",
     ),
+    "value_differs": Explanation(
+        "Stored sums of accounts differed from the sums of their credit lines; everything was computed again.",
+        "Please report it with the run's report: it is a bug.",
+    ),
+    "measures_differ": Explanation(
+        "Stored points, segments or other measures beside the money differed from a computation from scratch; all were "
+        "computed again.",
+        "Please report it with the run's report: it is a bug.",
+    ),
     "account_unknown": Explanation(
         "Opportunities name accounts that are not held: a wrong id, a filter in the mapping, or a missing right. Their "
         "money is part of the portfolio, but no account in the list shows it.",
@@ -64,7 +73,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "event_account_unknown": Explanation(
         "Referrals were made by accounts that are not held; they take their share of the credit all the same.",
-        "Correct the account id of the event: import it again under a new id, or let the account be read.",
+        "Reject the event and import it under a new id with the right account, or let the account be read.",
     ),
     # Of the value of an account.
     "amount_missing": Explanation(

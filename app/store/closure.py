@@ -174,20 +174,24 @@ def _add_downstream(connection: sa.Connection) -> None:
 
 
 def stage_sample(connection: sa.Connection, after: str, size: int) -> str:
-    """Fill `s_scope` with all that the next accounts bought or are credited for; returns the last account's id."""
+    """Fill `s_sample` with the next accounts that have a stored value or measures, and `s_scope` with all that they
+    bought or are credited for; returns the last account's id, or nothing when there is none after them.
+    """
     text = text_type(connection)
     create_temp(connection, "s_scope", f"id {text} primary key")
     create_temp(connection, "s_sample", f"id {text} primary key")
+    following = "select account_id from {} where account_id > :after order by account_id limit :size"
     connection.execute(
         sa.text(
-            "insert into s_sample select account_id from account_value where account_id > :after"
-            " order by account_id limit :size"
+            f"insert into s_sample select account_id from ({following.format('account_value')}) v"
+            f" union select account_id from ({following.format('account_engagement')}) e order by 1 limit :size"
         ),
         {"after": after, "size": size},
     )
     _add_opportunities_of(connection, "s_sample")
     analyze(connection, "s_scope")
-    return str(connection.exec_driver_sql("select coalesce(max(id), '') from s_sample").scalar_one())
+    found, last = connection.exec_driver_sql("select count(*), max(id) from s_sample").one()
+    return str(last) if found == size else ""
 
 
 def touch_accounts(connection: sa.Connection, run_id: int) -> None:

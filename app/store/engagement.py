@@ -82,6 +82,25 @@ def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy:
     _stage_rest(connection, lines, "s_value", policy, standard, as_of, touched=False)
 
 
+def count_differences(connection: sa.Connection, policy: Policy, as_of: date, *, accounts: str | None = None) -> int:
+    """How many accounts' stored measures a computation from scratch contradicts: of all, or of those in a table of ids.
+
+    Right after `values.stage_values` of the same accounts.
+    """
+    touched, sums = accounts is not None, "s_value" if accounts is None else "account_value"
+    standard = load_standard(connection, sums, policy)
+    if accounts is not None:
+        create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
+        add_ids(connection, "s_engaged", f"select id from {accounts}")
+        analyze(connection, "s_engaged")
+    stage_activity(connection, policy.engagement, as_of, touched=touched)
+    _stage_rest(connection, LineSource(), sums, policy, standard, as_of, touched=touched)
+    if not touched:
+        _stage_absent(connection)
+    different = _joined() + differs(connection, "new", "old", STORED)
+    return int(connection.exec_driver_sql(f"select count(*) from {different}").scalar_one())
+
+
 def is_new_week(connection: sa.Connection, as_of: date) -> bool:
     """Whether points have faded since they were stored."""
     return load_flag(connection, FADED_IN) != str(week_of(as_of))
@@ -205,13 +224,7 @@ def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
     """Store the staged rows that differ; mark for the plan those that people see differ. Returns how many of these."""
     if not touched:
         _stage_absent(connection)
-    # Whoever was nothing and still is needs no row.
-    empty = ("quadrant", "percentile", "next_change_on", *OPTIONAL)
-    nothing = " and ".join((*(f"new.{name} is null" for name in empty), *(f"new.{name} = 0" for name in NUMBERS)))
-    joined = (
-        "s_engagement new left join account_engagement old on old.account_id = new.account_id"
-        f" where (old.account_id is not null or not ({nothing})) and "
-    )
+    joined = _joined()
     seen = joined + differs(connection, "new", "old", SHOWN)
     moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
     connection.exec_driver_sql(
@@ -225,6 +238,16 @@ def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
         + ", ".join(f"{name} = excluded.{name}" for name in STORED)
     )
     return moved
+
+
+def _joined() -> str:
+    """SQL: every staged row beside its stored one. Whoever was nothing and still is needs no row."""
+    empty = ("quadrant", "percentile", "next_change_on", *OPTIONAL)
+    nothing = " and ".join((*(f"new.{name} is null" for name in empty), *(f"new.{name} = 0" for name in NUMBERS)))
+    return (
+        "s_engagement new left join account_engagement old on old.account_id = new.account_id"
+        f" where (old.account_id is not null or not ({nothing})) and "
+    )
 
 
 def _stage_absent(connection: sa.Connection) -> None:

@@ -18,7 +18,7 @@ from app.domain.model import AccountIssue, CreditLine, Measure
 from app.domain.money import Correction
 from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, differs, insert_rows
-from app.store.staging import LINE_COLUMNS, PRICED, SOLD, create_temp, stage_ids, text_type
+from app.store.staging import LINE_COLUMNS, PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
 from app.store.tables import credit_line
 
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
@@ -231,9 +231,14 @@ def merge_lines(connection: sa.Connection, run_id: int, *, scoped: bool) -> None
 
 
 def merge_issues(connection: sa.Connection, *, scoped: bool) -> None:
+    """Replace the stored issues; in a scope, add to `s_touched` the accounts for which one came or went."""
     only = " where opportunity_id in (select id from s_scope) or opportunity_id is null" if scoped else ""
-    connection.exec_driver_sql(f"delete from opportunity_issue{only}")
     names = "code, account_id, opportunity_id, event_id"
+    if scoped:
+        for old, new in ((f"opportunity_issue{only}", "s_issue"), ("s_issue", f"opportunity_issue{only}")):
+            moved = f"select {names} from {old} except select {names} from {new}"
+            add_ids(connection, "s_touched", f"select account_id as id from ({moved}) m")
+    connection.exec_driver_sql(f"delete from opportunity_issue{only}")
     connection.exec_driver_sql(f"insert into opportunity_issue ({names}) select distinct {names} from s_issue")
 
 

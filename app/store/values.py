@@ -154,8 +154,13 @@ def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
     )
 
 
-def stage_account_issues(connection: sa.Connection, table: str) -> None:
+def stage_account_issues(connection: sa.Connection, table: str, *, touched: bool) -> None:
     """Write each account's distinct issue codes, sorted, into `s_value.issues`; the codes are a closed list."""
+    if not touched:
+        # Who has an issue and nothing else is worth nothing, and people want to see why.
+        add = f"select distinct account_id from {table} i where account_id is not null"
+        new = "not exists (select 1 from s_value v where v.account_id = i.account_id)"
+        connection.exec_driver_sql(f"insert into s_value (account_id) {add} and {new}")
     found = " || ".join(f"max(case when code = '{code}' then '{code} ' else '' end)" for code in sorted(Issue))
     connection.exec_driver_sql(
         f"update s_value set issues = i.codes from (select account_id, rtrim({found}) as codes from {table}"
@@ -170,10 +175,7 @@ def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *,
     """Store the staged values that differ and mark their accounts for the plan. Returns how many moved."""
     names = ", ".join(STORED)
     if not touched:
-        connection.exec_driver_sql(
-            "insert into s_value (account_id) select account_id from account_value a"
-            " where not exists (select 1 from s_value v where v.account_id = a.account_id)"
-        )
+        _stage_absent(connection)
     changed = (
         "s_value new left join account_value old on old.account_id = new.account_id"
         f" where (old.account_id is null or {differs(connection, 'new', 'old', STORED)})"
@@ -195,6 +197,28 @@ def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *,
     if not touched:
         analyze(connection, "account_value")
     return moved
+
+
+def _stage_absent(connection: sa.Connection) -> None:
+    """Accounts that have a stored value and nothing any more."""
+    connection.exec_driver_sql(
+        "insert into s_value (account_id) select account_id from account_value a"
+        " where not exists (select 1 from s_value v where v.account_id = a.account_id)"
+    )
+
+
+def count_differences(connection: sa.Connection, *, touched: bool) -> int:
+    """How many accounts' stored sums the staged ones contradict. A stored row of nothing is none."""
+    if not touched:
+        _stage_absent(connection)
+    something = " or ".join(
+        (*(f"new.{m} <> 0" for m in MEASURES), "new.issues <> ''", "new.next_change_on is not null")
+    )
+    query = (
+        "select count(*) from s_value new left join account_value old on old.account_id = new.account_id"
+        f" where case when old.account_id is null then {something} else {differs(connection, 'new', 'old', STORED)} end"
+    )
+    return int(connection.exec_driver_sql(query).scalar_one())
 
 
 def update_ranks(connection: sa.Connection) -> None:

@@ -15,18 +15,18 @@ from app.mapping.check import EntityPlan
 from app.store import mirror
 from app.sync.execution import Run
 from app.sync.pull import Puller, pull_changes, source_name
-from app.sync.revalue import prove_lines, revalue
+from app.sync.revalue import prove_valuation, revalue
 
 COUNTED = (Entity.ACCOUNT, Entity.OPPORTUNITY)
 
 
 PROVE_ALL_AFTER = timedelta(days=7)
 PROVEN_ALL_ON = "proven_all_on"
-"""State: the day on which every line was last computed from scratch."""
+"""State: the day on which everything was last computed from scratch."""
 
 
 def prove_ledger(run: Run) -> None:
-    """Before anything is written: stored lines against a computation from scratch, a sample nightly, all weekly.
+    """Before anything is written: what is stored against a computation from scratch, a sample nightly, all weekly.
 
     A difference is a bug, ours or the data's: everything is valued again at once, and the run is `partial`.
     """
@@ -39,19 +39,21 @@ def prove_ledger(run: Run) -> None:
         everything = last is None or date.fromisoformat(last) + PROVE_ALL_AFTER <= run.day.as_of
         if run.valued.scope == "nothing" and not everything:
             return
-        different = prove_lines(connection, run.day, everything=everything)
+        different = prove_valuation(connection, run.day, everything=everything)
         if everything:
             mirror.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
         if different:
             run.valued = revalue(connection, run.day)
-    if different:
-        run.flaws["ledger_differs"] += different
-        run.notes.append(
-            f"{different:,} credit lines differed from a computation from scratch; all were computed again"
-        )
-    run.proof.append(
-        "every credit line was computed again" if everything else "a sample of credit lines was computed again"
-    )
+    for code, count, what in (
+        ("ledger_differs", different.lines, "credit lines"),
+        ("value_differs", different.sums, "accounts' sums"),
+        ("measures_differ", different.beside, "accounts' measures beside the money"),
+    ):
+        if count:
+            run.flaws[code] += count
+            run.notes.append(f"{count:,} {what} differed from a computation from scratch; all were computed again")
+    whole = "every credit line, sum and measure was computed again"
+    run.proof.append(whole if everything else "the lines, sums and measures of some accounts were computed again")
 
 
 def prove(run: Run, puller: Puller) -> None:

@@ -103,7 +103,7 @@ def _revalue_all(connection: Connection, day: Day) -> int:
         ledger.merge_lines(connection, day.run_id, scoped=False)
     ledger.merge_issues(connection, scoped=False)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
-    values.stage_account_issues(connection, "opportunity_issue")
+    values.stage_account_issues(connection, "opportunity_issue", touched=False)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=True)
@@ -119,7 +119,7 @@ def _revalue_scope(connection: Connection, day: Day) -> int:
     ledger.merge_issues(connection, scoped=True)
     touch_accounts(connection, day.run_id)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=True)
-    values.stage_account_issues(connection, "opportunity_issue")
+    values.stage_account_issues(connection, "opportunity_issue", touched=True)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=False, moved=moved)
@@ -134,29 +134,49 @@ def value_as_of(connection: Connection, day: Day) -> None:
     """
     _stage_everything(connection, day, STAGED, scoped=False)
     values.stage_values(connection, values.LineSource(STAGED), day.policy, day.iso, touched=False)
-    values.stage_account_issues(connection, "s_issue")
+    values.stage_account_issues(connection, "s_issue", touched=False)
     engagement.stage_engagement_as_of(connection, values.LineSource(STAGED), day.policy, day.as_of)
     standing.stage_standing(
         connection, day.policy, day.as_of, touched=False, values="s_value", engagement="s_engagement"
     )
 
 
-def prove_lines(connection: Connection, day: Day, *, everything: bool) -> int:
-    """Recompute stored lines from scratch and count the differences: all of them, or the next part of a rotation.
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What a computation from scratch contradicts. `sums` and `beside`: accounts, by their value and what is beside."""
 
-    Not zero means that an incremental valuation missed something, here or in the data: the next run values all.
+    lines: int = 0
+    sums: int = 0
+    beside: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.sums or self.beside)
+
+
+def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Differences:
+    """Compute what is stored from scratch and count the differences: all of it, or the next part of a rotation.
+
+    Lines from the mirror and the events, sums and measures from the lines. Any difference means that an incremental
+    valuation missed something, here or in the data: the next run values all.
     """
-    if day.policy.chain.mode is ChainMode.CARVE_OUT and not everything:
-        # Carved lines do not tell the shares they were carved from, so there is no part that stands alone.
-        return 0
-    if everything:
-        _stage_everything(connection, day, STAGED, scoped=False)
-    else:
-        structure = staging.stage_structure(connection)
+    structure = staging.stage_structure(connection)
+    if not everything:
         last = stage_sample(connection, load_flag(connection, PROVEN_TO) or "", SAMPLE)
         save_flag(connection, PROVEN_TO, last or None)
-        _stage_everything(connection, day, STAGED, scoped=True, structure=structure)
-    different = ledger.count_differences(connection, scoped=not everything)
+        staging.create_temp(connection, "s_touched", f"id {staging.text_type(connection)} primary key")
+        staging.add_ids(connection, "s_touched", "select id from s_sample")
+    lines = 0
+    # Carved lines do not tell the shares they were carved from, so there is no part of them that stands alone.
+    if everything or day.policy.chain.mode is not ChainMode.CARVE_OUT:
+        _stage_everything(connection, day, STAGED, scoped=not everything, structure=structure)
+        lines = ledger.count_differences(connection, scoped=not everything)
+    values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=not everything)
+    values.stage_account_issues(connection, "opportunity_issue", touched=not everything)
+    sums = values.count_differences(connection, touched=not everything)
+    beside = engagement.count_differences(
+        connection, day.policy, day.as_of, accounts=None if everything else "s_sample"
+    )
+    different = Differences(lines, sums, beside)
     if different:
         save_flag(connection, REVALUE_ALL, "proof failed")
     return different

@@ -42,7 +42,8 @@ from app.domain.value import value_world, won_by
 from app.store.database import open_database
 from app.store.engagement import FACTS, KINDS, OPTIONAL, SHOWN, STORED
 from app.store.tables import advocacy_event
-from app.sync.revalue import Day, revalue, value_as_of
+from app.store.values import STORED as VALUE_COLUMNS
+from app.sync.revalue import Day, Differences, prove_valuation, revalue, value_as_of
 
 WORLDS = {"sqlite": 40, "postgresql": 12}
 TYPES = (
@@ -196,11 +197,10 @@ def later(one, other):
     return ends[0] < ends[1] if ends[0] != ends[1] else one["event_id"] < other["event_id"]
 
 
-def stored_rows(connection, table="account_engagement"):
-    names = STORED
+def stored_rows(connection, table="account_engagement", names=STORED):
     rows = connection.exec_driver_sql(f"select account_id, {', '.join(names)} from {table}")
     found = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
-    return {id_: row for id_, row in found.items() if any(row.values()) or row["percentile"] is not None}
+    return {id_: row for id_, row in found.items() if any(row.values()) or row.get("percentile") is not None}
 
 
 def day_of(case, run_id=1):
@@ -243,6 +243,69 @@ def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(da
             revalue(connection, day_of(case, 2))
 
             assert stored_rows(connection) == expected_rows(connection, other, case.policy, case.as_of), seed
+            for everything in (False, True):
+                assert prove_valuation(connection, day_of(case, 3), everything=everything) == Differences(), seed
+
+
+WRONG = (
+    ("account_value", "direct", "direct + 1", Differences(sums=1)),
+    ("account_value", "group_referred", "group_referred + 1", Differences(sums=1)),
+    ("account_value", "pipeline", "-7", Differences(sums=1)),
+    ("account_value", "issues", "'intra_group'", Differences(sums=1)),
+    ("account_value", "next_change_on", "'2099-01-01'", Differences(sums=1)),
+    ("account_engagement", "points", "points + 1", Differences(beside=1)),
+    ("account_engagement", "points_band", "'none'", Differences(beside=1)),
+    ("account_engagement", "is_detractor", "1 - is_detractor", Differences(beside=1)),
+    ("account_engagement", "participation_days", "999", Differences(beside=1)),
+    ("account_engagement", "revenue_at_risk", "revenue_at_risk + 1", Differences(beside=1)),
+    ("account_engagement", "direct_renewal", "direct_renewal - 1", Differences(beside=1)),
+    ("account_engagement", "quadrant", "'elsewhere'", Differences(beside=1)),
+    ("account_engagement", "crv", "coalesce(crv, 0) + 1", Differences(beside=1)),
+    ("account_engagement", "next_change_on", "'2099-01-01'", Differences(beside=1)),
+)
+
+
+def test_one_wrong_number_of_one_account_is_found_by_the_rotating_proof_and_by_the_full_one_and_put_right(database):
+    case = build(7, 8)
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, case.world, case.policy)
+        save_deeds(connection, list(build_deeds(Random(7), case)))
+        revalue(connection, day_of(case))
+        right = stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)
+        for table, column, wrong, expected in WRONG:
+            victim = connection.exec_driver_sql(f"select max(account_id) from {table}").scalar_one()
+            for everything in (False, True):
+                connection.exec_driver_sql(f"update {table} set {column} = {wrong} where account_id = '{victim}'")
+
+                found = prove_valuation(connection, day_of(case, 2), everything=everything)
+
+                assert (found.lines, found.sums) == (0, expected.sums), (table, column, everything)
+                # A wrong sum moves who stands where, too.
+                assert found.beside == expected.beside or expected.sums, (table, column, everything)
+                assert revalue(connection, day_of(case, 2)).scope == "all"
+                assert not prove_valuation(connection, day_of(case, 2), everything=True)
+                assert (stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)) == right
+
+
+def test_an_account_that_lost_its_row_or_got_one_for_nothing_is_found(database):
+    case = build(7, 8)
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, case.world, case.policy)
+        save_deeds(connection, list(build_deeds(Random(7), case)))
+        revalue(connection, day_of(case))
+        connection.exec_driver_sql("insert into account_value (account_id, direct) values ('no points', 5)")
+        connection.exec_driver_sql("insert into account_engagement (account_id, points) values ('no money', 5)")
+        for everything in (False, True):
+            found = prove_valuation(connection, day_of(case, 2), everything=everything)
+            assert (found.sums, found.beside) == (1, 1)
+
+        connection.exec_driver_sql("delete from account_value")
+        connection.exec_driver_sql("delete from account_engagement")
+        found = prove_valuation(connection, day_of(case, 2), everything=True)
+        assert found.sums > 1
+        assert found.beside > 1
 
 
 def test_one_small_change_moves_everybody_who_stands_elsewhere_because_of_it(database):
