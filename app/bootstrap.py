@@ -14,12 +14,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from app.config import Settings, default_mapping_path
-from app.errors import ConfigError
-from app.mapping.file import load_mapping
+from app.errors import ConfigError, MappingError
+from app.mapping.file import MappingFile, load_mapping
 from app.mapping.policy import apply_policy_overrides, policy_version
+from app.mapping.render import suggest
 from app.store.database import check_revision, open_database, upgrade_database
 from app.sync.services import Services
-from connectors.catalogue import build_change_listener, build_connector, id_reader, record_linker
+from connectors.catalogue import build_change_listener, build_connector, connector_names, id_reader, record_linker
 from connectors.changes import ChangeListener
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
@@ -27,7 +28,12 @@ from connectors.errors import ConfigurationError
 INBOUND = ("salesforce_outbound_secret", "salesforce_changes")
 """Settings of a CRM, or how their names begin, that concern what it sends to us: the connector does not know them."""
 
-__all__ = ["Services", "build_change_source", "build_services", "connector_options"]
+_SETTINGS_HINT = (
+    "every setting of the CRM is ADVOCACY_{crm}_ and its name, a secret also with _FILE behind it; what is in force: "
+    "advocacy config show"
+)
+
+__all__ = ["Services", "build_change_source", "build_services", "check_connector", "connector_options"]
 
 
 def build_services(
@@ -39,6 +45,7 @@ def build_services(
 ) -> Services:
     """Read the mapping, open the database and bring an SQLite one to the current schema. Raises ConfigError."""
     mapping = load_mapping(settings.mapping or default_mapping_path(settings.crm))
+    check_connector(mapping)
     if mapping.crm != settings.crm:
         raise ConfigError(
             f"the mapping is for {mapping.crm}, the settings say {settings.crm}",
@@ -64,6 +71,19 @@ def build_services(
     )
 
 
+def check_connector(mapping: MappingFile) -> None:
+    """Refuse a mapping for a CRM that nobody can talk to. Raises MappingError."""
+    names = connector_names()
+    if mapping.crm not in names:
+        raise MappingError(
+            [
+                mapping.problem(
+                    "ADV-MAP-032", f"there is no connector {mapping.crm!r}", ("crm",), suggest(mapping.crm, names)
+                )
+            ]
+        )
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -73,7 +93,7 @@ def _connector(settings: Settings) -> Callable[[], CrmConnector]:
         try:
             return build_connector(settings.crm, connector_options(settings))
         except ConfigurationError as error:
-            raise ConfigError(error.message) from error
+            raise ConfigError(error.message, hint=_SETTINGS_HINT.format(crm=settings.crm.upper())) from error
 
     return connect
 

@@ -218,6 +218,8 @@ class Capabilities:
     resumable: bool
     setup: bool
     """Custom fields and permissions can be created by `apply_setup`."""
+    users: bool = True
+    """Who connects has rights, so that what exists may be hidden. Without it, everybody sees the same."""
     currency_per_record: bool = False
     """A currency field holds its number in the record's own currency; plain numbers mean what they say."""
 

@@ -16,5 +16,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 LENIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+settings.register_profile("mutants", max_examples=20, derandomize=True, deadline=None, database=None)
 settings.register_profile("dev", deadline=timedelta(seconds=2))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

@@ -86,7 +86,9 @@ def _examine(ctx: typer.Context, *, live: bool) -> Iterator[Finding]:
     yield from _examine_settings(open_settings(ctx, level="error"))
     with open_services(ctx, crm=live, level="error") as services:
         yield from _examine_services(services)
-        if live:
+        if not live:
+            yield _examine_login(services)
+        else:
             from app.cli.live import examine_crm
 
             yield from examine_crm(services)
@@ -121,6 +123,18 @@ def _examine_services(services: Services) -> Iterator[Finding]:
     yield Finding("ok", "database", f"{kind}, schema {newest_revision()}")
     mapping = services.mapping
     yield Finding("ok", "mapping", f"{mapping.path}, policy {mapping.policy_version}")
+
+
+def _examine_login(services: Services) -> Finding:
+    """Whether enough is configured to connect; nobody is talked to."""
+    if services.settings.sandbox_state is not None:
+        return Finding("ok", "crm", f"a sandbox org of its own, kept in {services.settings.sandbox_state}")
+    crm = services.settings.crm
+    try:
+        services.connect().close()
+    except ConfigError as error:
+        return Finding("error", "crm", f"{crm} cannot be reached as configured: {error.message}", error.hint)
+    return Finding("ok", "crm", f"{crm}: everything is set that connecting needs", "advocacy doctor --live")
 
 
 def _say_findings(findings: list[Finding], *, as_json: bool) -> None:

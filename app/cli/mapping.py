@@ -36,7 +36,7 @@ def check_file(
 ) -> None:
     """Check a mapping file; --live compares it with the CRM."""
     try:
-        result = _check_live(ctx, file) if live else _describe(_load(ctx, file))
+        result = _check_live(ctx, file) if live else _check_alone(ctx, file)
     except MappingError as error:
         if not as_json:
             raise
@@ -65,6 +65,14 @@ def _describe(mapping: MappingFile) -> dict[str, Any]:
     }
 
 
+def _check_alone(ctx: typer.Context, file: Path | None) -> dict[str, Any]:
+    from app.bootstrap import check_connector
+
+    mapping = _load(ctx, file)
+    check_connector(mapping)
+    return _describe(mapping)
+
+
 def _check_live(ctx: typer.Context, file: Path | None) -> dict[str, Any]:
     from app.mapping.file import load_mapping
 
@@ -83,8 +91,7 @@ def compare_with_crm(services: Services, mapping: MappingFile, connector: CrmCon
     from app.mapping.check import check_mapping, objects_of
 
     objects = dict.fromkeys((*objects_of(mapping), mapping.write_back.object))
-    username = services.settings.salesforce_username or "the connected user"
-    return check_mapping(mapping, connector.describe(tuple(objects)), username)
+    return check_mapping(mapping, connector.describe(tuple(objects)), services.user_of(connector))
 
 
 def propose(
@@ -103,10 +110,11 @@ def propose(
         connector = services.connect()
         try:
             schemas = connector.describe(tuple(dict.fromkeys((*objects_of(mapping), mapping.write_back.object))))
+            username = services.user_of(connector)
         finally:
             connector.close()
     template = Path(mapping.path).read_text("utf-8")
-    proposal = propose_mapping(template, schemas, services.settings.salesforce_username, mapping.path)
+    proposal = propose_mapping(template, schemas, username, mapping.path)
     if out is None:
         say(proposal.text.rstrip("\n"))
     else:

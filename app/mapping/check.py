@@ -83,8 +83,10 @@ def objects_of(mapping: MappingFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys(section.object for section in mapping.sections()))
 
 
-def check_mapping(mapping: MappingFile, schemas: Schemas, username: str, *, writing: bool = True) -> ReadPlan:
+def check_mapping(mapping: MappingFile, schemas: Schemas, username: str | None, *, writing: bool = True) -> ReadPlan:
     """Compare with the CRM; MappingError carries every problem. Optional parts that are missing are left out.
+
+    `username`: who connects, empty where that is not known, None where the CRM knows no users and hides nothing.
 
     `writing=False` is for a look without consequences: write-back fields may still be missing or read-only.
     """
@@ -124,7 +126,7 @@ def _fields_digest(mapping: MappingFile, plan: EntityPlan) -> str:
 class _Check:
     """Collects while it walks over one mapping. One use."""
 
-    def __init__(self, mapping: MappingFile, schemas: Schemas, username: str, *, writing: bool) -> None:
+    def __init__(self, mapping: MappingFile, schemas: Schemas, username: str | None, *, writing: bool) -> None:
         self.mapping = mapping
         self.writing = writing
         self.absent: list[str] = []
@@ -168,7 +170,7 @@ class _Check:
         hint = suggest(section.object, known, listed=False) or "check the API name, or mark the section optional: true"
         self._note(
             "ADV-MAP-050",
-            f"object {section.object} does not exist or is hidden from {self._user()}",
+            f"object {section.object} does not exist{self._or_hidden()}",
             (section.section, "object"),
             hint,
         )
@@ -227,7 +229,7 @@ class _Check:
             message = f"field {name} is spelled {by_folded[name.lower()]} on {schema.name}"
             self._note("ADV-MAP-052", message, at, f"did you mean {by_folded[name.lower()]!r}?")
             return
-        message = f"field {name} does not exist on {schema.name} or is hidden from {self._user()}"
+        message = f"field {name} does not exist on {schema.name}{self._or_hidden()}"
         self._note("ADV-MAP-051", message, at, closest_field(name, schema))
 
     def _where(self, section: EntityMapping, schema: ObjectSchema) -> Filter:
@@ -245,7 +247,7 @@ class _Check:
         if schema is None or not write_back.fields:
             return {}
         if self.writing and not schema.updateable:
-            message = f"{self._user()} may not change records of {schema.name}"
+            message = f"{self._user() or 'nobody'} may not change records of {schema.name}"
             self._note("ADV-MAP-060", message, ("write_back",), "give edit access to the object")
         settled = {measure: self._write(schema, write) for measure, write in write_back.fields.items()}
         self.warnings.extend(self._currency_warnings(schema, write_back.fields))
@@ -283,7 +285,12 @@ class _Check:
     def _note(self, code: str, message: str, at: Route, hint: str = "") -> None:
         self.problems.append(self.mapping.problem(code, message, at, hint))
 
+    def _or_hidden(self) -> str:
+        return f" or is hidden from {user}" if (user := self._user()) else ""
+
     def _user(self) -> str:
+        if self.username is None:
+            return ""
         return f"user {self.username}" if self.username else "the connecting user"
 
 

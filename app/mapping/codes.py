@@ -148,6 +148,12 @@ _TABLE = (
         "Leave `write_back.object` out, or name the object of `accounts`.",
     ),
     (
+        32,
+        "unknown connector",
+        "`crm` names no connector that there is.",
+        "Use one of the names listed; for a CRM without one export CSV files and use `files`.",
+    ),
+    (
         40,
         "unknown policy override",
         "`--policy` knows no such key.",

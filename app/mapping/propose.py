@@ -31,7 +31,7 @@ class Proposal:
     open: tuple[str, ...] = ()
 
 
-def propose_mapping(template: str, schemas: Schemas, username: str = "", path: str = "mapping") -> Proposal:
+def propose_mapping(template: str, schemas: Schemas, username: str | None = "", path: str = "mapping") -> Proposal:
     """Adapt a mapping to what the CRM has. Raises MappingError when the template itself is wrong."""
     changes: list[str] = []
     problems = _problems(parse_mapping(template, path), schemas, username)
@@ -94,7 +94,7 @@ def _edited(text: str, edits: Sequence[_Edit]) -> str:
     return "\n".join(lines)
 
 
-def _problems(mapping: MappingFile, schemas: Schemas, username: str) -> tuple[Problem, ...]:
+def _problems(mapping: MappingFile, schemas: Schemas, username: str | None) -> tuple[Problem, ...]:
     """What would be wrong if nothing were optional: a near name is worth more than leaving a field out."""
     strict = replace(
         mapping,
@@ -113,7 +113,7 @@ def _needed(section: EntityMapping) -> EntityMapping:
     return replace(section, optional=False, attributes=attributes)
 
 
-def _check(mapping: MappingFile, schemas: Schemas, username: str) -> tuple[Problem, ...]:
+def _check(mapping: MappingFile, schemas: Schemas, username: str | None) -> tuple[Problem, ...]:
     try:
         check_mapping(mapping, schemas, username)
     except MappingError as refused:
@@ -121,7 +121,7 @@ def _check(mapping: MappingFile, schemas: Schemas, username: str) -> tuple[Probl
     return ()
 
 
-def _needed_only(mapping: MappingFile, schemas: Schemas, username: str) -> Iterator[str]:
+def _needed_only(mapping: MappingFile, schemas: Schemas, username: str | None) -> Iterator[str]:
     for problem in _check(mapping, schemas, username):
         yield f"line {problem.line}: {problem.message}"
 

@@ -97,8 +97,7 @@ def check(run: Run, connector: CrmConnector) -> ReadPlan:
         )
     mapping = run.services.mapping
     schemas = connector.describe(objects_of(mapping))
-    username = run.services.settings.salesforce_username or "the connected user"
-    read_plan = check_mapping(mapping, schemas, username, writing=run.send)
+    read_plan = check_mapping(mapping, schemas, run.services.user_of(connector), writing=run.send)
     if read_plan.absent:
         run.notes.append(
             f"a plan only: {', '.join(read_plan.absent)} must be created before anything can be written, "

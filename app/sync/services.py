@@ -31,6 +31,10 @@ class Services:
     record_url: Callable[[str, str], str] = _no_page
     """(object, id) -> where a person opens the record; empty where that is not known."""
 
+    def user_of(self, connector: CrmConnector) -> str | None:
+        """Who connects, as far as the settings tell; None where the CRM knows no users."""
+        return self.settings.salesforce_username if connector.capabilities.users else None
+
     @property
     def today(self) -> date:
         """The business date: the policy's time zone decides when a day ends, unless the settings name a day."""

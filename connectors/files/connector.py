@@ -76,7 +76,7 @@ def build_files(settings: FilesSettings) -> FilesConnector:
 class FilesConnector:
     """One folder. Holds no open file between calls."""
 
-    capabilities = Capabilities(incremental=False, deletions=False, resumable=False, setup=False)
+    capabilities = Capabilities(incremental=False, deletions=False, resumable=False, setup=False, users=False)
 
     def __init__(self, folder: Path, page_rows: int) -> None:
         self._folder = folder

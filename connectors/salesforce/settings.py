@@ -107,7 +107,7 @@ def _address_problem(url: str, name: str, domains: tuple[str, ...]) -> str:
 def _credential_problems(settings: SalesforceSettings) -> list[str]:
     grant = settings.grant
     if not grant:
-        return ["no credentials; give username and private key (JWT bearer) or client id and client secret"]
+        return ["no credentials; give client_id and client_secret, or client_id, username and private_key (JWT bearer)"]
     problems = [f"{name} is missing" for name in _NEEDED[grant] if not getattr(settings, name)]
     generic = urlsplit(settings.login_url).hostname in _GENERIC_LOGIN_HOSTS
     if generic and grant == "client":
