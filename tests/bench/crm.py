@@ -94,6 +94,13 @@ def _start_sandbox(size: Size, scratch: Path) -> Iterator[Crm]:
     if not exports.is_dir():
         exports.mkdir()
         write_exports(size, exports)
+    with start_sandbox(exports) as crm:
+        yield crm
+
+
+@contextmanager
+def start_sandbox(exports: Path) -> Iterator[Crm]:
+    """A sandbox org that holds the records of a folder of CSV files."""
     token = secrets.token_urlsafe(16)
     options = ["--port=0", f"--token={token}", f"--data={exports}", "--json"]
     with _running([sys.executable, "-m", "app", "sandbox", *options], PROJECT) as (process, said):

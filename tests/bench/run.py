@@ -1,6 +1,9 @@
 """How long a night takes, how much memory it needs and how often it calls the CRM, beside the plain floors.
 
     python tests/bench/run.py --accounts 10000 --database both --json figures.json
+    python tests/bench/run.py --data
+
+`--data` takes a real sales pipeline instead, through the Salesforce-shaped API and through the files connector.
 
 Every step is a process of its own against a CRM of its own. Timings never fail this; wrong sums and a second run that
 writes something do, with exit code 1.
@@ -25,9 +28,11 @@ from typing import Any
 from company import Size
 from crm import PROJECT, Crm, Pace, Plain, find_stub, start_crm
 from databases import Database, open_database
+from real import DEFAULT, Real, print_real
 from table import describe_machine, print_memory, print_result
 
 HERE = Path(__file__).resolve().parent
+FIXTURES = PROJECT / "tests" / "fixtures"
 KINDS = ("sqlite", "postgresql")
 FULL_ACCOUNTS, SANDBOX_ACCOUNTS = 100_000, 2_000
 FEW = 100
@@ -138,7 +143,7 @@ class Bench:
 def _child(script: str, job: Step) -> Step:
     """Run a script in an empty folder and an environment without our settings; its last line is its answer."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ADVOCACY_")}
-    environment["PYTHONPATH"] = str(PROJECT)
+    environment["PYTHONPATH"] = os.pathsep.join((str(PROJECT), str(FIXTURES)))
     command = [sys.executable, str(HERE / script), json.dumps(job)]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False)
@@ -154,6 +159,8 @@ def main() -> int:
     pace = Pace(options.latency_ms, options.job_seconds)
     machine = describe_machine(stub is not None, pace)
     print(machine)
+    if options.data is not None:
+        return _run_real(options, machine)
     results, wrong = [], []
     for kind in KINDS if options.database == "both" else (options.database,):
         with tempfile.TemporaryDirectory(prefix="advocacy-bench-") as scratch, ExitStack() as stack:
@@ -166,11 +173,26 @@ def main() -> int:
                 wrong += bench.wrong
                 print_result(results[-1])
     print_memory(results)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "results": results, "wrong": wrong}, indent=1), "utf-8")
-    for text in wrong:
+    return _finish({"machine": machine, "results": results, "wrong": wrong}, options.json)
+
+
+def _run_real(options: argparse.Namespace, machine: str) -> int:
+    results, wrong = [], []
+    for kind in KINDS if options.database == "both" else (options.database,):
+        with tempfile.TemporaryDirectory(prefix="advocacy-bench-") as scratch, open_database(kind, Path(scratch)) as db:
+            real = Real(options.data, db, Path(scratch), _child)
+            results += real.run()
+            wrong += real.wrong
+    print_real(results)
+    return _finish({"machine": machine, "results": results, "wrong": wrong}, options.json)
+
+
+def _finish(figures: Step, path: Path | None) -> int:
+    if path:
+        path.write_text(json.dumps(figures, indent=1), "utf-8")
+    for text in figures["wrong"]:
         print(f"WRONG  {text}")
-    return 1 if wrong else 0
+    return 1 if figures["wrong"] else 0
 
 
 def _read_options(accounts: int) -> argparse.Namespace:
@@ -182,6 +204,7 @@ def _read_options(accounts: int) -> argparse.Namespace:
     parser.add_argument("--sizes", type=_percents, default=[10, 100], help="percent of the numbers above")
     parser.add_argument("--latency-ms", type=float, default=0, help="of every answer; the neutral server only")
     parser.add_argument("--job-seconds", type=float, default=0, help="how long bulk jobs take; the neutral server only")
+    parser.add_argument("--data", type=Path, nargs="?", const=DEFAULT, help="real data; default: %(const)s")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args()
     options.size = Size(

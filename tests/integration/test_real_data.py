@@ -3,78 +3,31 @@
 from __future__ import annotations
 
 import csv
-import sqlite3
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 from companies import TOKEN, open_services
+from sales_book import expected_totals, open_book, referrals_of, write_exports_of
 
 from app.bootstrap import build_services
 from app.config import load_settings
-from app.domain.events import AdvocacyEvent
 from app.store.events import save_events
 from app.sync.answers import list_accounts, portfolio
 from app.sync.run import run_sync
 from connectors.salesforce.sandbox import Org, Sandbox, load_csv
 
 NOW = datetime(2018, 1, 15, tzinfo=UTC)
-REFERRED_ON = date(2016, 10, 1)
-WINDOW = 365
-FILES = {"accounts": "Account.csv", "opportunities": "Opportunity.csv"}
 
 
 @pytest.fixture(scope="module")
 def book(real_crm_data):
-    """The CSV files as they are, in tables of text, and one referral for every third account."""
-    book = sqlite3.connect(":memory:")
-    for table, file in FILES.items():
-        with (real_crm_data / file).open(newline="", encoding="utf-8") as handle:
-            header, *rows = list(csv.reader(handle))
-        book.execute(f"create table {table} ({', '.join(header)})")
-        book.executemany(f"insert into {table} values ({', '.join('?' * len(header))})", rows)
-    ids = [row[0] for row in book.execute("select Id from accounts order by Id")]
-    book.execute("create table referrals (referrer, referred)")
-    book.executemany("insert into referrals values (?, ?)", [(ids[n], ids[n + 1]) for n in range(0, len(ids) - 1, 3)])
-    yield book
-    book.close()
-
-
-def expected_totals(book):
-    """(direct, referred) per account id, in whole dollars: sums over the files and nothing of ours.
-
-    A referral earns what its account bought and had opened within a year of it, unless both belong to one group.
-    """
-    direct = dict(
-        book.execute(
-            "select AccountId, sum(cast(Amount as integer)) from opportunities"
-            " where IsWon = 'true' and AccountId <> '' group by AccountId"
-        )
-    )
-    referred = dict(
-        book.execute(
-            """
-            with grp as (
-              select Id, coalesce(nullif(ParentId, ''), Id) as top from accounts
-            )
-            select r.referrer, sum(cast(o.Amount as integer))
-            from referrals r join opportunities o on o.AccountId = r.referred
-            join grp a on a.Id = r.referrer join grp b on b.Id = r.referred
-            where o.IsWon = 'true' and a.top <> b.top
-              and substr(o.CreatedDate, 1, 10) >= ? and julianday(substr(o.CreatedDate, 1, 10)) <= julianday(?) + ?
-            group by r.referrer
-            """,
-            (REFERRED_ON.isoformat(), REFERRED_ON.isoformat(), WINDOW),
-        )
-    )
-    return direct, referred
+    opened = open_book(real_crm_data)
+    yield opened
+    opened.close()
 
 
 def refer(services, book):
-    events = [
-        AdvocacyEvent("book", str(n), "referral", REFERRED_ON, referrer, referred_account=referred)
-        for n, (referrer, referred) in enumerate(book.execute("select referrer, referred from referrals order by 1"))
-    ]
-    save_events(services.database, events, now=NOW, policy=services.mapping.policy)
+    save_events(services.database, referrals_of(book), now=NOW, policy=services.mapping.policy)
 
 
 def check_totals(services, book):
@@ -109,7 +62,7 @@ def test_the_salesforce_way_gives_the_sums_of_the_files(real_crm_data, book, mig
 
 
 def test_the_files_way_gives_the_same_sums(real_crm_data, book, migrated_database_url, tmp_path):
-    write_folder(book, tmp_path)
+    write_exports_of(book, tmp_path)
     settings = load_settings(database_url=migrated_database_url, crm="files", files_dir=str(tmp_path))
     services = build_services(settings, now=lambda: NOW)
     refer(services, book)
@@ -123,21 +76,3 @@ def test_the_files_way_gives_the_same_sums(real_crm_data, book, migrated_databas
     assert scores == {id_: f"{direct + referred}.00" for id_, (direct, referred) in theirs.items()}
     assert run_sync(services).counts["update"] == 0
     services.database.close()
-
-
-def write_folder(book, folder):
-    """The same company as the exports that the files connector reads."""
-    queries = {
-        "accounts.csv": "select Id as id, Name as name, ParentId as parent_id, Industry as industry from accounts",
-        "opportunities.csv": (
-            "select Id as id, AccountId as account_id, Name as name, Amount as amount,"
-            " CreatedDate as created_date, CloseDate as close_date, IsWon as is_won, IsClosed as is_closed"
-            " from opportunities"
-        ),
-    }
-    for name, query in queries.items():
-        cursor = book.execute(query)
-        with (folder / name).open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle)
-            writer.writerow([column[0] for column in cursor.description])
-            writer.writerows(cursor)
