@@ -200,8 +200,12 @@ def list_events(
     event_type: str | None = None,
     status: str | None = None,
     limit: int = 100,
+    after: tuple[str, str] | None = None,
 ) -> list[StoredEvent]:
-    """The newest events first, of one account (as doer or as referred one), type or status where given."""
+    """The newest events first, of one account (as doer or as referred one), type or status where given.
+
+    `after`: only what follows an event of this day and id.
+    """
     query = sa.select(advocacy_event).order_by(advocacy_event.c.occurred_on.desc(), advocacy_event.c.event_id.desc())
     if account is not None:
         query = query.where(
@@ -211,6 +215,10 @@ def list_events(
         query = query.where(advocacy_event.c.type == event_type)
     if status is not None:
         query = query.where(advocacy_event.c.status == status)
+    if after is not None:
+        day, id_ = after
+        older = sa.and_(advocacy_event.c.occurred_on == day, advocacy_event.c.event_id < id_)
+        query = query.where(sa.or_(advocacy_event.c.occurred_on < day, older))
     with database.read() as connection:
         return [_from_row(row) for row in connection.execute(query.limit(limit)).mappings()]
 

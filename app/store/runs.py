@@ -108,8 +108,10 @@ def finish_run(
     connection.execute(sa.update(sync_run).where(sync_run.c.run_id == run_id).values(values))
 
 
-def load_runs(connection: sa.Connection, *, limit: int = 20) -> list[Run]:
+def load_runs(connection: sa.Connection, *, limit: int = 20, before: int | None = None) -> list[Run]:
     query = sa.select(*_COLUMNS).order_by(sync_run.c.run_id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(sync_run.c.run_id < before)
     return [_run(row) for row in connection.execute(query).mappings()]
 
 

@@ -294,17 +294,29 @@ SORTS = ("name", *MEASURES)
 
 
 def load_values(
-    connection: sa.Connection, *, sort: str, top: int | None, everybody: bool, staged: bool = False
+    connection: sa.Connection,
+    *,
+    sort: str,
+    top: int | None,
+    everybody: bool,
+    staged: bool = False,
+    after: tuple[str | int, str] | None = None,
 ) -> list[ValueRow]:
     """Accounts by a measure, highest first, ties by id, each with its place by total. `sort`: one of SORTS.
 
-    `everybody`: also those that are worth nothing.
+    `everybody`: also those that are worth nothing. `after`: only what follows an account of this value and id.
     """
     worth = "" if everybody else " and (" + " or ".join(f"v.{m} <> 0" for m in MEASURES) + ")"
     order = "name, id" if sort == "name" else f"{sort} desc, id"
     inner = _query(staged=staged, everybody=everybody, rank=_PLACE) + f" where{_LIVE}{worth}"
     limit = "" if top is None else f" limit {int(top)}"
-    return [_value_row(row) for row in connection.exec_driver_sql(f"select * from ({inner}) x order by {order}{limit}")]
+    beyond, given = "", dict[str, str | int]()
+    if after is not None:
+        further = ">" if sort == "name" else "<"
+        beyond = f" where {sort} {further} :value or ({sort} = :value and id > :id)"
+        given = {"value": after[0], "id": after[1]}
+    query = sa.text(f"select * from ({inner}) x{beyond} order by {order}{limit}")
+    return [_value_row(row) for row in connection.execute(query, given)]
 
 
 def load_named(connection: sa.Connection, account_ids: Collection[str], *, staged: bool = False) -> list[ValueRow]:

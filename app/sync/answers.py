@@ -155,12 +155,20 @@ def list_accounts(
     sort: str = "total",
     as_of: date | None = None,
     include_all: bool = False,
+    after: tuple[str, str] | None = None,
 ) -> list[AccountView]:
-    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today."""
+    """Customers by a measure, highest first. `as_of`: computed for that day with what is known today.
+
+    `after`: only those behind an account with this value of the measure, in major units, and this id.
+    """
     if sort not in values.SORTS:
         raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
     with _valued(services, as_of) as (connection, staged):
-        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged)
+        behind: tuple[str | int, str] | None = after
+        if after is not None and sort != "name":
+            places = mirror.load_places(connection, services.mapping.policy.reporting_currency)
+            behind = int(Decimal(after[0]).scaleb(places)), after[1]
+        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged, after=behind)
         return _views(services, connection, rows, staged=staged)
 
 
@@ -311,10 +319,10 @@ def portfolio(services: Services) -> Portfolio:
     return Portfolio(currency, direct, referred, overlap, conserved, unassigned, row.accounts)
 
 
-def list_runs(services: Services, top: int = 20) -> list[RunView]:
-    """Runs, newest first."""
+def list_runs(services: Services, top: int = 20, *, before: int | None = None) -> list[RunView]:
+    """Runs, newest first. `before`: only older ones than this."""
     with services.database.read() as connection:
-        found = runs.load_runs(connection, limit=top)
+        found = runs.load_runs(connection, limit=top, before=before)
     return [
         RunView(
             one.run_id, one.status, one.trigger, one.mode, one.slot, one.as_of, one.started_at, one.finished_at,

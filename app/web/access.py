@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from app.bootstrap import Services
 from app.config import is_loopback
 from app.store.keys import PREFIX, ApiKey, load_key
+from app.web.guesses import Guesses
 from app.web.problems import ProblemError
 
 MAX_KEY_LENGTH = 200
@@ -33,7 +34,7 @@ def require_key(scope: str) -> Callable[[Request, Services], ApiKey]:
 
     def check(request: Request, services: ServicesOf) -> ApiKey:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        key = _find_key(services, secret) if scheme.lower() == "bearer" else None
+        key = _find_key(request, services, secret) if scheme.lower() == "bearer" else None
         if key is None:
             raise ProblemError(401, "a valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
         if not key.allows(scope):
@@ -68,12 +69,26 @@ def require_reader(request: Request, services: ServicesOf) -> None:
     mode = services.settings.web_pages
     if mode == "open" or (mode == "auto" and _is_local(request)):
         return
-    key = _find_key(services, _read_password(request))
+    key = _find_key(request, services, _read_password(request))
     if key is None or not key.allows("read"):
         raise ProblemError(401, "log in with an API key as password", headers={"WWW-Authenticate": CHALLENGE})
 
 
-def _find_key(services: Services, secret: str) -> ApiKey | None:
+def _find_key(request: Request, services: Services, secret: str) -> ApiKey | None:
+    """The working key with this secret. Refuses to look for more of them when one address was wrong too often."""
+    if not secret:
+        return None
+    guesses: Guesses = request.app.state.guesses
+    address = request.client.host if request.client else ""
+    if seconds := guesses.wait(address, secret):
+        headers = {"Retry-After": str(seconds)}
+        raise ProblemError(429, "too many wrong API keys from this address", headers=headers)
+    key = _load_working(services, secret)
+    guesses.note(address, secret, passed=key is not None)
+    return key
+
+
+def _load_working(services: Services, secret: str) -> ApiKey | None:
     if not secret.startswith(PREFIX) or len(secret) > MAX_KEY_LENGTH:
         return None
     key = load_key(services.database, secret)

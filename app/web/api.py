@@ -16,6 +16,7 @@ from app.intake.event_fields import Reader
 from app.store.database import current_revision, newest_revision
 from app.web import calls, day, metrics, outbound, pages, references, v1, webhooks
 from app.web.access import ServicesOf
+from app.web.guesses import Guesses
 from app.web.headers import SecurityHeaders
 from app.web.problems import build_problem, register_problems
 from app.web.webhooks import MAX_BODY_BYTES
@@ -40,6 +41,7 @@ def create_app(services: Services, *, on_delivery: Callable[[], None] = lambda: 
     )
     app.state.services = services
     app.state.on_delivery = on_delivery
+    app.state.guesses = Guesses()
     app.state.templates = pages.build_templates()
     app.state.event_reader = Reader(
         normalise_id=services.normalise_id,

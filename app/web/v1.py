@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from operator import attrgetter
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.encoders import jsonable_encoder
@@ -22,10 +25,18 @@ from app.intake.event_fields import COLUMNS, read_reason
 from app.store.events import StoredEvent, list_events, save_events
 from app.store.keys import ApiKey
 from app.store.statuses import decide_statuses, find_event_ids
-from app.sync.answers import explain_account, find_account, list_accounts, list_runs, portfolio, show_run
 from app.sync.assessments import list_assessments
 from app.sync.consents import list_consents, list_promised
 from app.sync.ladder import show_ladder
+from app.sync.answers import (
+    AccountView,
+    explain_account,
+    find_account,
+    list_accounts,
+    list_runs,
+    portfolio,
+    show_run,
+)
 from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
@@ -34,37 +45,47 @@ from app.web.webhooks import LimitedBody, check_events
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 MAX_PAGE = 500
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_MONEY = re.compile(r"-?\d{1,13}(\.\d{1,6})?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+_Item = TypeVar("_Item")
 
 CanRead = Depends(require_key("read"))
 CanWriteEvents = Depends(require_key("events:write"))
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+Cursor = Annotated[str | None, Query(max_length=6000, description="`next_cursor` of the page before.")]
 SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
 
 
-def write_cursor(offset: int) -> str:
-    """An opaque position."""
-    return base64.urlsafe_b64encode(json.dumps({"o": offset}).encode()).decode().rstrip("=")
+def write_cursor(*position: str) -> str:
+    """An opaque position: the values of the last item that the next page begins behind."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str | None) -> int:
+def read_cursor(cursor: str | None, length: int) -> tuple[str, ...] | None:
     """The position in a cursor of ours; refuses any other text."""
     if cursor is None:
-        return 0
+        return None
     try:
-        offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["o"]
-    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError):
-        offset = None
-    if not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 10**9:
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        position = None
+    if not isinstance(position, list) or len(position) != length or not all(map(_is_plain, position)):
         raise ProblemError(422, "the cursor is not one of ours")
-    return offset
+    return tuple(position)
 
 
-def _answer_page(items: list[Any], offset: int, limit: int) -> JSONResponse:
-    """One page out of `items`, which go at least one item beyond it when there is more."""
-    more = len(items) > offset + limit
-    page = jsonable_encoder(items[offset : offset + limit])
-    return JSONResponse({"data": page, "next_cursor": write_cursor(offset + limit) if more else None})
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str) and _UNSTORABLE.search(value) is None
+
+
+def _answer_page(
+    items: Sequence[_Item], limit: int, show: Callable[[_Item], Any], *place: Callable[[_Item], object]
+) -> JSONResponse:
+    """One page of `items`, which hold one beyond it when there is more. `place`: what a cursor tells of an item."""
+    last = items[limit - 1] if len(items) > limit else None
+    cursor = None if last is None else write_cursor(*(str(one(last)) for one in place))
+    return JSONResponse({"data": jsonable_encoder([show(item) for item in items[:limit]]), "next_cursor": cursor})
 
 
 @router.get("/accounts", dependencies=[CanRead])
@@ -77,9 +98,22 @@ def list_all_accounts(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List customers by what they are really worth."""
-    offset = read_cursor(cursor)
-    views = list_accounts(services, top=offset + limit + 1, sort=sort, as_of=as_of, include_all=include_all)
-    return _answer_page([view.as_json() for view in views], offset, limit)
+    position = read_cursor(cursor, 3)
+    if position is not None and (position[0] != sort or (sort != "name" and not _MONEY.fullmatch(position[1]))):
+        raise ProblemError(422, "the cursor belongs to another order")
+    views = list_accounts(
+        services,
+        top=limit + 1,
+        sort=sort,
+        as_of=as_of,
+        include_all=include_all,
+        after=None if position is None else (position[1], position[2]),
+    )
+
+    def measure(view: AccountView) -> object:
+        return view.name if sort == "name" else view.money[sort]
+
+    return _answer_page(views, limit, AccountView.as_json, lambda _: sort, measure, attrgetter("id"))
 
 
 @router.get("/accounts/{account_id}", dependencies=[CanRead])
@@ -174,11 +208,16 @@ def list_stored_events(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List advocacy events, newest first."""
-    offset = read_cursor(cursor)
+    position = read_cursor(cursor, 2)
     events = list_events(
-        services.database, account=account, event_type=event_type, status=status, limit=offset + limit + 1
+        services.database,
+        account=account,
+        event_type=event_type,
+        status=status,
+        limit=limit + 1,
+        after=None if position is None else (position[0], position[1]),
     )
-    return _answer_page([_show_event(stored) for stored in events], offset, limit)
+    return _answer_page(events, limit, _show_event, attrgetter("event.occurred_on"), attrgetter("event_id"))
 
 
 def _show_event(stored: StoredEvent) -> dict[str, Any]:
@@ -246,8 +285,11 @@ def decide_status(
 @router.get("/runs", dependencies=[CanRead])
 def list_past_runs(services: ServicesOf, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """List runs, newest first."""
-    offset = read_cursor(cursor)
-    return _answer_page(list(list_runs(services, offset + limit + 1)), offset, limit)
+    position = read_cursor(cursor, 1)
+    if position is not None and not _NUMBER.fullmatch(position[0]):
+        raise ProblemError(422, "the cursor is not one of ours")
+    runs = list_runs(services, limit + 1, before=None if position is None else int(position[0]))
+    return _answer_page(runs, limit, lambda run: run, attrgetter("run_id"))
 
 
 @router.get("/runs/{run_id}", dependencies=[CanRead])

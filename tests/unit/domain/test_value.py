@@ -81,9 +81,9 @@ def codes(valuation):
     ],
 )
 def test_only_won_closed_living_deals_of_an_account_are_revenue(changed):
-    account = changed.pop("account", "B")
+    fields = {"account": "B", **changed}
 
-    valuation = value(deal("O", account, **changed), referral("A", "B"))
+    valuation = value(deal("O", fields.pop("account"), **fields), referral("A", "B"))
 
     assert valuation.lines == ()
 
