@@ -184,7 +184,8 @@ def stage_sample(connection: sa.Connection, after: str, size: int) -> str:
     connection.execute(
         sa.text(
             f"insert into s_sample select account_id from ({following.format('account_value')}) v"
-            f" union select account_id from ({following.format('account_engagement')}) e order by 1 limit :size"
+            f" union select account_id from ({following.format('account_engagement')}) e"
+            f" union select account_id from ({following.format('account_standing')}) s order by 1 limit :size"
         ),
         {"after": after, "size": size},
     )

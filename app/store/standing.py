@@ -208,21 +208,8 @@ class _Beside:
 def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
     """Store the staged rows that differ; mark for the plan those that people see differ. Returns how many of these."""
     if not touched:
-        absent = ", ".join("null" if value is None else repr(value) for value in _ABSENT.values())
-        connection.exec_driver_sql(
-            f"insert into s_standing (account_id, {', '.join(STORED)}) select old.account_id, {absent}"
-            " from account_standing old"
-            " where not exists (select 1 from s_standing n where n.account_id = old.account_id)"
-        )
-    # Whoever was nothing and still is needs no row.
-    nothing = " and ".join(
-        f"new.{name} is null" if value is None else f"new.{name} = {value!r}"
-        for name, value in {**_ABSENT, "next_change_on": None}.items()
-    )
-    joined = (
-        "s_standing new left join account_standing old on old.account_id = new.account_id"
-        f" where (old.account_id is not null or not ({nothing})) and "
-    )
+        _stage_absent(connection)
+    joined = _joined()
     seen = joined + differs(connection, "new", "old", STORED)
     moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
     connection.exec_driver_sql(
@@ -237,6 +224,39 @@ def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
         + ", ".join(f"{name} = excluded.{name}" for name in stored)
     )
     return moved
+
+
+def count_differences(
+    connection: sa.Connection, policy: Policy, as_of: date, *, touched: bool, values: str, engagement: str
+) -> int:
+    """How many accounts' stored measures a computation from scratch contradicts: of all, or of those in `s_engaged`."""
+    stage_standing(connection, policy, as_of, touched=touched, values=values, engagement=engagement)
+    if not touched:
+        _stage_absent(connection)
+    different = _joined() + differs(connection, "new", "old", (*STORED, "next_change_on"))
+    return int(connection.exec_driver_sql(f"select count(*) from {different}").scalar_one())
+
+
+def _stage_absent(connection: sa.Connection) -> None:
+    """Accounts that have a stored row and nothing any more."""
+    absent = ", ".join("null" if value is None else repr(value) for value in _ABSENT.values())
+    connection.exec_driver_sql(
+        f"insert into s_standing (account_id, {', '.join(STORED)}) select old.account_id, {absent}"
+        " from account_standing old"
+        " where not exists (select 1 from s_standing n where n.account_id = old.account_id)"
+    )
+
+
+def _joined() -> str:
+    """SQL: every staged row beside its stored one. Whoever was nothing and still is needs no row."""
+    nothing = " and ".join(
+        f"new.{name} is null" if value is None else f"new.{name} = {value!r}"
+        for name, value in {**_ABSENT, "next_change_on": None}.items()
+    )
+    return (
+        "s_standing new left join account_standing old on old.account_id = new.account_id"
+        f" where (old.account_id is not null or not ({nothing})) and "
+    )
 
 
 def mark_standing_due(connection: sa.Connection, as_of: str) -> None:

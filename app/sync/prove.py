@@ -47,7 +47,7 @@ def prove_ledger(run: Run) -> None:
     for code, count, what in (
         ("ledger_differs", different.lines, "credit lines"),
         ("value_differs", different.sums, "accounts' sums"),
-        ("measures_differ", different.beside, "accounts' measures beside the money"),
+        ("measures_differ", different.engagement + different.standing, "accounts' measures beside the money"),
     ):
         if count:
             run.flaws[code] += count

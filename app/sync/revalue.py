@@ -143,14 +143,15 @@ def value_as_of(connection: Connection, day: Day) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What a computation from scratch contradicts. `sums` and `beside`: accounts, by their value and what is beside."""
+    """What a computation from scratch contradicts: credit lines, and accounts by their value and what is beside it."""
 
     lines: int = 0
     sums: int = 0
-    beside: int = 0
+    engagement: int = 0
+    standing: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.lines or self.sums or self.beside)
+        return bool(self.lines or self.sums or self.engagement or self.standing)
 
 
 def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Differences:
@@ -173,10 +174,14 @@ def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Di
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=not everything)
     values.stage_account_issues(connection, "opportunity_issue", touched=not everything)
     sums = values.count_differences(connection, touched=not everything)
-    beside = engagement.count_differences(
+    engaged = engagement.count_differences(
         connection, day.policy, day.as_of, accounts=None if everything else "s_sample"
     )
-    different = Differences(lines, sums, beside)
+    beside = ("s_value", "s_engagement") if everything else ("account_value", "account_engagement")
+    stood = standing.count_differences(
+        connection, day.policy, day.as_of, touched=not everything, values=beside[0], engagement=beside[1]
+    )
+    different = Differences(lines, sums, engaged, stood)
     if different:
         save_flag(connection, REVALUE_ALL, "proof failed")
     return different

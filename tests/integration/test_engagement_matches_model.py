@@ -253,15 +253,18 @@ WRONG = (
     ("account_value", "pipeline", "-7", Differences(sums=1)),
     ("account_value", "issues", "'intra_group'", Differences(sums=1)),
     ("account_value", "next_change_on", "'2099-01-01'", Differences(sums=1)),
-    ("account_engagement", "points", "points + 1", Differences(beside=1)),
-    ("account_engagement", "points_band", "'none'", Differences(beside=1)),
-    ("account_engagement", "is_detractor", "1 - is_detractor", Differences(beside=1)),
-    ("account_engagement", "participation_days", "999", Differences(beside=1)),
-    ("account_engagement", "revenue_at_risk", "revenue_at_risk + 1", Differences(beside=1)),
-    ("account_engagement", "direct_renewal", "direct_renewal - 1", Differences(beside=1)),
-    ("account_engagement", "quadrant", "'elsewhere'", Differences(beside=1)),
-    ("account_engagement", "crv", "coalesce(crv, 0) + 1", Differences(beside=1)),
-    ("account_engagement", "next_change_on", "'2099-01-01'", Differences(beside=1)),
+    ("account_engagement", "points", "points + 1", Differences(engagement=1)),
+    ("account_engagement", "points_band", "'none'", Differences(engagement=1)),
+    ("account_engagement", "is_detractor", "1 - is_detractor", Differences(engagement=1)),
+    ("account_engagement", "participation_days", "999", Differences(engagement=1)),
+    ("account_engagement", "revenue_at_risk", "revenue_at_risk + 1", Differences(engagement=1)),
+    ("account_engagement", "direct_renewal", "direct_renewal - 1", Differences(engagement=1)),
+    ("account_engagement", "quadrant", "'elsewhere'", Differences(engagement=1)),
+    ("account_engagement", "crv", "coalesce(crv, 0) + 1", Differences(engagement=1)),
+    ("account_engagement", "next_change_on", "'2099-01-01'", Differences(engagement=1)),
+    ("account_standing", "commitment_level", "commitment_level + 1", Differences(standing=1)),
+    ("account_standing", "care_bucket", "'elsewhere'", Differences(standing=1)),
+    ("account_standing", "next_change_on", "'2099-01-01'", Differences(standing=1)),
 )
 
 
@@ -282,7 +285,8 @@ def test_one_wrong_number_of_one_account_is_found_by_the_rotating_proof_and_by_t
 
                 assert (found.lines, found.sums) == (0, expected.sums), (table, column, everything)
                 # A wrong sum moves who stands where, too.
-                assert found.beside == expected.beside or expected.sums, (table, column, everything)
+                assert found.engagement == expected.engagement or expected.sums, (table, column, everything)
+                assert found.standing >= expected.standing, (table, column, everything)
                 assert revalue(connection, day_of(case, 2)).scope == "all"
                 assert not prove_valuation(connection, day_of(case, 2), everything=True)
                 assert (stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)) == right
@@ -299,13 +303,13 @@ def test_an_account_that_lost_its_row_or_got_one_for_nothing_is_found(database):
         connection.exec_driver_sql("insert into account_engagement (account_id, points) values ('no money', 5)")
         for everything in (False, True):
             found = prove_valuation(connection, day_of(case, 2), everything=everything)
-            assert (found.sums, found.beside) == (1, 1)
+            assert (found.sums, found.engagement) == (1, 1)
 
         connection.exec_driver_sql("delete from account_value")
         connection.exec_driver_sql("delete from account_engagement")
         found = prove_valuation(connection, day_of(case, 2), everything=True)
         assert found.sums > 1
-        assert found.beside > 1
+        assert found.engagement > 1
 
 
 def test_one_small_change_moves_everybody_who_stands_elsewhere_because_of_it(database):
