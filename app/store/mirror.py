@@ -28,7 +28,7 @@ from app.store.bulk import (
     upsert_clause,
     upsert_rows,
 )
-from app.store.tables import metadata, row_problem, state, watermark
+from app.store.tables import metadata, problem_overflow, row_problem, state, watermark
 
 KEYS: Mapping[Entity, tuple[str, ...]] = {
     Entity.ACCOUNT: ("id",),
@@ -47,6 +47,10 @@ VALUED = (
 STATED = tuple(name for name in VALUED if name != "home_amount")
 """Those that the CRM states; the rest follows from rates."""
 
+EXAMPLES = 100
+"""Records kept by name that are wrong in the same way (entity, attribute, code). The others are only counted: one
+mistake in the mapping makes every record wrong.
+"""
 SHOWN_KEY = 100
 """Characters of a record's key that a problem keeps."""
 
@@ -104,8 +108,11 @@ def is_empty(connection: sa.Connection, entity: Entity) -> bool:
     return connection.exec_driver_sql(f"select 1 from {entity} limit 1").first() is None
 
 
-def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_load: bool) -> None:
-    """Save one translated page. `first_load`: everything will be revalued, so nothing is marked."""
+def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_load: bool, full: bool = False) -> None:
+    """Save one translated page. `first_load`: everything will be revalued, so nothing is marked.
+
+    `full`: the page is part of a read of everything, which counts problems anew.
+    """
     entity = batch.entity
     columns = (*COLUMNS[entity], "pulled_in")
     if batch.rows:
@@ -117,7 +124,8 @@ def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_lo
         _merge(connection, entity, columns, rows)
     if batch.contacts is not None:
         _save_contacts(connection, batch.contacts, run_id=run_id, first_load=first_load)
-    save_problems(connection, batch.problems, run_id)
+    if batch.problems:
+        save_problems(connection, entity, batch.problems, run_id, full=full)
 
 
 def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -218,12 +226,48 @@ def _dropped_contacts(
     return dropped
 
 
-def save_problems(connection: sa.Connection, problems: Sequence[RowProblem], run_id: int) -> None:
+def save_problems(
+    connection: sa.Connection, entity: Entity, problems: Sequence[RowProblem], run_id: int, *, full: bool
+) -> None:
+    """Keep the first EXAMPLES of each kind by name, and count the rest.
+
+    What is beyond them is counted by a full read only: whether a changed record was among them is not known. A mistake
+    in the mapping is corrected in the mapping, and a changed mapping reads everything.
+    """
     key = ("entity", "record_id", "code", "attribute")
-    rows: list[Row] = [
-        (p.entity, record_id, p.code, p.attribute, p.message, run_id) for p, record_id in _told_apart(problems)
-    ]
+    stored = connection.execute(
+        sa.text("select attribute, code, record_id, run_id from row_problem where entity = :entity"), {"entity": entity}
+    )
+    known: dict[tuple[str, str], dict[str, int]] = {}
+    for attribute, code, record_id, seen_in in stored:
+        known.setdefault((attribute, code), {})[record_id] = seen_in
+    rows: list[Row] = []
+    beyond: Counter[tuple[str, str]] = Counter()
+    for problem, record_id in _told_apart(problems):
+        kind = (problem.attribute, str(problem.code))
+        examples = known.setdefault(kind, {})
+        # Without an id of its own, the record of an earlier page that was called the same is another one.
+        is_another = full and problem.code is RowIssue.BAD_ID and examples.get(record_id) == run_id
+        if is_another or (record_id not in examples and len(examples) >= EXAMPLES):
+            beyond[kind] += 1
+            continue
+        examples[record_id] = run_id
+        rows.append((entity, record_id, problem.code, problem.attribute, problem.message, run_id))
     upsert_rows(connection, row_problem.name, key, (*key, "message", "run_id"), rows)
+    if full and beyond:
+        connection.execute(
+            sa.text(
+                "insert into problem_overflow (entity, attribute, code, records)"
+                " values (:entity, :attribute, :code, :records) on conflict (entity, attribute, code)"
+                " do update set records = problem_overflow.records + excluded.records"
+            ),
+            [{"entity": entity, "attribute": a, "code": c, "records": n} for (a, c), n in sorted(beyond.items())],
+        )
+
+
+def forget_overflow(connection: sa.Connection, entity: Entity) -> None:
+    """Before everything is read, and counted, again."""
+    connection.execute(sa.delete(problem_overflow).where(problem_overflow.c.entity == str(entity)))
 
 
 def _told_apart(problems: Sequence[RowProblem]) -> Iterator[tuple[RowProblem, str]]:
@@ -386,16 +430,21 @@ def forget_position(connection: sa.Connection, source: str) -> None:
 
 def count_problems(connection: sa.Connection) -> dict[str, int]:
     """Records with a value that could not be used, by code."""
-    rows = connection.exec_driver_sql("select code, count(*) from row_problem group by code order by code")
-    return {code: int(count) for code, count in rows}
+    return _count_problems(connection, "code", "count(*)")
 
 
 def count_unkeyed(connection: sa.Connection) -> dict[str, int]:
     """Records that exist in the CRM and could not be stored because their id is none, by entity."""
+    return _count_problems(connection, "entity", "count(distinct record_id)", "code = 'bad_id'")
+
+
+def _count_problems(connection: sa.Connection, by: str, records: str, where: str = "1 = 1") -> dict[str, int]:
     rows = connection.exec_driver_sql(
-        "select entity, count(distinct record_id) from row_problem where code = 'bad_id' group by entity"
+        f"select {by}, sum(records) from ("
+        f"select {by}, {records} as records from row_problem where {where} group by {by}"
+        f" union all select {by}, records from problem_overflow where {where}) p group by {by} order by {by}"
     )
-    return {entity: int(count) for entity, count in rows}
+    return {name: int(count) for name, count in rows}
 
 
 def load_shown(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, tuple[str, str]]:

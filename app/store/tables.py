@@ -454,6 +454,15 @@ row_problem = sa.Table(
     sa.Column("run_id", sa.BigInteger, nullable=False),
 )
 
+problem_overflow = sa.Table(
+    "problem_overflow",
+    metadata,
+    sa.Column("entity", sa.Text, primary_key=True),
+    sa.Column("attribute", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("records", sa.BigInteger, nullable=False),
+)
+
 policy = sa.Table(
     "policy",
     metadata,

@@ -84,6 +84,10 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
         puller.connector.abandon([source.position.resume for source in sources if source.position.resume])
         for source in sources:
             source.position = replace(source.position, resume=None)
+        with puller.database.begin() as connection:
+            for source in sources:
+                if source.position.full_in_run is not None:
+                    mirror.forget_overflow(connection, source.plan.entity)
         _pull_pages(puller, sources, report)
     if resumed:
         # What was gone on with was asked for before the kill, perhaps days ago: read on top what has changed since.
@@ -163,6 +167,8 @@ def _open_position(
             full_in_run=position.full_in_run if resuming else puller.run_id,
         )
         mirror.save_position(connection, position)
+        if not resuming:
+            mirror.forget_overflow(connection, plan.entity)
     return position
 
 
@@ -207,7 +213,8 @@ def _save_page(puller: Puller, source: _Source, page: Page, report: PullReport) 
     seen_in = puller.run_id if position.full_in_run is None else position.full_in_run
     with puller.database.begin() as connection:
         first_load = mirror.load_flag(connection, mirror.REVALUE_ALL) == "first load"
-        mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load)
+        is_full = position.full_in_run is not None
+        mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load, full=is_full)
         position = replace(position, resume=page.resume)
         if page.complete:
             position = _complete(connection, puller, source, page.watermark, report)
