@@ -133,14 +133,21 @@ def load_request(connection: sa.Connection, request_id: int) -> StoredRequest | 
 
 
 def load_requests(
-    connection: sa.Connection, *, state: State | None = None, opportunity_id: str | None = None, limit: int = 100
+    connection: sa.Connection,
+    *,
+    state: State | None = None,
+    opportunity_id: str | None = None,
+    limit: int = 100,
+    before: int | None = None,
 ) -> list[StoredRequest]:
-    """Newest first."""
+    """Newest first. `before`: only older ones than this."""
     query = sa.select(reference_request).order_by(reference_request.c.request_id.desc()).limit(limit)
     if state is not None:
         query = query.where(reference_request.c.state == state.value)
     if opportunity_id is not None:
         query = query.where(reference_request.c.opportunity_id == opportunity_id)
+    if before is not None:
+        query = query.where(reference_request.c.request_id < before)
     return [_request(row) for row in connection.execute(query).mappings()]
 
 

@@ -336,9 +336,15 @@ def _name(connection: Connection, found: Sequence[requests.StoredRequest]) -> li
 
 
 def list_requests(
-    services: Services, *, state: State | None = None, opportunity: str | None = None, top: int = 100
+    services: Services,
+    *,
+    state: State | None = None,
+    opportunity: str | None = None,
+    top: int = 100,
+    before: int | None = None,
 ) -> list[RequestView]:
-    """Newest first, without their steps."""
+    """Newest first, without their steps. `before`: only older ones than this."""
     with services.database.read() as connection:
         wanted = canonical_id(services, opportunity) if opportunity else None
-        return _name(connection, requests.load_requests(connection, state=state, opportunity_id=wanted, limit=top))
+        found = requests.load_requests(connection, state=state, opportunity_id=wanted, limit=top, before=before)
+        return _name(connection, found)

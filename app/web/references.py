@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from operator import itemgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -34,7 +35,7 @@ from app.sync.references import find_references, list_open_deals, read_wanted, s
 from app.web.access import ServicesOf, require_key, require_reader
 from app.web.pages import render
 from app.web.problems import ProblemError
-from app.web.v1 import MAX_PAGE, CanRead, Cursor, Limit, _answer_page, read_cursor
+from app.web.v1 import MAX_PAGE, CanRead, Cursor, Limit, answer_page, read_number_cursor
 
 MAX_WORD = 255
 SHOWN = 10
@@ -96,9 +97,9 @@ def list_all(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List requests, newest first, without their steps."""
-    offset = read_cursor(cursor)
-    found = list_requests(services, state=state, opportunity=opportunity, top=offset + limit + 1)
-    return _answer_page([view.as_json() for view in found], offset, limit)
+    before = read_number_cursor(cursor)
+    found = list_requests(services, state=state, opportunity=opportunity, top=limit + 1, before=before)
+    return answer_page([view.as_json() for view in found], limit, dict, itemgetter("id"))
 
 
 class NewRequest(_Body):

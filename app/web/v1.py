@@ -75,11 +75,19 @@ def read_cursor(cursor: str | None, length: int) -> tuple[str, ...] | None:
     return tuple(position)
 
 
+def read_number_cursor(cursor: str | None) -> int | None:
+    """The number that the items of the next page are below."""
+    position = read_cursor(cursor, 1)
+    if position is not None and not _NUMBER.fullmatch(position[0]):
+        raise ProblemError(422, "the cursor is not one of ours")
+    return None if position is None else int(position[0])
+
+
 def _is_plain(value: object) -> bool:
     return isinstance(value, str) and _UNSTORABLE.search(value) is None
 
 
-def _answer_page(
+def answer_page(
     items: Sequence[_Item], limit: int, show: Callable[[_Item], Any], *place: Callable[[_Item], object]
 ) -> JSONResponse:
     """One page of `items`, which hold one beyond it when there is more. `place`: what a cursor tells of an item."""
@@ -113,7 +121,7 @@ def list_all_accounts(
     def measure(view: AccountView) -> object:
         return view.name if sort == "name" else view.money[sort]
 
-    return _answer_page(views, limit, AccountView.as_json, lambda _: sort, measure, attrgetter("id"))
+    return answer_page(views, limit, AccountView.as_json, lambda _: sort, measure, attrgetter("id"))
 
 
 @router.get("/accounts/{account_id}", dependencies=[CanRead])
@@ -217,7 +225,7 @@ def list_stored_events(
         limit=limit + 1,
         after=None if position is None else (position[0], position[1]),
     )
-    return _answer_page(events, limit, _show_event, attrgetter("event.occurred_on"), attrgetter("event_id"))
+    return answer_page(events, limit, _show_event, attrgetter("event.occurred_on"), attrgetter("event_id"))
 
 
 def _show_event(stored: StoredEvent) -> dict[str, Any]:
@@ -285,11 +293,8 @@ def decide_status(
 @router.get("/runs", dependencies=[CanRead])
 def list_past_runs(services: ServicesOf, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """List runs, newest first."""
-    position = read_cursor(cursor, 1)
-    if position is not None and not _NUMBER.fullmatch(position[0]):
-        raise ProblemError(422, "the cursor is not one of ours")
-    runs = list_runs(services, limit + 1, before=None if position is None else int(position[0]))
-    return _answer_page(runs, limit, lambda run: run, attrgetter("run_id"))
+    runs = list_runs(services, limit + 1, before=read_number_cursor(cursor))
+    return answer_page(runs, limit, lambda run: run, attrgetter("run_id"))
 
 
 @router.get("/runs/{run_id}", dependencies=[CanRead])
