@@ -6,12 +6,13 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST_ARGS ?=
+MUTANTS ?=
 BENCH_ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint types contracts check format bench judges coverage constraints wheel clean
+.PHONY: help demo test setup lint types contracts check format bench judges mutants coverage constraints wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,16 @@ bench: $(READY) ## time and memory on large data beside plain floors; BENCH_ARGS
 # The first time installs them into build/judges (about 700 MB), which a slow network may need its minutes for.
 judges: $(READY) ## other people's clients against our sandbox: sf, jsforce, simple-salesforce, CumulusCI, a SOQL parser
 	@$(BIN)/pytest -m judges -o faulthandler_timeout=900 tests/judges $(PYTEST_ARGS)
+
+# mutmut works on a copy below build/, beside the project's own packages and not among them.
+mutants: $(READY) ## do the tests notice when the pure functions change? MUTANTS="app.domain.money*" for a part
+	@test -x build/mutmut/bin/mutmut || { $(PYTHON) -m venv build/mutmut && \
+		$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > build/mutmut/project.pth && \
+		cp build/mutmut/project.pth "$$(build/mutmut/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
+		build/mutmut/bin/pip install --quiet 'mutmut>=3.8,<4'; }
+	@mkdir -p build/mutants && rm -rf build/mutants/app build/mutants/connectors build/mutants/tests
+	@cp -R app connectors tests pyproject.toml build/mutants/
+	@cd build/mutants && HYPOTHESIS_PROFILE=mutants ../mutmut/bin/mutmut run $(MUTANTS) && ../mutmut/bin/mutmut results
 
 coverage: $(READY) ## which lines no test reaches
 	@$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
