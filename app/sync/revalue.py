@@ -177,9 +177,8 @@ def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Di
     engaged = engagement.count_differences(
         connection, day.policy, day.as_of, accounts=None if everything else "s_sample"
     )
-    beside = ("s_value", "s_engagement") if everything else ("account_value", "account_engagement")
     stood = standing.count_differences(
-        connection, day.policy, day.as_of, touched=not everything, values=beside[0], engagement=beside[1]
+        connection, day.policy, day.as_of, touched=not everything, values="s_value", engagement="s_engagement"
     )
     different = Differences(lines, sums, engaged, stood)
     if different:

@@ -262,7 +262,12 @@ WRONG = (
     ("account_engagement", "quadrant", "'elsewhere'", Differences(engagement=1)),
     ("account_engagement", "crv", "coalesce(crv, 0) + 1", Differences(engagement=1)),
     ("account_engagement", "next_change_on", "'2099-01-01'", Differences(engagement=1)),
-    ("account_standing", "commitment_level", "commitment_level + 1", Differences(standing=1)),
+    (
+        "account_standing",
+        "commitment_level",
+        "case when commitment_level = 0 then 1 else 0 end",
+        Differences(standing=1),
+    ),
     ("account_standing", "care_bucket", "'elsewhere'", Differences(standing=1)),
     ("account_standing", "next_change_on", "'2099-01-01'", Differences(standing=1)),
 )
@@ -276,20 +281,18 @@ def test_one_wrong_number_of_one_account_is_found_by_the_rotating_proof_and_by_t
         save_deeds(connection, list(build_deeds(Random(7), case)))
         revalue(connection, day_of(case))
         right = stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)
-        for table, column, wrong, expected in WRONG:
+    for number, (table, column, wrong, expected) in enumerate(WRONG):
+        with database.begin() as connection:
             victim = connection.exec_driver_sql(f"select max(account_id) from {table}").scalar_one()
-            for everything in (False, True):
-                connection.exec_driver_sql(f"update {table} set {column} = {wrong} where account_id = '{victim}'")
+            connection.exec_driver_sql(f"update {table} set {column} = {wrong} where account_id = '{victim}'")
 
-                found = prove_valuation(connection, day_of(case, 2), everything=everything)
+            found = prove_valuation(connection, day_of(case, 2), everything=number % 2 == 0)
+            sampled = prove_valuation(connection, day_of(case, 2), everything=number % 2 == 1)
 
-                assert (found.lines, found.sums) == (0, expected.sums), (table, column, everything)
-                # A wrong sum moves who stands where, too.
-                assert found.engagement == expected.engagement or expected.sums, (table, column, everything)
-                assert found.standing >= expected.standing, (table, column, everything)
-                assert revalue(connection, day_of(case, 2)).scope == "all"
-                assert not prove_valuation(connection, day_of(case, 2), everything=True)
-                assert (stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)) == right
+            assert found == sampled == expected, (table, column)
+            assert revalue(connection, day_of(case, 2)).scope == "all"
+            assert not prove_valuation(connection, day_of(case, 2), everything=True)
+            assert (stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)) == right
 
 
 def test_an_account_that_lost_its_row_or_got_one_for_nothing_is_found(database):
