@@ -17,17 +17,14 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from app.domain.permissions import ReferenceScope
 from app.domain.model import ReferralStatus
+from app.domain.permissions import ReferenceScope
 from app.errors import ConfigError
 from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS, read_reason
 from app.store.events import StoredEvent, list_events, save_events
 from app.store.keys import ApiKey
 from app.store.statuses import decide_statuses, find_event_ids
-from app.sync.assessments import list_assessments
-from app.sync.consents import list_consents, list_promised
-from app.sync.ladder import show_ladder
 from app.sync.answers import (
     AccountView,
     explain_account,
@@ -37,6 +34,9 @@ from app.sync.answers import (
     portfolio,
     show_run,
 )
+from app.sync.assessments import list_assessments
+from app.sync.consents import list_consents, list_promised
+from app.sync.ladder import show_ladder
 from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
@@ -94,6 +94,14 @@ def answer_page(
     last = items[limit - 1] if len(items) > limit else None
     cursor = None if last is None else write_cursor(*(str(one(last)) for one in place))
     return JSONResponse({"data": jsonable_encoder([show(item) for item in items[:limit]]), "next_cursor": cursor})
+
+
+def _answer_slice(items: Sequence[Any], cursor: str | None, limit: int) -> JSONResponse:
+    """One page of a list that is short, and computed as a whole each time."""
+    start = read_number_cursor(cursor) or 0
+    more = len(items) > start + limit
+    page = jsonable_encoder(items[start : start + limit])
+    return JSONResponse({"data": page, "next_cursor": write_cursor(str(start + limit)) if more else None})
 
 
 @router.get("/accounts", dependencies=[CanRead])
@@ -186,10 +194,9 @@ def show_permissions(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List consents: for what, by whom, until when."""
-    offset = read_cursor(cursor)
     id_ = _find(services, account)["id"] if account else None
     views = list_consents(services, id_, scope=scope, include_ended=include_ended, as_of=as_of)
-    return _answer_page([view.as_json() for view in views], offset, limit)
+    return _answer_slice([view.as_json() for view in views], cursor, limit)
 
 
 @router.get("/permissions/promised", dependencies=[CanRead])
@@ -201,9 +208,8 @@ def show_promises(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List what was promised in deals against what was delivered: overdue first."""
-    offset = read_cursor(cursor)
     id_ = _find(services, account)["id"] if account else None
-    return _answer_page([view.as_json() for view in list_promised(services, id_, as_of)], offset, limit)
+    return _answer_slice([view.as_json() for view in list_promised(services, id_, as_of)], cursor, limit)
 
 
 @router.get("/events", dependencies=[CanRead])
