@@ -231,6 +231,25 @@ def test_money_reads_the_same_everywhere(minor, currency, places, text):
     assert format_money(minor, currency, places) == text
 
 
+def test_two_decimal_places_are_meant_where_nobody_says_otherwise():
+    assert (format_money(150), minor_units(Fraction(3, 2)), major_units(150)) == ("1.50", 150, Decimal("1.50"))
+
+
+def test_a_record_is_shown_at_the_static_rate_whatever_the_dated_ones_say():
+    rates = [
+        Rate("USD", Fraction(1)),
+        Rate("EUR", Fraction(4, 5)),
+        Rate("EUR", Fraction(1, 2), date(2020, 1, 1)),
+        Rate("CHF", Fraction(9, 10), date(2020, 1, 1)),
+    ]
+    book = RateBook(rates, "USD")
+
+    assert book.shown_in(10_000, "EUR") == Decimal(80)
+    assert book.shown_in(10_000, "USD") == Decimal(100)
+    assert book.shown_in(10_000, "CHF") is None
+    assert book.shown_in(10_000, "XXX") is None
+
+
 @settings(derandomize=True, database=None, deadline=None)
 @given(totals, st.integers(0, 3))
 def test_minor_and_major_units_are_two_ways_to_write_one_amount(minor, places):

@@ -233,6 +233,9 @@ def test_a_carved_out_chain_stays_within_the_credit_of_the_deal():
     valuation = value(*rows, chain=Chain(ChainMode.CARVE_OUT))
 
     assert amounts("referred", valuation) == {"A": 10000 + 10000, "B": 20000}
+    assert {(line.account_id, line.net) for line in valuation.lines if line.opportunity_id == "O1"} == {
+        ("A", 30000), ("B", 30000), ("C", 30000)
+    }  # fmt: skip
     assert amounts("network", valuation) == {}
 
 
