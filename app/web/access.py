@@ -51,7 +51,7 @@ def require_calendar(request: Request, services: ServicesOf) -> None:
     end up in logs, histories and shared calendars. There is no way in without a key, not even from this machine.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    key = _find_key(services, secret if scheme.lower() == "bearer" else _read_password(request))
+    key = _find_key(request, services, secret if scheme.lower() == "bearer" else _read_password(request))
     if key is None:
         raise ProblemError(401, "a valid API key is needed, as password", headers={"WWW-Authenticate": CHALLENGE})
     if not key.allows("calendar"):
