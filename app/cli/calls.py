@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from app.sync.calls import CallView, CoverageView, LoggedCall, QueueView
+    from app.sync.care import CareHistory
 
 BucketWord = Literal["need_you", "ok", "who_are_you"]
 SkipWord = Literal["no_answer", "on_holiday", "not_now", "wrong_person", "other"]
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     calls.command("today")(show_today)
     calls.command("log")(log)
     calls.command("skip")(skip)
+    calls.command("history")(show_history)
     calls.command("coverage")(show_coverage)
     calls.command("calendar")(write_calendar)
     app.add_typer(calls, name="calls")
@@ -172,6 +174,41 @@ def _write(
         say(f"Next call from {logged.next_call_on} on.")
 
 
+def show_history(
+    ctx: typer.Context,
+    account: AccountText,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Default: today.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a customer cares, how it moved from bucket to bucket, and what it measures its success by."""
+    from app.sync.care import show_care
+
+    with open_services(ctx) as services:
+        history = show_care(services, account, as_of=read_date(as_of))
+    say_json(history.as_json()) if as_json else _say_history(history)
+
+
+def _say_history(history: CareHistory) -> None:
+    from app.sync.calls import BUCKETS, tell_bucket, tell_progress
+
+    standing = history.standing
+    say(f"{history.name or history.account}  ({history.account})")
+    for line in (*tell_bucket(standing), standing.action):
+        say(line)
+    if standing.limbo_since:
+        say(f"In limbo since {standing.limbo_since}.")
+    for one in history.metrics:
+        say(tell_progress(one))
+    if standing.proposal_gate:
+        say(standing.proposal_gate)
+    if history.next_call_on:
+        say(f"Next call from {history.next_call_on} on.")
+    if history.moves:
+        say()
+        rows = [(one.on, BUCKETS[one.after], one.direction, one.decision, one.verbatim) for one in history.moves]
+        say_table(("date", "bucket", "move", "decision", "words"), rows)
+
+
 def show_coverage(ctx: typer.Context, rep: Rep = None, day: Day = None, as_json: AsJson = False) -> None:
     """Say how well the list is covered, whether one call a day is enough, and who has waited too long."""
     from app.sync.calls import measure_coverage
@@ -217,10 +254,13 @@ def _say_meter(view: CoverageView) -> None:
     meter = view.meter
     say(f"{meter.covered} of {count(meter.accounts, 'customer')} covered ({_percent(meter.share) or '0 %'})")
     say(f"  {meter.overdue} overdue, {meter.never} never called, {meter.skipped} resting after a skipped call")
-    if meter.written_off:
-        say(f"  {meter.written_off} assumed gone and not called")
+    if view.gone:
+        named = ", ".join(name or id_ for id_, name in view.gone)
+        say(f"  {meter.written_off} assumed gone and not called: {named}")
     say("  " + ", ".join(f"{number} {BUCKETS[bucket]}" for bucket, number in meter.buckets.items() if number))
     say(f"This month: {view.called} called, business day {view.business_days} of {view.business_days_of_month}")
+    if view.moves:
+        say("  " + ", ".join(f"{number} {_MOVES[move]}" for move, number in view.moves.items()))
     say(f"Utilisation: {_percent(meter.utilisation) or 'no work days'}" + _verdict(view))
     if view.overdue:
         say()
@@ -229,6 +269,9 @@ def _say_meter(view: CoverageView) -> None:
             for one in view.overdue
         ]
         say_table(("waiting longest", "bucket", "last contact", "due since"), rows)
+
+
+_MOVES = {"first": "asked for the first time", "up": "moved up", "down": "moved down", "decided": "decided"}
 
 
 def _verdict(view: CoverageView) -> str:

@@ -7,6 +7,7 @@ value tiers are those of the last run.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -33,7 +34,7 @@ from app.domain.calls import (
     schedule_calls,
     urgency,
 )
-from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success
+from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success, transitions
 from app.domain.events import VerifiedEvent
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
@@ -157,7 +158,11 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True)
 class CoverageView:
-    """The meter of one representative. `called`: customers that answered this month, up to the day."""
+    """The meter of one representative. `called`: customers that answered this month, up to the day.
+
+    `moves`: what their answers of this month changed, by direction. `gone`: id and name of whoever is assumed gone, to
+    plan around the others; the most valuable first.
+    """
 
     rep: str | None
     day: date
@@ -167,6 +172,8 @@ class CoverageView:
     business_days: int
     business_days_of_month: int
     overdue: tuple[Overdue, ...]
+    moves: Mapping[str, int]
+    gone: tuple[tuple[str, str], ...]
 
     def as_json(self) -> dict[str, Any]:
         """The documented object: fractions as text."""
@@ -188,6 +195,8 @@ class CoverageView:
             "called": self.called,
             "business_days": self.business_days,
             "business_days_of_month": self.business_days_of_month,
+            "moves": dict(self.moves),
+            "assumed_gone": [{"account": id_, "name": name} for id_, name in self.gone],
             "longest_overdue": [
                 {
                     "account": one.account,
@@ -517,6 +526,10 @@ def _measure(services: Services, one: _List, day: date) -> CoverageView:
         if not buyer.is_written_off and (buyer.last_contact_on is None or urgency(buyer, rules, day) >= 1)
     ]
     late.sort(key=lambda pair: (-pair[0], -pair[1].total, pair[1].id))
+    gone = [buyer for buyer in one.buyers if buyer.is_written_off]
+    moves = Counter(
+        move.direction for events in one.events.values() for move in transitions(events, day) if move.on >= first
+    )
     return CoverageView(
         one.rep,
         day,
@@ -529,4 +542,6 @@ def _measure(services: Services, one: _List, day: date) -> CoverageView:
             Overdue(buyer.id, buyer.name, buyer.bucket, buyer.last_contact_on, next_call_on(buyer, rules), ratio)
             for ratio, buyer in islice(late, OVERDUE)
         ),
+        {move: moves[move] for move in ("first", "up", "down", "decided") if moves[move]},
+        tuple((buyer.id, buyer.name) for buyer in sorted(gone, key=lambda buyer: (-buyer.total, buyer.id))[:OVERDUE]),
     )

@@ -28,6 +28,7 @@ from app.sync.calls import (
     skip_call,
     write_call_calendar,
 )
+from app.sync.care import show_care
 from app.sync.lookalikes import list_lookalikes
 from app.sync.services import Services
 from app.web.access import ServicesOf, require_calendar, require_key, require_reader
@@ -58,6 +59,16 @@ def list_queues(services: ServicesOf, rep: Rep = None, day: Day = None) -> JSONR
 def list_meters(services: ServicesOf, rep: Rep = None, day: Day = None) -> JSONResponse:
     """Say how well each list is covered, and whether one call a day is enough."""
     return JSONResponse({"data": [view.as_json() for view in measure_coverage(services, rep=rep, day=day)]})
+
+
+@router.get("/accounts/{account_id}/care", dependencies=[Depends(require_key("read"))])
+def show_history(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+    """Say why one customer cares, how it moved from bucket to bucket, and what it measures its success by."""
+    try:
+        history = show_care(services, account_id, as_of=as_of)
+    except ConfigError:
+        raise ProblemError(404, "no such account") from None
+    return JSONResponse(history.as_json())
 
 
 @router.post("/calls", dependencies=[Depends(require_key("events:write"))])

@@ -19,6 +19,7 @@ from app.intake.event_fields import RejectedEventError
 from app.store.events import save_events
 from app.store.keys import save_key
 from app.sync.calls import list_calls, log_call, measure_coverage, skip_call, write_call_calendar
+from app.sync.care import show_care
 from app.sync.lookalikes import list_lookalikes
 from app.sync.run import run_sync
 from app.web.api import create_app
@@ -232,6 +233,7 @@ def test_s3_03_whoever_is_assumed_gone_is_not_called_until_the_answer_is_old(com
     clock.move(days=1)
     (view,) = measure_coverage(services, rep="kim")
     assert (view.meter.written_off, view.meter.accounts) == (1, 2)
+    assert view.gone == (("B", "Berta"),)
     clock.move(days=181)  # the next Monday on which the answer is too old
     assert called(services) in {"A", "B"}
     (view,) = measure_coverage(services, rep="kim")
@@ -271,6 +273,38 @@ def test_a_day_of_the_past_knows_only_the_customers_of_then(company):
     assert called(services, day=date(2025, 3, 3)) == "A"
     assert list_calls(services, rep="lee", day=date(2025, 3, 3)) == []
     assert list_calls(services, rep="nobody") == []
+
+
+def test_s3_11_the_history_tells_how_a_customer_moved_and_what_it_measures(company):
+    services, _ = company
+    metric = {"owner": "champion", "kind": "roi", "baseline": "1", "target": "4", "agreed_on": "2026-01-01"}
+    save(
+        services,
+        said("1", "OLD", "2025-11-01", "ok", verbatim="fine"),
+        said("2", "A", "2026-02-02", "who_are_you", verbatim="Who?"),
+        said("3", "A", "2026-03-01", "who_are_you", win_win=True),
+        AdvocacyEvent("t", "4", "success_metric", date(2026, 1, 1), "A", attributes=metric),
+        AdvocacyEvent("t", "5", "success_metric", date(2026, 3, 1), "A",
+                      attributes={"owner": "champion", "kind": "roi", "actual": "2"}),
+    )  # fmt: skip
+    run_sync(services)
+
+    history = show_care(services, "Anna").as_json()
+
+    assert [(move["on"], move["direction"], move["decision"]) for move in history["transitions"]] == [
+        ("2025-11-01", "first", None),
+        ("2026-02-02", "down", None),
+        ("2026-03-01", "decided", "re_recruit"),
+    ]
+    assert history["transitions"][0]["verbatim"] == "fine"
+    assert (history["bucket"], history["rule"], history["evidence"]) == ("who_are_you", "answered", ["t/3"])
+    assert [(one["kind"], one["progress"], one["is_agreed"]) for one in history["metrics"]] == [("roi", "1/3", True)]
+    # The middle one of five is in tier B: 30 days after 1 March.
+    assert history["next_call_on"] == "2026-03-31"
+    assert history["next_change_on"] == "2026-08-28"
+    assert show_care(services, "A", as_of=date(2026, 1, 31)).standing.bucket is Bucket.OK
+    (view,) = measure_coverage(services, rep="kim")
+    assert view.moves == {"decided": 1}
 
 
 # The calendar
@@ -392,6 +426,9 @@ def test_programs_read_the_queue_and_log_a_call(site):
     assert queue["state"] == "answered"
     (meter,) = client.get("/v1/calls/coverage", params={"rep": "kim"}, headers=reads).json()["data"]
     assert (meter["covered"], meter["called"], meter["skipped"]) == (1, 1, 1)
+    care = client.get("/v1/accounts/B/care", headers=reads).json()
+    assert (care["bucket"], care["transitions"][0]["verbatim"]) == ("need_you", NEED)
+    assert client.get("/v1/accounts/Z/care", headers=reads).status_code == 404
     assert client.get("/v1/lookalikes", headers=reads).json()["data"][0]["account"] in {"Q", "R", "P"}
 
 
@@ -549,6 +586,10 @@ def test_the_command_line_goes_through_a_day(command):
     assert out.startswith("logged: Berta. Both sides win: recruit them again")
     code, out, _ = command("calls", "skip", "A", "--reason", "not_now", "--until", "2026-04-01", "--json")
     assert json.loads(out)["next_call_on"] == "2026-04-01"
+
+    code, out, _ = command("calls", "history", "Berta")
+    assert "Said 'who are you?' on 2026-03-02, told Kim: “Remind me?”" in out
+    assert out.splitlines()[-1].split()[:2] == ["2026-03-02", "who"]
 
     code, out, _ = command("calls", "today", "--rep", "kim", "--json")
     (queue,) = json.loads(out)
