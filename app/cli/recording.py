@@ -43,9 +43,8 @@ def record_event(
     `settle`: what to store of the attributes under the policy in force; raises ValueError with what is wrong.
     `after`: called with the account's id when the event is stored.
     """
-    from app.cli.events import build_reader
     from app.intake.assessments import record
-    from app.intake.event_fields import RejectedEventError
+    from app.intake.event_fields import RejectedEventError, build_reader
     from app.sync.answers import find_account
     from app.sync.assessments import describe_recorded
 
@@ -64,7 +63,7 @@ def record_event(
             recorded = record(
                 services.database,
                 raw,
-                build_reader(services),
+                build_reader(services.normalise_id, services.mapping.policy),
                 today=services.today,
                 now=services.now(),
                 policy=services.mapping.policy,

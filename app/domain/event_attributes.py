@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from app.domain import calls, care, commitment, permissions, reference, relationship, requests, roles, triage
-from app.domain.rules import TriageRules
+from app.domain.rules import RelationshipRules, TriageRules
 
+_DEFAULTS = RelationshipRules()
 Reader = Callable[[Mapping[str, object]], object]
 
 READERS: Mapping[str, Reader] = {
@@ -30,7 +31,12 @@ REQUIRED: Mapping[str, tuple[str, ...]] = permissions.REQUIRED
 """What the envelope of a type must name beside what every event names."""
 
 
-def check_attributes(code: str, attributes: Mapping[str, object]) -> None:
-    """Raise ValueError with every problem of the attributes of a type; return nothing for a type without any rule."""
-    if code in READERS:
+def check_attributes(code: str, attributes: Mapping[str, object], rules: RelationshipRules = _DEFAULTS) -> None:
+    """Raise ValueError with every problem of the attributes of a type; return nothing for a type without any rule.
+
+    `rules`: what a rating of the offer must be backed by.
+    """
+    if code == relationship.OFFER_RATING:
+        relationship.read_offer_rating(attributes, rules)
+    elif code in READERS:
         READERS[code](attributes)

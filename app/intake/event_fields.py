@@ -8,16 +8,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from app.domain.event_attributes import REQUIRED, check_attributes
 from app.domain.event_types import EVENT_TYPES, REFERRAL, WON_SURVEY, read_custom_type
 from app.domain.events import MILESTONES, NAMED_REFERRAL, AdvocacyEvent, Polarity
-from app.domain.model import ReferralStatus
+from app.domain.model import Policy, ReferralStatus
+from app.domain.rules import RelationshipRules
 from app.intake.strict_json import JsonValue, read_json
 
 COLUMNS = (
@@ -93,6 +95,13 @@ class Reader:
     normalise_id: Callable[[str], str]
     zone: tzinfo = UTC
     source_system: str | None = None
+    relationship: RelationshipRules = field(default_factory=RelationshipRules)
+    """What a rating of the offer must be backed by."""
+
+
+def build_reader(normalise_id: Callable[[str], str], policy: Policy, source_system: str | None = None) -> Reader:
+    """How an installation reads events: its CRM's ids, its policy's time zone and rules."""
+    return Reader(normalise_id, ZoneInfo(policy.time_zone), source_system, policy.relationship)
 
 
 def read_event(raw: Mapping[str, JsonValue], reader: Reader) -> AdvocacyEvent:
@@ -111,7 +120,7 @@ def read_event(raw: Mapping[str, JsonValue], reader: Reader) -> AdvocacyEvent:
     if "occurred_on" not in values and "occurred_at" in values:
         values["occurred_on"] = values["occurred_at"].astimezone(reader.zone).date()
     bad = {problem.column for problem in problems}
-    problems += [problem for problem in _check_whole(values, bad) if problem.column not in bad]
+    problems += [problem for problem in _check_whole(values, bad, reader) if problem.column not in bad]
     if problems:
         raise RejectedEventError(problems)
     return AdvocacyEvent(**{"account": "", **values})
@@ -122,7 +131,7 @@ def _unknown(name: str) -> str:
     return "unknown column" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
-def _check_whole(values: Mapping[str, Any], bad: set[str]) -> list[FieldProblem]:
+def _check_whole(values: Mapping[str, Any], bad: set[str], reader: Reader) -> list[FieldProblem]:
     """What no single value can show: what is missing, and what does not go together."""
     event_type = values.get("type", "")
     required = ["source_system", "source_event_id", "type", "occurred_on"]
@@ -142,7 +151,7 @@ def _check_whole(values: Mapping[str, Any], bad: set[str]) -> list[FieldProblem]
     if event_type in MILESTONES and not _is_reference(values.get("attributes", {}).get(NAMED_REFERRAL)):
         problems.append(FieldProblem("attributes", f"{NAMED_REFERRAL} must be the source_event_id of the referral"))
     if "attributes" not in bad:
-        problems += _check_attributes(event_type, values.get("attributes", {}))
+        problems += _check_attributes(event_type, values.get("attributes", {}), reader.relationship)
     return problems
 
 
@@ -153,12 +162,12 @@ def _is_reference(value: object) -> bool:
     return value is None or (0 < len(str(value)) <= MAX_ID_LENGTH and str(value).isprintable())
 
 
-def _check_attributes(code: str, attributes: Mapping[str, object]) -> list[FieldProblem]:
+def _check_attributes(code: str, attributes: Mapping[str, object], rules: RelationshipRules) -> list[FieldProblem]:
     try:
         if code.startswith("x_"):
             read_custom_type(code, attributes)
         else:
-            check_attributes(code, attributes)
+            check_attributes(code, attributes, rules)
     except ValueError as error:
         return [FieldProblem("attributes", str(error))]
     return []

@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 from app.bootstrap import Services
 from app.domain.events import AdvocacyEvent
 from app.errors import AppError, LeaseHeldError
 from app.intake.event_bodies import read_event_body
-from app.intake.event_fields import Reader, RejectedEventError
+from app.intake.event_fields import Reader, RejectedEventError, build_reader
 from app.logs import open_log
 from app.store.events import save_events_on
 from app.store.inbox import Delivery, fail_delivery, finish_delivery_on, list_deliveries, load_due
@@ -95,7 +94,7 @@ class InboxWorker:
             if delivery.source == HINTS:
                 self._note_hint(delivery)
             else:
-                self.pending |= find_touched(read_event_body(delivery.body, build_reader(self.services)))
+                self.pending |= find_touched(read_event_body(delivery.body, _reader(self.services)))
         self.work_once()
 
     def work_once(self) -> int:
@@ -147,17 +146,15 @@ class InboxWorker:
             )
 
 
-def build_reader(services: Services) -> Reader:
-    """How deliveries are read: the CRM's ids, the policy's time zone."""
-    zone = ZoneInfo(services.mapping.policy.time_zone)
-    return Reader(normalise_id=services.normalise_id, zone=zone, source_system=DEFAULT_SOURCE)
+def _reader(services: Services) -> Reader:
+    return build_reader(services.normalise_id, services.mapping.policy, DEFAULT_SOURCE)
 
 
 def take_in(services: Services, delivery: Delivery) -> set[str]:
     """Store the events of one delivery and settle it; return the accounts they touch."""
     now = services.now()
     try:
-        events = read_event_body(delivery.body, build_reader(services))
+        events = read_event_body(delivery.body, _reader(services))
     except RejectedEventError as error:
         # It was readable when it came in: the rules became stricter since. Kept, for a person to look at.
         fail_delivery(services.database, delivery, error=str(error), now=now, permanent=True)

@@ -15,7 +15,6 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from app.domain.calls import (
     CALL_SKIPPED,
@@ -41,7 +40,7 @@ from app.domain.icalendar import Entry, moment_of, write_calendar
 from app.domain.money import major_units
 from app.errors import ConfigError
 from app.intake.assessments import record
-from app.intake.event_fields import Reader
+from app.intake.event_fields import build_reader
 from app.intake.strict_json import JsonValue
 from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, load_first_sales, load_reps
 from app.store.connection import Connection
@@ -348,7 +347,7 @@ def _record(
     columns: dict[str, JsonValue] = {"type": code, "account": found.id, "polarity": "neutral", "attributes": said}
     columns |= {name: value for name, value in more.items() if value is not None}
     policy = services.mapping.policy
-    reader = Reader(normalise_id=services.normalise_id, zone=ZoneInfo(policy.time_zone))
+    reader = build_reader(services.normalise_id, policy)
     recorded = record(services.database, columns, reader, today=services.today, now=services.now(), policy=policy)
     return _logged(services, found, recorded.event.source_event_id, is_new=recorded.is_new)
 

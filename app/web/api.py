@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.bootstrap import Services
-from app.intake.event_fields import Reader
+from app.intake.event_fields import build_reader
 from app.store.database import current_revision, newest_revision
 from app.web import calls, day, metrics, outbound, pages, references, v1, webhooks
 from app.web.access import ServicesOf
@@ -43,11 +42,7 @@ def create_app(services: Services, *, on_delivery: Callable[[], None] = lambda: 
     app.state.on_delivery = on_delivery
     app.state.guesses = Guesses()
     app.state.templates = pages.build_templates()
-    app.state.event_reader = Reader(
-        normalise_id=services.normalise_id,
-        zone=ZoneInfo(services.mapping.policy.time_zone),
-        source_system=DEFAULT_SOURCE,
-    )
+    app.state.event_reader = build_reader(services.normalise_id, services.mapping.policy, DEFAULT_SOURCE)
     register_problems(app)
     app.add_middleware(SecurityHeaders)
     app.add_api_route("/healthz", show_alive, tags=["health"])
