@@ -19,7 +19,9 @@ import sqlalchemy as sa
 
 from app.domain.commitment import Evidence, rung_of, sale_evidence
 from app.domain.events import VerifiedEvent
+from app.domain.matching import Readiness
 from app.domain.model import Policy
+from app.domain.permissions import RECORD_TYPES, read_record
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
 from app.domain.standing import AccountFacts, AccountStanding, Frame, Worth, assess_account, build_frame, shown
@@ -289,6 +291,14 @@ class StandingRow:
         flags = {name: bool(self.measures[name]) for name in FLAGS}
         return {**self.measures, **texts, **flags, "commitment_rung": rung}
 
+    def narrowed(self, valid: Collection[str]) -> StandingRow:
+        """The same with those permissions only that still hold: what was stored says what held at the last run."""
+        held = [scope for scope in str(self.measures["permissions"]).split() if scope in valid]
+        kept: dict[str, Cell] = {"permissions": " ".join(held), "strongest_permission": held[-1] if held else None}
+        if not held and self.measures["permissions"]:
+            kept |= {"reference_state": Readiness.NO_CONSENT, "available_from": None}
+        return StandingRow({**self.measures, **kept})
+
 
 NO_STANDING = StandingRow(_ABSENT)
 MEASURES = frozenset(NO_STANDING.facts())
@@ -306,6 +316,14 @@ def load_standing(
     )
     found = {row[0]: StandingRow(dict(zip(STORED, row[1:], strict=True))) for row in rows}
     return {id_: found.get(id_, NO_STANDING) for id_ in account_ids}
+
+
+def load_standing_now(connection: sa.Connection, account_ids: Collection[str], today: date) -> dict[str, StandingRow]:
+    """The stored measures, without permissions that were taken back or ran out since: these are asked for anew."""
+    stored = load_standing(connection, account_ids)
+    consenting = [id_ for id_, row in stored.items() if row.measures["permissions"]]
+    told = load_verified(connection, consenting, today, RECORD_TYPES) if consenting else {}
+    return stored | {id_: stored[id_].narrowed(read_record(told[id_]).on(today).valid) for id_ in consenting}
 
 
 def load_facts(connection: sa.Connection, account_id: str, policy: Policy, as_of: date) -> AccountFacts:

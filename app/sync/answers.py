@@ -17,7 +17,7 @@ from app.store import mirror, runs, values, writes
 from app.store.connection import Connection
 from app.store.engagement import load_engagement
 from app.store.ledger import LineRow, load_lines
-from app.store.standing import load_standing
+from app.store.standing import load_standing, load_standing_now
 from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
 from app.sync.explanations import Explainer
 from app.sync.pull import ACCEPT_VANISHED
@@ -221,7 +221,8 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         view = _views(services, connection, [row], staged=staged)[0]
         day = as_of or _day_of(services, connection, staged=staged)
         activity = explain_points(connection, account_id, services.mapping.policy.engagement, day)
-        standing = tell_standing(connection, account_id, services.mapping.policy, day)
+        # Money is what the last run made of it; whether a customer may be named is asked for at this moment.
+        standing = tell_standing(connection, account_id, services.mapping.policy, as_of or services.today)
     explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
@@ -264,7 +265,9 @@ def _views(
     currency, places = services.mapping.policy.reporting_currency, _places(services, connection)
     ids = [row.account_id for row in rows]
     beside = load_engagement(connection, ids, staged=staged)
-    standings = load_standing(connection, ids, staged=staged)
+    standings = (
+        load_standing(connection, ids, staged=True) if staged else load_standing_now(connection, ids, services.today)
+    )
     return [
         AccountView(
             row.account_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from app.bootstrap import build_services
 from app.config import load_settings
 from app.domain.events import AdvocacyEvent
 from app.store.events import save_events
-from app.sync.answers import explain_account, find_account
+from app.sync.answers import explain_account, find_account, list_accounts
 from app.sync.run import run_sync
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -90,3 +91,28 @@ def test_another_day_is_told_with_what_was_true_then(services) -> None:
 
     assert cards(before)["care"] == ("Nobody knows", "")
     assert cards(before)["permissions"] == ("basic, logo", "")
+
+
+def test_a_consent_that_was_taken_back_or_ran_out_is_nowhere_to_be_seen_before_the_next_run(services) -> None:
+    limited = {"attributes": {"scopes": ["linkedin"]}, "valid_to": date(2026, 3, 5)}
+    told(services, "permission_granted", date(2026, 1, 11), **limited)
+    run_sync(services)
+    assert find_account(services, "B").as_json()["permissions"] == "basic linkedin logo"
+
+    told(services, "permission_revoked", date(2026, 3, 2), attributes={"scopes": ["logo"]})
+    revoked = find_account(services, "B").as_json()
+    later = replace(services, now=lambda: datetime(2026, 3, 5, 12, tzinfo=UTC))
+    expired = find_account(later, "B").as_json()
+    told(services, "permission_revoked", date(2026, 3, 2))
+    nothing = find_account(services, "B").as_json()
+
+    assert (revoked["permissions"], revoked["strongest_permission"]) == ("basic linkedin", "linkedin")
+    assert expired["permissions"] == "basic"
+    assert (nothing["permissions"], nothing["reference_state"]) == (None, "no_consent")
+    assert cards(explain_account(services, "B"))["permissions"][0] == "Nothing"
+    assert list_accounts(services, include_all=True)[0].as_json()["permissions"] is None
+
+
+def told(services, code, day, **more):
+    event = AdvocacyEvent("t", f"{code}-{day}-{len(str(more))}", code, day, "B", **more)
+    save_events(services.database, [event], now=NOW, policy=services.mapping.policy)
