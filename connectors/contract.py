@@ -139,6 +139,7 @@ class Page:
     `watermark`: everything changed up to this instant of the CRM's clock is in this page or an earlier one
     of the same pull; None: not known yet. The last page of a completed pull always carries it, even without rows.
     `complete`: this is the last page of its request and the connector has proven that no row is missing.
+    `gone`: ids of records of this object that the CRM says were deleted for good; they have no row any more.
     """
 
     request: PullRequest
@@ -146,6 +147,7 @@ class Page:
     resume: str | None = None
     watermark: datetime | None = None
     complete: bool = False
+    gone: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,8 +317,20 @@ def count_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> tupl
 
 def delete_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> None:
     """Mark as deleted what a completed full pull did not see, and everything that depends on it as dirty."""
+    _delete_where(connection, entity, f"pulled_in < {int(run_id)}")
+
+
+def delete_gone(connection: sa.Connection, entity: Entity, ids: Sequence[str]) -> None:
+    """The same for records that the CRM says it has no more."""
+    create_stage(connection, "s_gone", entity)
+    insert_rows(connection, "s_gone", KEYS[entity], [(key,) for key in dict.fromkeys(ids)])
+    _delete_where(connection, entity, "id in (select id from s_gone)")
+    drop_stage(connection, "s_gone")
+
+
+def _delete_where(connection: sa.Connection, entity: Entity, condition: str) -> None:
     save_flag(connection, _LIVE_COUNT + entity, None)
-    gone = f"{entity} where pulled_in < {int(run_id)} and is_deleted = 0"
+    gone = f"{entity} where {condition} and is_deleted = 0"
     match entity:
         case Entity.ACCOUNT:
             for kind, column in (("account", "id"), ("account", "parent_id"), ("domain", "domain"), ("plan", "id")):
@@ -330,7 +342,7 @@ def delete_unseen(connection: sa.Connection, entity: Entity, run_id: int) -> Non
             connection.exec_driver_sql(_mark("opportunity", "opportunity_id", gone))
         case Entity.CURRENCY_RATE:
             return
-    connection.exec_driver_sql(f"update {entity} set is_deleted = 1 where pulled_in < {int(run_id)} and is_deleted = 0")
+    connection.exec_driver_sql(f"update {entity} set is_deleted = 1 where {condition} and is_deleted = 0")
 
 
 def load_rates(connection: sa.Connection) -> list[Rate]:

@@ -3,6 +3,8 @@
 Rates come first, because amounts are converted when they enter. A full pull of an object also finds what has vanished
 from the CRM; too much of that is more likely a lost permission than a purge, so it stops at a brake.
 
+Between full pulls the CRM itself may name what it has purged; that needs no brake.
+
 Every few days each object is read in full anyway: a formula, or a record that is no longer visible, changes without
 moving the stamp by which changes are found.
 """
@@ -215,6 +217,8 @@ def _save_page(puller: Puller, source: _Source, page: Page, report: PullReport) 
         first_load = mirror.load_flag(connection, mirror.REVALUE_ALL) == "first load"
         is_full = position.full_in_run is not None
         mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load, full=is_full)
+        if page.gone and plan.entity is not Entity.CURRENCY_RATE:
+            mirror.delete_gone(connection, plan.entity, page.gone)
         position = replace(position, resume=page.resume)
         if page.complete:
             position = _complete(connection, puller, source, page.watermark, report)

@@ -9,7 +9,7 @@ few (`rest_limit`), carry no position, and a lost cursor is replaced in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from connectors.salesforce.composite import (
     query_path,
     read_composite,
 )
+from connectors.salesforce.deletions import deleted_path, read_deleted
 from connectors.salesforce.jobs import Jobs
 from connectors.salesforce.position import Position, digest_of, read_position
 from connectors.salesforce.records import ID, INTERNAL, Layout, lay_out, read_records, read_stamp
@@ -54,7 +55,8 @@ class Puller:
 
     def pages(self, requests: Sequence[PullRequest], afford: Afford) -> Iterator[Page]:
         bulk = self._resumed(requests)
-        probes = self._probe([r for i, r in enumerate(requests) if i not in bulk and r.ids is None])
+        gone: dict[int, set[str]] = {}
+        probes = self._probe([r for i, r in enumerate(requests) if i not in bulk and r.ids is None], gone)
         afford(sum(self._cost(r, bulk.get(i), probes) for i, r in enumerate(requests)))
         streams = [bulk.get(i) or self._stream(r, probes) for i, r in enumerate(requests)]
         del probes  # the first pages of large objects are of no further use
@@ -62,7 +64,21 @@ class Puller:
             if isinstance(stream, BulkPull) and not stream.position.job and stream.position.windows:
                 yield from self._start(stream)
         for request, stream in zip(requests, streams, strict=True):
-            yield from self._follow(request, stream)
+            yield from self._name_gone(request, self._follow(request, stream), gone.get(id(request), set()))
+
+    def _name_gone(self, request: PullRequest, pages: Iterator[Page], candidates: set[str]) -> Iterator[Page]:
+        """The pages; the last one names those candidates of which no query shows a row any more."""
+        for page in pages:
+            if candidates and page.rows:
+                at = request.fields.index(ID)
+                candidates.difference_update(str(row[at]) for row in page.rows)
+            named = self._confirm(request.object, candidates) if page.complete and candidates else ()
+            yield replace(page, gone=named) if named else page
+
+    def _confirm(self, object_name: str, candidates: set[str]) -> Sequence[str]:
+        wanted = PullRequest(object_name, (ID,), ids=tuple(sorted(candidates)))
+        found = {row[0] for page in self._by_ids(wanted, wanted.ids or ()) for row in page.rows}
+        return [key for key in wanted.ids or () if key not in found]
 
     def _follow(self, request: PullRequest, stream: BulkPull | Iterator[Page]) -> Iterator[Page]:
         if not isinstance(stream, BulkPull):
@@ -112,15 +128,30 @@ class Puller:
         earliest = partial(read_earliest, self.transport)
         return BulkPull(self.jobs, request, select, layout, position, self.page_rows, earliest)
 
-    def _probe(self, requests: Sequence[PullRequest]) -> dict[int, tuple[SubAnswer, datetime]]:
-        """The first page of every request, keyed by the request's identity; one call for each five requests."""
+    def _probe(
+        self, requests: Sequence[PullRequest], gone: dict[int, set[str]]
+    ) -> dict[int, tuple[SubAnswer, datetime]]:
+        """The first page of every request, keyed by the request's identity; one call for each five requests.
+
+        `gone` receives, under the same key, what Salesforce says was deleted since: in the same call.
+        """
         found = {}
         for group in in_groups(requests, MAX_QUERIES):
             queries = [self._rest_select(r).text(Window(r.since), ordered=r.since is not None) for r in group]
-            answer = read_composite(self.transport, [query_path(self.transport, q) for q in queries], "probe")
-            for request, part in zip(group, answer.parts, strict=True):
+            lists = {id(r): path for r in group if (path := self._deleted_path(r))}
+            paths = [*(query_path(self.transport, q) for q in queries), *lists.values()]
+            answer = read_composite(self.transport, paths, "probe")
+            for request, part in zip(group, answer.parts, strict=False):
                 found[id(request)] = (part, _known(answer.date))
+            for key, part in zip(lists, answer.parts[len(group) :], strict=True):
+                gone[key] = read_deleted(part)
         return found
+
+    def _deleted_path(self, request: PullRequest) -> str:
+        """Empty where it cannot be asked: without a start, without ids to compare, or before the clock is known."""
+        if request.since is None or ID not in request.fields or self.transport.now is None:
+            return ""
+        return deleted_path(self.transport, request.object, request.since, self.transport.now)
 
     def _rest_select(self, request: PullRequest) -> Select:
         return Select(request.object, self._rest_layout(request).columns, request.where)

@@ -60,6 +60,8 @@ class Transport:
     usage: Usage = field(default_factory=Usage)
     gauge: Allowance = field(default_factory=Allowance)
     """Calls used and granted as the last answer told; it lags behind by minutes."""
+    now: datetime | None = None
+    """Salesforce's clock at the last answer that told it."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def path(self, rest: str, version: str = "") -> str:
@@ -148,6 +150,7 @@ class Transport:
     def _settle(self, answer: Answer) -> Answer:
         self._note_gauge(answer.headers)
         self.received(len(answer.body))
+        self.now = answer.date or self.now
         if not 200 <= answer.status < 300:
             raise read_failure(answer.status, answer.body, answer.headers)
         return answer

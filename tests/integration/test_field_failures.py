@@ -219,6 +219,7 @@ def test_records_that_trade_places_behind_our_back_are_found_within_a_week(compa
     company.org.clock.advance(3600)
     company.sync()
     company.org.purge("Opportunity", company.ids["D-Y"])
+    company.org.deletions.clear()  # the CRM keeps no list of it either
     company.org.show_record(unseen)
 
     on(company, TODAY + 6 * DAY)
@@ -231,9 +232,46 @@ def test_records_that_trade_places_behind_our_back_are_found_within_a_week(compa
     assert (company.shown("A")[1], company.shown("B")[0]) == ("101000.00", "30000.00")
 
 
-def test_a_record_purged_behind_our_back_is_missed_at_once_and_gone_the_next_night(company: Company) -> None:
+def test_a_record_that_was_purged_is_named_by_the_crm_and_gone_the_same_night(company: Company) -> None:
+    company.sync()
+    company.org.clock.advance(86_400)
+    company.org.purge("Opportunity", company.ids["D-Y"])
+    company.org.purge("Account", company.ids["X"])
+
+    report = company.sync()
+
+    assert report.status == "ok"
+    assert company.shown("B")[0] == "30000.00"
+    assert "X" not in company.totals()
+    assert company.sandbox.calls["/deleted"] >= 2
+
+
+def test_more_purged_than_the_brake_lets_pass_is_believed_when_the_crm_names_it(company: Company) -> None:
+    numbered = [company.deal(f"D-{number}", "A", 10) for number in range(60)]
+    company.org.clock.advance(3600)
+    company.sync()
+    company.org.clock.advance(86_400)
+    for deal in numbered:
+        company.org.purge("Opportunity", deal)
+
+    assert company.sync().status == "ok"
+    assert company.sync(full=True).status == "ok"
+    assert company.shown("A")[1] == "100000.00"
+
+
+def test_a_record_that_is_hidden_from_us_is_not_taken_for_purged(company: Company) -> None:
+    company.sync()
+    company.org.clock.advance(86_400)
+    company.org.hide_record(company.ids["D-Y"])
+
+    assert company.sync().status == "partial"
+    assert company.shown("B")[0] == "280000.00"
+
+
+def test_a_purge_that_the_crm_keeps_no_list_of_is_missed_at_once_and_gone_the_next_night(company: Company) -> None:
     company.sync()
     company.org.purge("Opportunity", company.ids["D-Y"])
+    company.org.deletions.clear()  # the list is trimmed, or reaches back fifteen days at most
 
     noticed = company.sync()
     company.sync()

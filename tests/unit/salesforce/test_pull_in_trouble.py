@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.contract import Page, PullRequest, RawRow
+from connectors.contract import Condition, Operator, Page, PullRequest, RawRow
 from connectors.errors import (
     AllowanceError,
     CredentialsError,
@@ -667,6 +667,94 @@ def test_removing_a_job_of_another_version_or_one_that_is_gone_fails_nothing(org
     connect(api_version="62.0").abandon([old, old])
 
     assert sandbox.engine.jobs == {}
+
+
+# 13: records that are gone without a trace
+
+
+WAYS = pytest.mark.parametrize("options", [{}, {"rest_limit": 0, "page_rows": 10}], ids=["REST", "bulk"])
+
+
+def settled(crm: SalesforceConnector) -> SalesforceConnector:
+    """Past its first answers, as after the check of a run: it knows the CRM's clock."""
+    crm.describe(["Account"])
+    crm.usage.by_kind.clear()
+    return crm
+
+
+@WAYS
+def test_problem_13_what_was_purged_is_named_with_the_last_page(org, connect, options) -> None:
+    ids, since = make_accounts(org), org.clock.now()
+    org.clock.advance(7200)
+    org.update("Account", ids[9], {"Name": "moved"})
+    for key in ids[:3]:
+        org.purge("Account", key)
+    org.clock.advance(60)
+
+    pages = pull(settled(connect(**options)), replace(ACCOUNTS, since=since + timedelta(minutes=1)))
+
+    assert sorted(pages[-1].gone) == sorted(ids[:3])
+    assert not any(page.gone for page in pages[:-1])
+    assert ids[9] in ids_of(pages)
+
+
+def test_problem_13_only_what_has_no_row_any_more_is_named(org, connect) -> None:
+    ids, since = make_accounts(org), org.clock.now()
+    filtered = org.create("Account", {"Name": "left out"})
+    org.clock.advance(7200)
+    binned, restored, purged, loser, winner, twice = ids[:6]
+    for key in (binned, restored, filtered):
+        org.delete("Account", key)
+    org.undelete("Account", restored)
+    org.purge("Account", purged)
+    org.merge("Account", winner, loser)
+    org.clock.advance(60)
+    # Salesforce may name what was restored afterwards, and more than once.
+    org.deletions[restored] = org.deletions[binned]
+    only = Condition("Name", Operator.NE, "left out")
+
+    pages = pull(settled(connect()), replace(ACCOUNTS, since=since + timedelta(minutes=1), where=(only,)))
+
+    assert list(pages[-1].gone) == [purged]
+    assert twice not in pages[-1].gone
+
+
+def test_problem_13_asking_what_was_deleted_costs_a_quiet_night_no_call(org, connect, sandbox) -> None:
+    make_accounts(org, 3)
+    org.clock.advance(7200)
+    crm = settled(connect())
+
+    pages = pull(crm, replace(ACCOUNTS, since=org.clock.now() - timedelta(hours=1)))
+
+    assert (pages[-1].complete, list(pages[-1].gone)) == (True, [])
+    assert crm.usage.by_kind == {"probe": 1}
+    assert sandbox.calls["/deleted"] == 1
+
+
+@pytest.mark.parametrize("code", ["INVALID_REPLICATION_DATE", "EXCEEDED_ID_LIMIT", "INVALID_TYPE"])
+def test_a_list_of_deletions_that_is_refused_takes_nothing_from_the_pull(org, connect, sandbox, code) -> None:
+    ids, since = make_accounts(org), org.clock.now()
+    org.clock.advance(7200)
+    org.purge("Account", ids[0])
+    org.update("Account", ids[1], {"Name": "moved"})
+    crm = settled(connect())
+    sandbox.faults.inject("error", on="deleted", code=code, status=400)
+
+    pages = pull(crm, replace(ACCOUNTS, since=since + timedelta(minutes=1)))
+
+    assert (ids_of(pages), list(pages[-1].gone)) == ([ids[1]], [])
+
+
+@pytest.mark.parametrize("days", [0, 14, 15, 400])
+def test_the_window_of_deletions_keeps_to_what_salesforce_allows(org, connect, sandbox, days) -> None:
+    ids = make_accounts(org)
+    org.clock.advance(86_400 * 500)
+    org.purge("Account", ids[0])
+    crm = settled(connect())
+
+    pages = pull(crm, replace(ACCOUNTS, since=org.clock.now() - timedelta(days=days)))
+
+    assert list(pages[-1].gone) == [ids[0]]
 
 
 # 12: the day's calls
