@@ -169,10 +169,8 @@ UNITS: dict[str, Callable[[date], int]] = {
 """The number of the day, week, month ... that a day lies in."""
 
 
-@st.composite
-def relative_dates(draw: st.DrawFn) -> tuple[str, Test]:
-    """A literal is a span of units around the present one; the judge only compares their numbers."""
-    unit, n = draw(st.sampled_from(sorted(UNITS))), draw(st.integers(1, 30))
+def spans_of(unit: str, n: int) -> dict[str, tuple[int, int]]:
+    """Literal -> the first and the last unit that it means, counted from the present one."""
     spans = {
         f"LAST_N_{unit}S:{n}": (-n, 0 if unit == "DAY" else -1),
         f"NEXT_N_{unit}S:{n}": (1, n),
@@ -180,21 +178,28 @@ def relative_dates(draw: st.DrawFn) -> tuple[str, Test]:
     }
     if unit == "DAY":
         spans |= {"TODAY": (0, 0), "YESTERDAY": (-1, -1), "TOMORROW": (1, 1)}
-        spans |= {"LAST_90_DAYS": (-90, 0), "NEXT_90_DAYS": (1, 90)}
-    else:
-        spans |= {f"LAST_{unit}": (-1, -1), f"THIS_{unit}": (0, 0), f"NEXT_{unit}": (1, 1)}
-    word = draw(st.sampled_from(sorted(spans)))
-    (low, high), op = spans[word], draw(st.sampled_from(sorted(COMPARED)))
-    path = draw(st.sampled_from(["CloseDate", "CreatedDate"]))
-    number = UNITS[unit]
+        return spans | {"LAST_90_DAYS": (-90, 0), "NEXT_90_DAYS": (1, 90)}
+    return spans | {f"LAST_{unit}": (-1, -1), f"THIS_{unit}": (0, 0), f"NEXT_{unit}": (1, 1)}
+
+
+def is_within(unit: str, span: tuple[int, int], op: str, day: date, today: date) -> bool:
+    """The judge only compares the numbers of units."""
+    (low, high), away = span, UNITS[unit](day) - UNITS[unit](today)
+    inside = low <= away <= high
+    return {
+        "=": inside, "!=": not inside, "<": away < low, "<=": away <= high, ">": away > high, ">=": away >= low
+    }[op]  # fmt: skip
+
+
+@st.composite
+def relative_dates(draw: st.DrawFn) -> tuple[str, Test]:
+    unit, n = draw(st.sampled_from(sorted(UNITS))), draw(st.integers(1, 30))
+    word, span = draw(st.sampled_from(sorted(spans_of(unit, n).items())))
+    path, op = draw(st.sampled_from(["CloseDate", "CreatedDate"])), draw(st.sampled_from(sorted(COMPARED)))
 
     def test(deal: Deal) -> bool:
         value = deal[path]
-        away = number(value.date() if isinstance(value, datetime) else value) - number(TODAY)
-        inside = low <= away <= high
-        return {
-            "=": inside, "!=": not inside, "<": away < low, "<=": away <= high, ">": away > high, ">=": away >= low
-        }[op]  # fmt: skip
+        return is_within(unit, span, op, value.date() if isinstance(value, datetime) else value, TODAY)
 
     return f"{path} {op} {word}", test
 
@@ -326,6 +331,42 @@ def test_fields_of_parents_stand_in_the_parents_and_a_missing_parent_is_null(com
             assert shown == (wanted.isoformat() if isinstance(wanted, date) else wanted), path
 
 
+# Every date literal, on days around every edge
+
+
+PRESENTS = (TODAY, date(2024, 2, 29), date(2025, 12, 31), date(2025, 5, 14), date(2025, 10, 4))
+
+
+@pytest.fixture(scope="module")
+def calendar() -> tuple[Org, dict[str, date]]:
+    """A deal for every day around the days it is asked on, and for the edges of all months of some years."""
+    org = Org(clock=Clock(NOW))
+    firsts = [date(year, month, 1) for year in range(2023, 2028) for month in range(1, 13)]
+    around = [today + timedelta(days=days) for today in PRESENTS for days in range(-16, 17)]
+    days = sorted({*firsts, *(day - timedelta(days=1) for day in firsts), *around})
+    moments = [datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC) for day in days]
+    ids = [
+        org.create("Opportunity", {"Name": "d", "StageName": "Closed Won", "CloseDate": day, "CreatedDate": moment})
+        for day, moment in zip(days, moments, strict=True)
+    ]
+    return org, dict(zip(ids, days, strict=True))
+
+
+@pytest.mark.parametrize("op", sorted(COMPARED))
+@pytest.mark.parametrize("path", ["CloseDate", "CreatedDate"])
+@pytest.mark.parametrize("unit", sorted(UNITS))
+def test_a_date_literal_is_the_days_it_means_whatever_day_it_is(calendar, unit, path, op) -> None:
+    org, days = calendar
+    for today in PRESENTS:
+        org.clock.freeze(datetime(today.year, today.month, today.day, 12, tzinfo=UTC))
+        spans = spans_of(unit, 1) | spans_of(unit, 2) | spans_of(unit, 13)
+        for word, span in spans.items():
+            found = {
+                record["Id"] for record in Company(org, {}).ask(f"SELECT Id FROM Opportunity WHERE {path} {op} {word}")
+            }
+            assert found == {key for key, day in days.items() if is_within(unit, span, op, day, today)}, (word, today)
+
+
 # Groups
 
 
@@ -450,5 +491,8 @@ def test_the_judge_tells_a_wrong_answer_from_a_right_one() -> None:
 
     assert in_order([1, None, 2], [key], lambda value, _: value) == [2, 1, None]
     assert not same(Decimal("0.4"), Fraction(1, 3))
-    with pytest.raises(StopIteration):
-        next(word for word in UNITS if UNITS[word](TODAY) == UNITS[word](TODAY - timedelta(days=366)))
+    assert {unit for unit in UNITS if UNITS[unit](TODAY) != UNITS[unit](TODAY - timedelta(days=1))} == {
+        "DAY",
+        "WEEK",
+        "MONTH",
+    }
