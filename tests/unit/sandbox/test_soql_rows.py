@@ -367,6 +367,16 @@ def test_a_date_literal_is_the_days_it_means_whatever_day_it_is(calendar, unit, 
             assert found == {key for key, day in days.items() if is_within(unit, span, op, day, today)}, (word, today)
 
 
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_a_part_of_a_date_is_that_part_of_it(calendar, part) -> None:
+    org, days = calendar
+    for wanted in sorted({PARTS[part](today) for today in PRESENTS}):
+        found = {
+            row["Id"] for row in Company(org, {}).ask(f"SELECT Id FROM Opportunity WHERE {part}(CloseDate) = {wanted}")
+        }
+        assert found == {key for key, day in days.items() if PARTS[part](day) == wanted}, wanted
+
+
 # Groups
 
 
