@@ -201,10 +201,34 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("advocacy_event", schema=None) as batch_op:
         batch_op.create_index("ix_advocacy_event_account_id", ["account_id"], unique=False)
-        batch_op.create_index("ix_advocacy_event_opportunity_id", ["opportunity_id"], unique=False)
-        batch_op.create_index("ix_advocacy_event_referred_account_id", ["referred_account_id"], unique=False)
-        batch_op.create_index("ix_advocacy_event_referred_contact_id", ["referred_contact_id"], unique=False)
-        batch_op.create_index("ix_advocacy_event_referred_domain", ["referred_domain"], unique=False)
+        batch_op.create_index(
+            "ix_advocacy_event_opportunity_id",
+            ["opportunity_id"],
+            unique=False,
+            sqlite_where=sa.text("opportunity_id is not null"),
+            postgresql_where=sa.text("opportunity_id is not null"),
+        )
+        batch_op.create_index(
+            "ix_advocacy_event_referred_account_id",
+            ["referred_account_id"],
+            unique=False,
+            sqlite_where=sa.text("referred_account_id is not null"),
+            postgresql_where=sa.text("referred_account_id is not null"),
+        )
+        batch_op.create_index(
+            "ix_advocacy_event_referred_contact_id",
+            ["referred_contact_id"],
+            unique=False,
+            sqlite_where=sa.text("referred_contact_id is not null"),
+            postgresql_where=sa.text("referred_contact_id is not null"),
+        )
+        batch_op.create_index(
+            "ix_advocacy_event_referred_domain",
+            ["referred_domain"],
+            unique=False,
+            sqlite_where=sa.text("referred_domain is not null"),
+            postgresql_where=sa.text("referred_domain is not null"),
+        )
 
     op.create_table(
         "api_key",
@@ -366,7 +390,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_opportunity_account_id", ["account_id"], unique=False)
         batch_op.create_index(
             "ix_opportunity_sold",
-            ["account_id", "close_on", "created_on", "type"],
+            ["account_id", "close_on", "created_on", "type", "home_amount", "is_won", "is_closed", "is_deleted"],
             unique=False,
             sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
             postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
@@ -470,8 +494,8 @@ def upgrade() -> None:
             "ix_write_intent_unsettled",
             ["run_id"],
             unique=False,
-            sqlite_where=sa.text("outcome is null"),
-            postgresql_where=sa.text("outcome is null"),
+            sqlite_where=sa.text("(outcome is null or outcome = 'unknown')"),
+            postgresql_where=sa.text("(outcome is null or outcome = 'unknown')"),
         )
 
     # ### end Alembic commands ###
@@ -482,8 +506,8 @@ def downgrade() -> None:
     with op.batch_alter_table("write_intent", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_write_intent_unsettled",
-            sqlite_where=sa.text("outcome is null"),
-            postgresql_where=sa.text("outcome is null"),
+            sqlite_where=sa.text("(outcome is null or outcome = 'unknown')"),
+            postgresql_where=sa.text("(outcome is null or outcome = 'unknown')"),
         )
         batch_op.drop_index("ix_write_intent_account_id")
 
@@ -527,10 +551,26 @@ def downgrade() -> None:
     op.drop_table("audit_entry")
     op.drop_table("api_key")
     with op.batch_alter_table("advocacy_event", schema=None) as batch_op:
-        batch_op.drop_index("ix_advocacy_event_referred_domain")
-        batch_op.drop_index("ix_advocacy_event_referred_contact_id")
-        batch_op.drop_index("ix_advocacy_event_referred_account_id")
-        batch_op.drop_index("ix_advocacy_event_opportunity_id")
+        batch_op.drop_index(
+            "ix_advocacy_event_referred_domain",
+            sqlite_where=sa.text("referred_domain is not null"),
+            postgresql_where=sa.text("referred_domain is not null"),
+        )
+        batch_op.drop_index(
+            "ix_advocacy_event_referred_contact_id",
+            sqlite_where=sa.text("referred_contact_id is not null"),
+            postgresql_where=sa.text("referred_contact_id is not null"),
+        )
+        batch_op.drop_index(
+            "ix_advocacy_event_referred_account_id",
+            sqlite_where=sa.text("referred_account_id is not null"),
+            postgresql_where=sa.text("referred_account_id is not null"),
+        )
+        batch_op.drop_index(
+            "ix_advocacy_event_opportunity_id",
+            sqlite_where=sa.text("opportunity_id is not null"),
+            postgresql_where=sa.text("opportunity_id is not null"),
+        )
         batch_op.drop_index("ix_advocacy_event_account_id")
 
     op.drop_table("advocacy_event")

@@ -144,7 +144,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_opportunity_sold",
         "opportunity",
-        ["account_id", "close_on", "created_on", "type", "term_months"],
+        [
+            "account_id",
+            "close_on",
+            "created_on",
+            "type",
+            "home_amount",
+            "is_won",
+            "is_closed",
+            "is_deleted",
+            "term_months",
+        ],
         unique=False,
         sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
         postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
@@ -156,7 +166,7 @@ def downgrade() -> None:
     op.create_index(
         "ix_opportunity_sold",
         "opportunity",
-        ["account_id", "close_on", "created_on", "type"],
+        ["account_id", "close_on", "created_on", "type", "home_amount", "is_won", "is_closed", "is_deleted"],
         unique=False,
         sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
         postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),

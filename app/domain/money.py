@@ -27,6 +27,7 @@ _PLACES = {
 # Amounts have at most 15 digits before the point (the mapping refuses more); no rounding may happen before ours.
 _DIGITS = 60
 _WIDEST = 10**18
+_ONE = Decimal(1)
 
 
 Converted = tuple[int | None, str | None, str | None]
@@ -80,13 +81,12 @@ class RateBook:
     Rates that are not positive are as good as missing. A reporting currency without any rate is the corporate one.
     """
 
-    __slots__ = ("_exact", "_exponent", "_histories", "_quotes", "_unit", "currency", "places")
+    __slots__ = ("_exact", "_histories", "_quotes", "_unit", "currency", "places")
 
     def __init__(self, rates: Iterable[Rate], reporting_currency: str) -> None:
         known = sorted(rates, key=lambda rate: (rate.currency, _iso(rate), rate.rate))
         self.currency = reporting_currency
         self.places = _places_from(known, reporting_currency)
-        self._exponent = Decimal(1).scaleb(-self.places)
         self._unit = 10**self.places
         self._exact = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
         self._histories = _histories(known)
@@ -97,18 +97,26 @@ class RateBook:
         """`amount` of `currency` (None: the reporting one) at the rate of the ISO day `on`."""
         if currency is None or currency == self.currency:
             return self.minor(amount), None, None
+        return self._convert_ratio(*amount.as_integer_ratio(), currency, on)
+
+    def convert_minor(self, minor: int, currency: str, on: str) -> Converted:
+        """The same of an amount of a foreign `currency` with no more decimals than `places`."""
+        return self._convert_ratio(minor, self._unit, currency, on)
+
+    def _convert_ratio(self, numerator: int, denominator: int, currency: str, on: str) -> Converted:
         key = (currency, on)
         quote = self._quotes[key] if key in self._quotes else self._quotes.setdefault(key, self._quote(currency, on))
         if quote is None:
             return None, None, None
-        numerator, denominator = amount.as_integer_ratio()
         minor = round_half_up(numerator * quote.numerator, denominator * quote.denominator)
         return minor, quote.rate, quote.rate_on
 
     def minor(self, amount: Exact) -> int:
         """Minor units of an amount that is in the reporting currency already."""
         if isinstance(amount, Decimal):
-            return int(amount.quantize(self._exponent, ROUND_HALF_UP, self._exact).scaleb(self.places, self._exact))
+            scaled = amount.scaleb(self.places, self._exact)
+            whole = int(scaled)
+            return whole if whole == scaled else int(scaled.quantize(_ONE, ROUND_HALF_UP, self._exact))
         numerator, denominator = amount.as_integer_ratio()
         return round_half_up(numerator * self._unit, denominator)
 
@@ -205,6 +213,13 @@ def minor_units(amount: Exact, places: int = 2) -> int:
 def major_units(minor: int, places: int = 2) -> Decimal:
     """Minor to major units, exact: `major_units(3000000)` is `Decimal("30000.00")`."""
     return Decimal((minor < 0, tuple(map(int, str(abs(minor)))), -places))
+
+
+def minor_text(minor: int, places: int = 2) -> str:
+    """Minor units as plain text of major units: `minor_text(3000000)` is `30000.00`."""
+    whole, part = divmod(abs(minor), 10**places)
+    text = f"{whole}.{part:0{places}d}" if places else str(whole)
+    return f"-{text}" if minor < 0 else text
 
 
 def format_money(minor: int, currency: str = "", places: int = 2) -> str:

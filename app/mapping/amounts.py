@@ -27,7 +27,7 @@ def amount_column(attribute: str) -> Column:
 def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
     if all_match(_TIDY_AMOUNTS, texts):
         return [
-            _NO_AMOUNT if text is None else (text.rstrip("0").rstrip(".") if "." in text else text, Decimal(text))
+            _NO_AMOUNT if text is None else (_without_zeros(text) if text[-1] == "0" else text, Decimal(text))
             for text in texts
         ]
     if all_match(_SAFE_AMOUNTS, texts):
@@ -42,6 +42,10 @@ def _canonical(text: str, number: Decimal) -> str:
     """The same amount must give the same text, whichever of its APIs the CRM was asked through."""
     if "E" in text or text[0] in "-0":
         return plain(number)
+    return _without_zeros(text)
+
+
+def _without_zeros(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -108,6 +108,21 @@ def reference(normalise_id: Callable[[str], str]) -> Callable[[RawValue], RawVal
     return read
 
 
+def reference_column(attribute: str, normalise_id: Callable[[str], str]) -> Column:
+    """Ids of other records. As many as there are of those, so that remembering them would cost more than it saves."""
+    read_one = reference(normalise_id)
+
+    def read(texts: Texts, notes: Notes) -> list[Any]:
+        if is_storable(texts):
+            try:
+                return [None if text is None else normalise_id(text) for text in texts]
+            except ValueError:
+                pass
+        return read_all(Memo(read_one), texts, notes, attribute)
+
+    return read
+
+
 def keys_column(attribute: str, normalise_id: Callable[[str], str], separator: str) -> Column:
     """Several ids in one text; each row gives a tuple of the good ones, in order, each once."""
     memo = Memo(reference(normalise_id))

@@ -51,12 +51,21 @@ def instant_column(attribute: str, time_zone: str) -> Column:
 
 def _hour_day(hour: RawValue, zone: ZoneInfo) -> str | None:
     """The date of every minute of a UTC hour such as `2025-03-31T22`; None where they differ or it is no hour."""
+    if zone.key == "UTC" and str(hour)[11:] < "24":
+        return _known_day(str(hour)[:10])
     try:
         start, end = (datetime.fromisoformat(f"{hour}:{minute}:00+00:00") for minute in ("00", "59"))
         first, last = _local_day(start, zone), _local_day(end, zone)
     except (ValueError, OverflowError, BadValueError):
         return None
     return first if first == last else None
+
+
+def _known_day(word: str) -> str | None:
+    try:
+        return iso_day(word)
+    except BadValueError:
+        return None
 
 
 def _instant_day(text: RawValue, zone: ZoneInfo) -> str | None:

@@ -10,8 +10,8 @@ from app.domain.rows import RowIssue
 from app.mapping.transforms import BadValueError
 from connectors.contract import RawValue
 
-LIMIT = 200_000
-"""Entries before a memory starts over: at most some tens of MB."""
+LIMIT = 20_000
+"""Entries before a memory starts over: at most some MB."""
 
 
 class _Bad:
@@ -24,11 +24,12 @@ BAD = _Bad()
 
 
 class Memo(dict[RawValue, Any]):
-    """`memo[text]` is `read(text)`, or BAD where `read` raises BadValueError."""
+    """`memo[text]` is `read(text)`, or BAD where `read` raises BadValueError; `met_bad`: whether it ever did."""
 
     def __init__(self, read: Callable[[RawValue], Any]) -> None:
         super().__init__()
         self.read = read
+        self.met_bad = False
 
     def __missing__(self, text: RawValue) -> Any:
         if len(self) >= LIMIT:
@@ -36,7 +37,7 @@ class Memo(dict[RawValue, Any]):
         try:
             value = self.read(text)
         except BadValueError:
-            value = BAD
+            value, self.met_bad = BAD, True
         self[text] = value
         return value
 
@@ -71,7 +72,7 @@ class Notes:
 def read_all(memo: Memo, texts: Sequence[RawValue], notes: Notes, attribute: str) -> list[Any]:
     """A whole column; bad values become None and are noted."""
     values = list(map(memo.__getitem__, texts))
-    if BAD in values:
+    if memo.met_bad and BAD in values:
         for row, value in enumerate(values):
             if value is BAD:
                 values[row] = None

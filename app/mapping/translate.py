@@ -34,7 +34,7 @@ from app.mapping.columns import (
     read_probability,
     read_rate,
     read_type,
-    reference,
+    reference_column,
     text_column,
 )
 from app.mapping.file import AttributeMapping, MappingFile
@@ -146,7 +146,7 @@ def _column(
         Kind.FLAG: lambda: flag_column(name),
         Kind.CURRENCY: lambda: currency_column(name),
         Kind.INSTANT: lambda: instant_column(name, mapping.policy.time_zone),
-        Kind.REFERENCE: lambda: memo_column(name, reference(normalise_id)),
+        Kind.REFERENCE: lambda: reference_column(name, normalise_id),
     }
     return build[kind]() if kind in build else memo_column(name, _ONE_BY_ONE[kind])
 
@@ -187,31 +187,31 @@ def _convert(
     numbers: Sequence[Decimal | None], made: Mapping[str, list[Any]], rates: RateBook
 ) -> tuple[list[Any], list[Any], list[Any]]:
     currencies, days = made["currency"], made["close_on"]
-    if set(currencies) <= {None, rates.currency}:
-        nothing = [None] * len(numbers)
-        return _minor(numbers, made["amount"], rates), nothing, list(nothing)
-    convert = rates.convert
-    none = (None, None, None)
-    converted = [
-        none if number is None else convert(number, currency, day or "")
-        for number, currency, day in zip(numbers, currencies, days, strict=True)
-    ]
+    nothing = [None] * len(numbers)
+    if all_match(_WHOLE_MINOR[min(rates.places, 2)], made["amount"]):
+        # Nothing to round in any amount: from here on in whole numbers.
+        unit = 10**rates.places
+        units = [None if number is None else int(number * unit) for number in numbers]
+        if set(currencies) <= {None, rates.currency}:
+            return units, nothing, list(nothing)
+        converted = [
+            (minor, None, None)
+            if minor is None or currency is None or currency == rates.currency
+            else rates.convert_minor(minor, currency, day or "")
+            for minor, currency, day in zip(units, currencies, days, strict=True)
+        ]
+    else:
+        converted = [
+            (None, None, None) if number is None else rates.convert(number, currency, day or "")
+            for number, currency, day in zip(numbers, currencies, days, strict=True)
+        ]
     home, rate, rate_on = zip(*converted, strict=True)
     return list(home), list(rate), list(rate_on)
 
 
-def _minor(numbers: Sequence[Decimal | None], texts: Sequence[str | None], rates: RateBook) -> list[int | None]:
-    """Minor units of amounts in the reporting currency; nothing to round where no amount has more than its decimals."""
-    if all_match(_WHOLE_MINOR[min(rates.places, 2)], texts):
-        unit = 10**rates.places
-        return [None if number is None else int(number * unit) for number in numbers]
-    minor = rates.minor
-    return [None if number is None else minor(number) for number in numbers]
-
-
 def _check_home(made: dict[str, list[Any]], notes: Notes) -> None:
     home = made["home_amount"]
-    if all(value is None or -HOME_LIMIT <= value <= HOME_LIMIT for value in home):
+    if max(map(abs, filter(None, home)), default=0) <= HOME_LIMIT:
         return
     for row, value in enumerate(home):
         if value is not None and abs(value) > HOME_LIMIT:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from typing import TypeGuard
 
-from app.domain.money import major_units
+from app.domain.money import major_units, minor_text
 from app.mapping.file import WriteField
 from app.mapping.measures import NUMERIC, MeasureKind, WriteType
 from app.mapping.transforms import BadValueError, read_number
@@ -125,12 +126,19 @@ def _desired_text(write: WriteField, value: object, places: int) -> str | None:
     if value is None:
         return None
     if write.type in NUMERIC:
+        if write.kind is MeasureKind.MONEY and write.scale == places and _is_short(value):
+            return minor_text(value, places)
         return number_text(_number(write, value, places), write.scale or 0)
     if isinstance(value, datetime):
         return _moment_text(value)
     if isinstance(value, date):
         return value.isoformat()
     return _fitted(write, _words(value))
+
+
+def _is_short(value: object) -> TypeGuard[int]:
+    """Minor units of which every digit survives in a CRM."""
+    return isinstance(value, int) and -(10**SIGNIFICANT_DIGITS) < value < 10**SIGNIFICANT_DIGITS
 
 
 def _number(write: WriteField, value: object, places: int) -> Decimal:

@@ -1,4 +1,4 @@
-"""The sales that somebody may earn credit on, with everything that decides it, in pages.
+"""The sales on which several claims compete, with everything that decides between them, in pages.
 
 Memory follows the page, not the ledger: claims, advocates and the referrers above them are loaded for a page at a time.
 """
@@ -22,9 +22,8 @@ CASES = 2_000
 """Opportunities credited at a time: enough to amortise a query, few enough to stay flat in memory."""
 _EDGES = (
     "insert into s_edge select l.buyer_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on,"
-    " l.event_id, l.tier from {first} f join {lines} l on l.opportunity_id = f.opportunity_id"
-    " join advocacy_event e on e.event_id = l.event_id"
-    " where l.measure = 'referred' and l.valid_to_run is null and {where}"
+    " l.event_id, l.tier from {source} l join advocacy_event e on e.event_id = l.event_id"
+    " where l.opportunity_id = f.opportunity_id and l.measure = 'referred' and l.valid_to_run is null and {where}"
 )
 
 
@@ -38,31 +37,6 @@ class Case:
     claims: tuple[Claim, ...] = ()
     advocates: tuple[Advocate, ...] = ()
     reference_share: Fraction | None = None
-
-
-def stage_cases(connection: sa.Connection, as_of: str, *, scoped: bool, held: Collection[str]) -> None:
-    """Fill `s_case` with every sale that a referral or another advocacy event reaches, but for the held ones."""
-    text = text_type(connection)
-    create_temp(connection, "s_advocate", f"opportunity_id {text}, event_id {text}")
-    only = " join s_scope on s_scope.id = o.id" if scoped else ""
-    connection.execute(
-        sa.text(
-            "insert into s_advocate select o.id, e.event_id from advocacy_event e"
-            f" join opportunity o on o.id = e.opportunity_id{only}"
-            " where e.type not in ('referral', 'won_survey') and e.polarity <> 'detractor' and e.status = 'verified'"
-            f" and e.occurred_on <= :as_of and {SOLD}"
-        ),
-        {"as_of": as_of},
-    )
-    create_temp(connection, "s_case", f"opportunity_id {text} primary key")
-    connection.exec_driver_sql(
-        "insert into s_case select opportunity_id from s_attachment union select opportunity_id from s_advocate"
-    )
-    if held:
-        stage_ids(connection, "s_held", held)
-        connection.exec_driver_sql("delete from s_case where opportunity_id in (select id from s_held)")
-    connection.exec_driver_sql("create index ix_s_advocate_opportunity_id on s_advocate (opportunity_id)")
-    analyze(connection, "s_case")
 
 
 def stream_cases(connection: sa.Connection, as_of: str) -> Iterator[list[Case]]:
@@ -214,7 +188,7 @@ def stage_edges(connection: sa.Connection, table: str, run_id: int) -> None:
         f"buyer_id {text}, referrer_id {text}, share_numerator bigint, share_denominator bigint,"
         f" occurred_on {text}, event_id {text}, tier smallint",
     )
-    connection.exec_driver_sql(_EDGES.format(first="s_first", lines=table, where=f"l.valid_from_run = {int(run_id)}"))
+    connection.exec_driver_sql(_EDGES.format(source=f"s_first f, {table}", where=f"l.valid_from_run = {int(run_id)}"))
     connection.exec_driver_sql("create index ix_s_edge_buyer_id on s_edge (buyer_id)")
     analyze(connection, "s_edge")
 
@@ -233,7 +207,7 @@ def extend_edges(connection: sa.Connection, as_of: str) -> None:
         {"as_of": as_of},
     )
     outside = "not exists (select 1 from s_scope where s_scope.id = l.opportunity_id)"
-    connection.exec_driver_sql(_EDGES.format(first="s_above", lines="credit_line", where=outside))
+    connection.exec_driver_sql(_EDGES.format(source="s_above f cross join credit_line", where=outside))
 
 
 def load_upstream(

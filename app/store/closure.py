@@ -2,6 +2,9 @@
 
 Sound rather than tight: an opportunity too many costs microseconds, one too few would be a wrong number that nobody
 notices. What was true before comes from the stored ledger, because the mirror has already been overwritten.
+
+`cross join` with the staged table in front: SQLite knows nothing of a table that is empty or was just filled, and would
+rather read a million rows than look up a few. PostgreSQL chooses for itself.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from app.store.bulk import analyze
 from app.store.staging import add_ids, create_temp, text_type
 
 CREDITED = (
-    "select l.opportunity_id as id from credit_line l join {kin} k on k.id = l.account_id where l.valid_to_run is null"
+    "select l.opportunity_id as id from {kin} k cross join credit_line l"
+    " where l.account_id = k.id and l.valid_to_run is null"
 )
 OLD_REACH = (
     "select l.opportunity_id as id from credit_line l join s_event s on s.id = l.event_id"
@@ -86,9 +90,9 @@ def _count(connection: sa.Connection, table: str) -> int:
 def _add_opportunities_of(connection: sa.Connection, accounts: str) -> None:
     """What the accounts bought, what they were credited for, and where they were an issue."""
     for query in (
-        "select o.id from opportunity o join {kin} k on k.id = o.account_id",
+        "select o.id from {kin} k cross join opportunity o where o.account_id = k.id",
         CREDITED,
-        "select i.opportunity_id as id from opportunity_issue i join {kin} k on k.id = i.account_id",
+        "select i.opportunity_id as id from {kin} k cross join opportunity_issue i where i.account_id = k.id",
     ):
         add_ids(connection, "s_scope", query.format(kin=accounts))
 
@@ -97,13 +101,16 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
     """Events that are new or due, that belong to kin, or whose domain means somebody else now: where they reach."""
     text = text_type(connection)
     create_temp(connection, "s_event", f"id {text} primary key")
+    by_domain = "where d.kind = 'domain' and e.referred_domain = d.id"
     for query in (
         "select id from dirty where kind = 'event'",
-        "select e.event_id as id from advocacy_event e join s_kin k on k.id = e.account_id",
-        "select e.event_id as id from advocacy_event e join s_kin k on k.id = e.referred_account_id",
-        "select e.event_id as id from advocacy_event e join dirty d on d.kind = 'domain' and d.id = e.referred_domain",
+        "select e.event_id as id from s_kin k cross join advocacy_event e where e.account_id = k.id",
+        "select e.event_id as id from s_kin k cross join advocacy_event e where e.referred_account_id = k.id",
+        f"select e.event_id as id from dirty d cross join advocacy_event e {by_domain}",
     ):
         add_ids(connection, "s_event", query)
+    if not _count(connection, "s_event"):
+        return
     analyze(connection, "s_event")
     event = "from advocacy_event e join s_event s on s.id = e.event_id"
     by_domain = "join account a on a.domain = e.referred_domain"
@@ -124,7 +131,7 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
     for query in (
         f"select e.opportunity_id as id {event}",
         f"select cr.opportunity_id as id {event} join contact_role cr on cr.contact_id = e.referred_contact_id",
-        "select o.id from opportunity o join s_reached r on r.id = o.account_id where o.is_won = 1",
+        "select o.id from s_reached r cross join opportunity o where o.account_id = r.id and o.is_won = 1",
         OLD_REACH,
         "select i.opportunity_id as id from opportunity_issue i join s_event s on s.id = i.event_id",
     ):
@@ -140,12 +147,12 @@ def _add_reached_by_events(connection: sa.Connection) -> None:
 def _add_siblings(connection: sa.Connection) -> None:
     """What else the buyers of the scope bought: which sale is the first one may have changed."""
     create_temp(connection, "s_buyers", f"id {text_type(connection)} primary key")
-    add_ids(connection, "s_buyers", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
+    scoped = "s_scope s cross join"
+    add_ids(connection, "s_buyers", f"select o.account_id as id from {scoped} opportunity o where o.id = s.id")
     add_ids(
         connection,
         "s_buyers",
-        "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
-        " where l.valid_to_run is null",
+        f"select l.buyer_id as id from {scoped} credit_line l where l.opportunity_id = s.id and l.valid_to_run is null",
     )
     add_ids(
         connection, "s_buyers", "select c.canonical_id as id from s_canonical c join s_buyers b on b.id = c.account_id"
@@ -156,20 +163,30 @@ def _add_siblings(connection: sa.Connection) -> None:
     add_ids(
         connection,
         "s_scope",
-        "select o.id from opportunity o join s_buyers b on b.id = o.account_id where o.is_won = 1",
+        "select o.id from s_buyers b cross join opportunity o where o.account_id = b.id and o.is_won = 1",
     )
 
 
 def _add_downstream(connection: sa.Connection) -> None:
     """Sales credited to the buyers of the scope: their chains run through what may have changed."""
+    create_temp(connection, "s_bringer", f"id {text_type(connection)} primary key")
+    add_ids(
+        connection,
+        "s_bringer",
+        "select l.buyer_id as id from s_scope s cross join credit_line l"
+        " where l.opportunity_id = s.id and l.valid_to_run is null",
+    )
+    add_ids(
+        connection,
+        "s_bringer",
+        "select coalesce(c.canonical_id, o.account_id) as id from s_scope s cross join opportunity o"
+        " left join s_canonical c on c.account_id = o.account_id where o.id = s.id",
+    )
     add_ids(
         connection,
         "s_scope",
-        "select l.opportunity_id as id from credit_line l where l.valid_to_run is null and l.measure = 'referred'"
-        " and l.account_id in (select b.buyer_id from credit_line b join s_scope s on s.id = b.opportunity_id"
-        " where b.valid_to_run is null union"
-        " select coalesce(c.canonical_id, o.account_id) from opportunity o join s_scope s on s.id = o.id"
-        " left join s_canonical c on c.account_id = o.account_id)",
+        "select l.opportunity_id as id from s_bringer b cross join credit_line l"
+        " where l.account_id = b.id and l.valid_to_run is null and l.measure = 'referred'",
     )
 
 
@@ -197,19 +214,16 @@ def stage_sample(connection: sa.Connection, after: str, size: int) -> str:
 
 def touch_accounts(connection: sa.Connection, run_id: int) -> None:
     """Add to `s_touched` every account that has, or had until this run, a line in the scope, and everybody above it."""
+    moved = f"(l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)})"
+    for whose in ("account_id", "buyer_id"):
+        add_ids(
+            connection,
+            "s_touched",
+            f"select l.{whose} as id from s_scope s cross join credit_line l where l.opportunity_id = s.id and {moved}",
+        )
     add_ids(
-        connection,
-        "s_touched",
-        "select l.account_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
-        f" where l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)}",
+        connection, "s_touched", "select o.account_id as id from s_scope s cross join opportunity o where o.id = s.id"
     )
-    add_ids(
-        connection,
-        "s_touched",
-        "select l.buyer_id as id from credit_line l join s_scope s on s.id = l.opportunity_id"
-        f" where l.valid_from_run = {int(run_id)} or l.valid_to_run = {int(run_id)}",
-    )
-    add_ids(connection, "s_touched", "select o.account_id as id from opportunity o join s_scope s on s.id = o.id")
     add_ids(
         connection,
         "s_touched",

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 
 from app.errors import ConfigError
 
-SQLITE_CACHE_KIB = 32_000
+SQLITE_CACHE_KIB = 16_000
 STATEMENT_TIMEOUT_MS = 3_600_000
 LOCK_TIMEOUT_MS = 60_000
 HIDE_PARAMETERS = True  # what a statement carried is the company's data: an error must not take it into a log

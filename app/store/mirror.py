@@ -115,10 +115,9 @@ def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_lo
     """
     entity = batch.entity
     columns = (*COLUMNS[entity], "pulled_in")
-    if batch.rows:
-        save_flag(connection, _LIVE_COUNT + entity, None)
     rows = [(*row, run_id) for row in batch.rows]
     if first_load:
+        save_flag(connection, _LIVE_COUNT + entity, None)
         upsert_rows(connection, entity, KEYS[entity], columns, rows)
     else:
         _merge(connection, entity, columns, rows)
@@ -139,6 +138,7 @@ def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], ro
             f"delete from row_problem where entity = '{entity}'"
             f" and record_id in (select substr(id, 1, {SHOWN_KEY}) from {stage})"
         )
+        _shift_live_count(connection, entity, stage)
     names = ", ".join(columns)
     clause = upsert_clause(KEYS[entity], columns)
     told, run = names, names
@@ -149,6 +149,18 @@ def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], ro
         clause += f", changed_in = case when {changed} then excluded.changed_in else {entity}.changed_in end"
     connection.exec_driver_sql(f"insert into {entity} ({told}) select {run} from {stage} where 1 = 1 {clause}")
     drop_stage(connection, stage)
+
+
+def _shift_live_count(connection: sa.Connection, entity: Entity, stage: str) -> None:
+    """Keep the remembered count true by what a page changes, instead of counting a million again for a hundred."""
+    remembered = load_flag(connection, _LIVE_COUNT + entity)
+    if remembered is None:
+        return
+    more = connection.exec_driver_sql(
+        f"select coalesce(sum(1 - new.is_deleted), 0) - coalesce(sum(1 - old.is_deleted), 0)"
+        f" from {stage} new left join {entity} old on old.id = new.id"
+    ).scalar_one()
+    save_flag(connection, _LIVE_COUNT + entity, str(int(remembered) + int(more)))
 
 
 def _last_of_each(rows: Sequence[Row], columns: Sequence[str], key: Sequence[str]) -> list[Row]:
@@ -366,6 +378,8 @@ def load_places(connection: sa.Connection, currency: str) -> int:
 def take_dirty_currencies(connection: sa.Connection, reporting_currency: str) -> list[str] | None:
     """The currencies whose rate changed since the last conversion; None, meaning all, when the reporting one did."""
     found = sorted(connection.exec_driver_sql("select id from dirty where kind = 'rate'").scalars())
+    if not found:
+        return []
     # What is written to a record of that currency moves with its rate, too.
     connection.exec_driver_sql(
         "insert into dirty (kind, id) select 'plan', a.id from account a"

@@ -17,7 +17,7 @@ from app.domain.segments import Standard, build_standard, shifted_totals
 from app.store.bulk import analyze, insert_rows
 from app.store.mirror import load_flag, load_places, save_flag
 from app.store.staging import add_ids, create_temp, text_type
-from app.store.values import LineSource
+from app.store.values import OWNED, LineSource
 
 KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
 CORRECTION = "adjustment"
@@ -133,8 +133,8 @@ def stage_engaged(connection: sa.Connection, before: Standard, after: Standard) 
     add_ids(
         connection,
         "s_engaged",
-        "select l.account_id as id from credit_line l join s_touched t on t.id = l.buyer_id"
-        " where l.valid_to_run is null and l.measure = 'referred'",
+        f"select l.account_id as id from {OWNED} t cross join opportunity o cross join credit_line l"
+        " where o.account_id = t.id and l.opportunity_id = o.id and l.valid_to_run is null and l.measure = 'referred'",
     )
     for low, high in shifted_totals(before, after):
         _add_between(connection, "total", low + 1, high + 1)

@@ -8,7 +8,8 @@ quadratic at ten thousand accounts. Names start with `s_`; all live in one trans
 `s_ancestor`      account -> itself and everything above it, only for accounts with somebody above or below
 `s_group`         account -> ultimate parent, only for accounts that have a parent
 `s_referral`      the referrals that count on the day, ends resolved through merges
-`s_attachment`    referral x opportunity x tier
+`s_attachment`    referral x sale x tier, with what the rules ask of the sale
+`s_first`         the first sale of every buyer that a claim reaches
 `s_line`          credit lines; columns of `credit_line`
 `s_issue`         columns of `opportunity_issue`
 """
@@ -29,6 +30,9 @@ MAX_DEPTH = 64
 
 SOLD = "o.is_won = 1 and o.is_closed = 1 and o.is_deleted = 0 and o.close_on <= :as_of and o.account_id is not null"
 """SQL: opportunity `o` counts as a sale on the day `:as_of`."""
+
+EVERY_SOLD = SOLD.replace("o.is_won", "+o.is_won")
+"""SQL: the same over all opportunities. The plus keeps SQLite from the index of sales, which costs a look-up a row."""
 
 PRICED = "(o.home_amount is not null or o.amount is null)"
 """SQL: the value of `o` is known; no amount at all counts as nothing, a missing rate holds it back."""
@@ -190,20 +194,21 @@ def _stage_relevant(connection: sa.Connection) -> None:
     text = text_type(connection)
     create_temp(connection, "s_bought", f"id {text} primary key")
     for query in (
-        "select o.account_id as id from s_scope s join opportunity o on o.id = s.id",
+        "select o.account_id as id from s_scope s cross join opportunity o where o.id = s.id",
         "select c.canonical_id as id from s_canonical c join s_bought b on b.id = c.account_id",
         "select c.account_id as id from s_canonical c join s_bought b on b.id = c.canonical_id",
     ):
         add_ids(connection, "s_bought", query)
     create_temp(connection, "s_relevant", f"id {text} primary key")
-    event, joined = "select e.event_id as id from", "join advocacy_event e on"
-    by_role = "join contact_role r on r.opportunity_id = s.id"
+    # The staged table first, by `cross join`: see `closure`.
+    event, joined = "select e.event_id as id from", "cross join advocacy_event e"
+    by_role = "cross join contact_role r"
     nothing_else = "e.referred_account_id is null and e.referred_contact_id is null and e.opportunity_id is null"
     for query in (
-        f"{event} s_scope s {joined} e.opportunity_id = s.id",
-        f"{event} s_bought b {joined} e.referred_account_id = b.id",
-        f"{event} s_scope s {by_role} {joined} e.referred_contact_id = r.contact_id",
-        f"{event} s_bought b join account a on a.id = b.id {joined} e.referred_domain = a.domain",
+        f"{event} s_scope s {joined} where e.opportunity_id = s.id",
+        f"{event} s_bought b {joined} where e.referred_account_id = b.id",
+        f"{event} s_scope s {by_role} {joined} where r.opportunity_id = s.id and e.referred_contact_id = r.contact_id",
+        f"{event} s_bought b cross join account a {joined} where a.id = b.id and e.referred_domain = a.domain",
         f"{event} advocacy_event e where e.referred_domain is not null and {nothing_else}",
     ):
         add_ids(connection, "s_relevant", query)
@@ -212,12 +217,14 @@ def _stage_relevant(connection: sa.Connection) -> None:
 
 def _window_end(connection: sa.Connection, policy: Policy) -> str:
     """SQL for the last day on which an opportunity may be created to be the referral's."""
-    if policy.scope is not Scope.WINDOW:
-        return "'9999-12-31'"
-    days = int(policy.window_days)
+    return later(connection, "e.occurred_on", policy.window_days) if policy.scope is Scope.WINDOW else "'9999-12-31'"
+
+
+def later(connection: sa.Connection, day: str, days: int) -> str:
+    """SQL for the ISO day `days` after another: `domain.credit.later`."""
     if is_sqlite(connection):
-        return f"coalesce(date(e.occurred_on, '+{days} days'), '9999-12-31')"
-    return f"(cast(e.occurred_on as date) + {days})::text"
+        return f"coalesce(date({day}, '+{int(days)} days'), '9999-12-31')"
+    return f"(cast({day} as date) + {int(days)})::text"
 
 
 def _stage_targets(connection: sa.Connection, free_mail: Sequence[str]) -> None:
@@ -255,7 +262,13 @@ def _stage_targets(connection: sa.Connection, free_mail: Sequence[str]) -> None:
 def stage_attachments(connection: sa.Connection, policy: Policy, as_of: str, *, scoped: bool) -> None:
     """Fill `s_attachment`: every way a referral reaches a sale, before the rules judge it."""
     text = text_type(connection)
-    create_temp(connection, "s_attachment", f"opportunity_id {text}, event_id {text}, tier smallint")
+    create_temp(
+        connection,
+        "s_attachment",
+        f"opportunity_id {text}, event_id {text}, tier smallint, account_id {text}, created_on {text},"
+        f" close_on {text}, type text, home_amount bigint",
+    )
+    sale = "o.account_id, coalesce(o.created_on, o.close_on), o.close_on, o.type, o.home_amount"
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
     types = ", ".join(f"'{one}'" for one in sorted(policy.credited_types))
     named = SOLD
@@ -270,7 +283,7 @@ def stage_attachments(connection: sa.Connection, policy: Policy, as_of: str, *, 
         ("t.tier", f"{by_account} join opportunity o on o.account_id = t.account_id{only}", reached),
     ):
         connection.execute(
-            sa.text(f"insert into s_attachment select o.id, r.event_id, {tier} from {source} where {where}"),
+            sa.text(f"insert into s_attachment select o.id, r.event_id, {tier}, {sale} from {source} where {where}"),
             {"as_of": as_of},
         )
     connection.exec_driver_sql("create index ix_s_attachment_opportunity_id on s_attachment (opportunity_id)")
@@ -282,8 +295,8 @@ def stage_first_sales(connection: sa.Connection, as_of: str) -> None:
     text = text_type(connection)
     create_temp(connection, "s_buyer", f"account_id {text} primary key")
     connection.exec_driver_sql(
-        "insert into s_buyer select distinct coalesce(c.canonical_id, o.account_id) from s_attachment a "
-        "join opportunity o on o.id = a.opportunity_id left join s_canonical c on c.account_id = o.account_id"
+        "insert into s_buyer select distinct coalesce(c.canonical_id, a.account_id) from s_attachment a "
+        "left join s_canonical c on c.account_id = a.account_id"
     )
     create_temp(connection, "s_owned", f"account_id {text} primary key, buyer_id {text}")
     connection.exec_driver_sql("insert into s_owned select account_id, account_id from s_buyer")

@@ -57,7 +57,10 @@ Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def _present(table: str, column: str) -> sa.Index:
-    """Most rows hold no value in these columns: the index covers only those that do."""
+    """Most rows hold no value in these columns: the index covers only those that do.
+
+    Otherwise SQLite learns from its statistics that the index tells nothing, and reads the whole table instead.
+    """
     where = sa.text(f"{column} is not null")
     return sa.Index(f"ix_{table}_{column}", column, sqlite_where=where, postgresql_where=where)
 
@@ -122,13 +125,18 @@ opportunity = sa.Table(
     sa.CheckConstraint("length(created_on) = 10", name="created_on"),
     sa.CheckConstraint("length(close_on) = 10", name="close_on"),
     sa.Index("ix_opportunity_account_id", "account_id"),
-    # What a valuation asks of the sales of an account, answered without touching the rows.
+    # What a valuation asks of the sales of an account, answered without touching the rows: SQLite checks the flags
+    # again, and would look up every row for them.
     sa.Index(
         "ix_opportunity_sold",
         "account_id",
         "close_on",
         "created_on",
         "type",
+        "home_amount",
+        "is_won",
+        "is_closed",
+        "is_deleted",
         "term_months",
         sqlite_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
         postgresql_where=sa.text("is_won = 1 and is_closed = 1 and is_deleted = 0"),
@@ -203,10 +211,10 @@ advocacy_event = sa.Table(
     sa.UniqueConstraint("source_system", "source_event_id"),
     sa.CheckConstraint("length(occurred_on) = 10", name="occurred_on"),
     sa.Index("ix_advocacy_event_account_id", "account_id"),
-    sa.Index("ix_advocacy_event_opportunity_id", "opportunity_id"),
-    sa.Index("ix_advocacy_event_referred_account_id", "referred_account_id"),
-    sa.Index("ix_advocacy_event_referred_contact_id", "referred_contact_id"),
-    sa.Index("ix_advocacy_event_referred_domain", "referred_domain"),
+    _present("advocacy_event", "opportunity_id"),
+    _present("advocacy_event", "referred_account_id"),
+    _present("advocacy_event", "referred_contact_id"),
+    _present("advocacy_event", "referred_domain"),
     _present("advocacy_event", "referral_id"),
 )
 
@@ -509,8 +517,8 @@ write_intent = sa.Table(
     sa.Index(
         "ix_write_intent_unsettled",
         "run_id",
-        sqlite_where=sa.text("outcome is null"),
-        postgresql_where=sa.text("outcome is null"),
+        sqlite_where=sa.text("(outcome is null or outcome = 'unknown')"),
+        postgresql_where=sa.text("(outcome is null or outcome = 'unknown')"),
     ),
     sqlite_with_rowid=False,
 )

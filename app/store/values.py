@@ -20,7 +20,7 @@ RANKED = 100
 """A rank is kept for this many accounts: ranks further down move all the time and say little."""
 MILLION = 1_000_000
 
-_OWNED = (
+OWNED = (
     "(select id from s_touched union select c.account_id as id from s_canonical c"
     " join s_touched t on t.id = c.canonical_id)"
 )
@@ -89,28 +89,34 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
 
 def _stage_own_sums(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
     kind = "case when l.measure = 'direct' then l.rule end"
-    for account, measure, kinds, where in (
-        ("account_id", "l.measure", kind, "1 = 1"),
-        ("buyer_id", "'given'", "null", "l.measure = 'referred'"),
+    earned, given = f"{lines.table} l where 1 = 1", f"{lines.table} l where l.measure = 'referred'"
+    if touched:
+        # Lines are found by account and by opportunity, and what is given away lies on what the account bought.
+        earned = f"s_touched t cross join {lines.table} l where l.account_id = t.id"
+        given = (
+            f"{OWNED} t cross join opportunity o cross join {given} and o.account_id = t.id and l.opportunity_id = o.id"
+        )
+    for account, measure, kinds, source in (
+        ("account_id", "l.measure", kind, earned),
+        ("buyer_id", "'given'", "null", given),
     ):
-        source = f"s_touched t join {lines.table} l on l.{account} = t.id" if touched else f"{lines.table} l"
         connection.exec_driver_sql(
             f"insert into s_part (account_id, measure, kind, amount) select l.{account}, {measure}, {kinds},"
-            f" sum(l.amount) from {source} where {lines.current('l')} and {where} group by 1, 2, 3"
+            f" sum(l.amount) from {source} and {lines.current('l')} group by 1, 2, 3"
         )
 
 
 def _stage_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
-    source = "opportunity o"
+    source, owned = "opportunity o", ""
     if touched:
-        source = f"{_OWNED} t join opportunity o on o.account_id = t.id"
+        source, owned = f"{OWNED} t cross join opportunity o", " and o.account_id = t.id"
     connection.execute(
         sa.text(
             "insert into s_part (account_id, measure, amount)"
             f" select coalesce(c.canonical_id, o.account_id), 'pipeline', sum({_EXPECTED})"
             f" from {source} left join s_canonical c on c.account_id = o.account_id"
             " where o.is_closed = 0 and o.is_deleted = 0 and o.probability is not null and o.home_amount is not null"
-            " and o.account_id is not null and coalesce(o.created_on, '') <= :as_of"
+            f" and o.account_id is not null and coalesce(o.created_on, '') <= :as_of{owned}"
             " group by coalesce(c.canonical_id, o.account_id)"
         ),
         {"as_of": as_of},
@@ -138,14 +144,15 @@ def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
     """Fill `s_due` with the day on which a future close date arrives, for the accounts that have one."""
     text = text_type(connection)
     create_temp(connection, "s_due", f"account_id {text} primary key, day text")
-    source = "opportunity o left join s_canonical c on c.account_id = o.account_id"
+    source, won, owned = "opportunity o", "+o.is_won = 1", ""
     if touched:
-        source = f"{_OWNED} t join opportunity o on o.account_id = t.id left join s_canonical c on c.account_id = t.id"
+        source, won, owned = f"{OWNED} t cross join opportunity o", "o.is_won = 1", " and o.account_id = t.id"
     connection.execute(
         sa.text(
             f"insert into s_due select coalesce(c.canonical_id, o.account_id), min(o.close_on) from {source}"
-            " where o.is_won = 1 and o.is_closed = 1 and o.is_deleted = 0 and o.close_on > :as_of"
-            " and o.account_id is not null group by coalesce(c.canonical_id, o.account_id)"
+            f" left join s_canonical c on c.account_id = o.account_id where {won} and o.is_closed = 1"
+            f" and o.is_deleted = 0 and o.close_on > :as_of and o.account_id is not null{owned}"
+            " group by coalesce(c.canonical_id, o.account_id)"
         ),
         {"as_of": as_of},
     )
@@ -162,9 +169,10 @@ def stage_account_issues(connection: sa.Connection, table: str, *, touched: bool
         new = "not exists (select 1 from s_value v where v.account_id = i.account_id)"
         connection.exec_driver_sql(f"insert into s_value (account_id) {add} and {new}")
     found = " || ".join(f"max(case when code = '{code}' then '{code} ' else '' end)" for code in sorted(Issue))
+    source = f"s_touched t cross join {table} i where i.account_id = t.id" if touched else f"{table} i"
     connection.exec_driver_sql(
-        f"update s_value set issues = i.codes from (select account_id, rtrim({found}) as codes from {table}"
-        " where account_id is not null group by account_id) i where i.account_id = s_value.account_id"
+        f"update s_value set issues = f.codes from (select i.account_id, rtrim({found}) as codes from {source}"
+        " group by i.account_id) f where f.account_id = s_value.account_id"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -40,7 +41,14 @@ class Intent:
     message: str | None = None
 
 
+_decode = lru_cache(maxsize=1024)(json.JSONDecoder().decode)
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def read_shown(text: str) -> Shown:
+    """What `shown_text` gave as text. Most accounts show the same nothing, so the last results are remembered."""
+    shown: Shown = _decode(text)
+    return shown
 
 
 def shown_text(shown: Shown) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -110,8 +109,8 @@ def _plan_page(
     intents: list[Intent] = []
     settled: list[str] = []
     for row in page:
-        shown = json.loads(row.shown)
-        written = json.loads(row.written) if row.written is not None else None
+        shown = writes.read_shown(row.shown)
+        written = writes.read_shown(row.written) if row.written is not None else None
         measured = beside.get(row.account_id), standings.get(row.account_id)
         desired = _desired(planner, row, measured, shown, explanations.get(row.account_id))
         changes = plan_account(shown, desired, written, policies)

@@ -188,8 +188,10 @@ def _pull_pages(puller: Puller, sources: Sequence[_Source], report: PullReport) 
     for page in puller.connector.pull(requests, afford=partial(_check_affordable, puller)):
         source = next(source for request, source in by_request if request == page.request)
         _save_page(puller, source, page, report)
-        if page.complete and source.plan.entity is Entity.CURRENCY_RATE:
-            convert_again(puller.database, puller.policy)
+        if page.complete:
+            source.reader = None  # and with it all that it remembers
+            if source.plan.entity is Entity.CURRENCY_RATE:
+                convert_again(puller.database, puller.policy)
 
 
 def _check_affordable(puller: Puller, calls: int) -> None:

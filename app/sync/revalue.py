@@ -18,7 +18,7 @@ from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
 from app.domain.money import RateBook, net_steps
 from app.mapping.policy import policy_content
-from app.store import cases, engagement, ledger, staging, standing, values
+from app.store import cases, engagement, ledger, plain_sales, staging, standing, values
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
@@ -198,7 +198,9 @@ def _stage_everything(
     ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
     staging.stage_attachments(connection, day.policy, day.iso, scoped=scoped)
     staging.stage_first_sales(connection, day.iso)
-    cases.stage_cases(connection, day.iso, scoped=scoped, held=held)
+    plain_sales.stage_claims(connection, day.policy, held)
+    plain_sales.stage_cases(connection, day.iso, held, scoped=scoped)
+    plain_sales.credit_plain_sales(connection, table, day.stamp, day.policy)
     for page in cases.stream_cases(connection, day.iso):
         lines, found = _credit(page, day.policy)
         ledger.stage_lines(connection, table, day.stamp, lines, _origins(page))

@@ -64,8 +64,7 @@ class SalesforceConnector:
         named = identity.organisation_of(self.transport.tokens.current())
         return identity.canonical(named) if named else self.identify().organisation_id
 
-    def normalise_id(self, text: str) -> str:
-        return normalise_id(text)
+    normalise_id = staticmethod(normalise_id)
 
     def describe(self, objects: Sequence[str]) -> Mapping[str, ObjectSchema | None]:
         found = describe_objects(self.transport, objects)

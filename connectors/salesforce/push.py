@@ -97,7 +97,8 @@ class Pusher:
             yield from unknown_results(file.lines, error)
             raise
         passing = {key for key, complaint in settled.failed if is_passing(complaint.code)}
-        yield from results_of(settled, file.lines, lambda complaint: is_passing(complaint.code))
+        # By id, so that whoever stores the results writes neighbours together and not all over a large table.
+        yield from results_of(settled, sorted(file.lines), lambda complaint: is_passing(complaint.code))
         self._put_off(file, (line for line in file.lines if record_id(line) in passing))
 
     def _put_off(self, file: IngestFile, lines: Iterable[bytes]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from random import Random
 
 import pytest
@@ -21,7 +23,9 @@ from stored_worlds import (
 )
 from worlds import build_case
 
+from app.domain.credit import credit_opportunity
 from app.domain.value import value_world
+from app.store.cases import stream_cases
 from app.store.database import open_database
 from app.store.tables import metadata
 from app.sync.revalue import Day, Differences, prove_valuation, revalue, value_as_of
@@ -57,6 +61,39 @@ def test_a_full_valuation_gives_the_lines_values_and_issues_of_the_reference_mod
             assert stored_values(connection) == model_values(case.valuation), seed
             assert stored_issues(connection) == model_issues(case.valuation), seed
             assert stored_codes(connection) == model_codes(case.valuation), seed
+
+
+def test_the_database_and_the_pure_function_judge_every_single_claim_alike(database):
+    """Sales with one claim are credited in the database: `domain.credit` is the judge of what it says about each."""
+    seen = Counter()
+    for seed in range(WORLDS["postgresql"]):
+        case = build_case(seed, 3 + seed % 7)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+            seen["competing"] += connection.exec_driver_sql("select count(*) from s_case").scalar_one()
+            rows = connection.exec_driver_sql("select opportunity_id, event_id, tier, verdict from s_claim").fetchall()
+            said = {tuple(row[:3]): row[3] for row in rows}
+            connection.exec_driver_sql("delete from s_case")
+            connection.exec_driver_sql("insert into s_case select distinct opportunity_id from s_claim")
+
+            for one in chain.from_iterable(stream_cases(connection, case.as_of.isoformat())):
+                for claim in one.claims:
+                    judged = verdict_on(claim._replace(share=None), one.sale, case.policy)
+                    assert said.get((one.sale.id, claim.event_id, claim.tier)) == judged, (seed, one.sale, claim)
+                    seen[judged] += 1
+    objections = {"self_referral", "intra_group", "after_close", "referrer_deleted", "backdated_claim"}
+    assert set(seen) == {"competing", None, "sourced", "late"} | objections
+
+
+def verdict_on(claim, sale, policy):
+    """What the pure function makes of a claim alone."""
+    lines, issues = credit_opportunity(sale, 1, [claim], policy)
+    codes = [str(issue.code) for issue in issues]
+    if codes:
+        return "late" if codes == ["referral_after_created"] else codes[0]
+    return "sourced" if lines else None
 
 
 def test_valuing_again_without_a_change_changes_nothing(database):
