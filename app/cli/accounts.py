@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli.invocation import AsJson, PolicyOption, open_services
+from app.cli.invocation import MOST, AsJson, PolicyOption, open_services
 from app.cli.output import money, say, say_json, say_table, tell
 from app.errors import ConfigError
 
@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def show_accounts(
     ctx: typer.Context,
-    top: Annotated[int | None, typer.Option(min=1, help="How many; default 20 on a terminal, all with --json.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="How many; default 20 on a terminal, all with --json.")
+    ] = None,
     sort: Annotated[SortKey, typer.Option(help="Highest first.")] = "total",
     as_of: AsOf = None,
     include_all: Annotated[bool, typer.Option("--all", help="Also accounts that are worth nothing.")] = False,
@@ -73,12 +75,17 @@ def say_accounts(views: list[dict[str, Any]]) -> None:
 
 def read_date(text: str | None) -> date | None:
     """`2026-03-31` as a date. Raises ConfigError."""
+    from app.domain.days import FIRST_DAY, LAST_DAY
+
     if text is None:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
         raise ConfigError(f"{text!r} is not a date like 2026-03-31") from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ConfigError(f"{text} is too far away: days from {FIRST_DAY} to {LAST_DAY} can be asked about")
+    return day
 
 
 def explain(

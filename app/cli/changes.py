@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.invocation import AsJson, open_services
+from app.cli.invocation import LAST_NUMBER, MOST, AsJson, open_services
 from app.cli.output import count, money, say, say_json, say_table
 
 if TYPE_CHECKING:
     from app.sync.why import ChangeExplanation, ChangePart, RunMark, RunsDiff
 
-FirstRun = Annotated[int, typer.Argument(metavar="A", help="The number of the earlier run.")]
-SecondRun = Annotated[int, typer.Argument(metavar="B", help="The number of the later run.")]
+FirstRun = Annotated[int, typer.Argument(min=1, max=LAST_NUMBER, metavar="A", help="The number of the earlier run.")]
+SecondRun = Annotated[int, typer.Argument(min=1, max=LAST_NUMBER, metavar="B", help="The number of the later run.")]
 BESIDE = ("given", "network", "influence", "touched")
 """Measures that are shown only where they moved."""
 
@@ -44,7 +44,7 @@ def diff_runs(
     ctx: typer.Context,
     first: FirstRun,
     second: SecondRun,
-    top: Annotated[int, typer.Option(min=1, help="How many accounts to list; --json lists all.")] = 20,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many accounts to list; --json lists all.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: which accounts moved, how far, and why."""

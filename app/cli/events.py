@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli.invocation import AsJson, open_services
+from app.cli.invocation import MOST, AsJson, open_services
 from app.cli.output import count, say, say_json, say_table, tell
 from app.errors import AppError, ConfigError
 
@@ -154,7 +154,7 @@ def list_stored(
     status: Annotated[
         Literal["claimed", "verified", "rejected", "expired"] | None, typer.Option(help="Only with this status.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many, newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List events, newest first."""

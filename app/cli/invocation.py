@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from app.config import Settings
     from app.store.database import Database
 
+MOST = 1_000_000
+"""As many lines as anybody can ask for."""
+LAST_NUMBER = 2**31 - 1
+"""The highest number that a run, a request or a delivery can have."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 PolicyOption = Annotated[
     list[str] | None,

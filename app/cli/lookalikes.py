@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.invocation import AsJson, open_services
+from app.cli.invocation import MOST, AsJson, open_services
 from app.cli.output import count, money, say_json, say_table, tell
 
 
@@ -20,7 +20,7 @@ def show_lookalikes(
         str | None, typer.Argument(help="Only like this one: id, name, or part of it. Default: all who need us.")
     ] = None,
     least: Annotated[int, typer.Option(min=1, max=8, help="So many kinds of things in common at least.")] = 2,
-    top: Annotated[int, typer.Option(min=1, help="How many, the closest first.")] = 20,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many, the closest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Find prospects like the customers who could not live without us, and say what they share."""
@@ -41,10 +41,11 @@ def show_lookalikes(
     ]
     say_table(("prospect", "resembles", "because", "pipeline"), rows, right=("pipeline",))
     if not listed.found:
-        tell(_why_none(listed.ideals))
+        tell(_why_none(listed.ideals, least))
 
 
-def _why_none(ideals: int) -> str:
+def _why_none(ideals: int, least: int) -> str:
     if not ideals:
         return "no customer is known to need us yet; ask one a day: advocacy calls today"
-    return f"no prospect shares enough with {count(ideals, 'customer')}; --least 1 asks for less"
+    none = f"no prospect with an open deal shares enough with {count(ideals, 'customer')}"
+    return f"{none}; --least {least - 1} asks for less" if least > 1 else none

@@ -20,17 +20,19 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def say(text: str = "") -> None:
-    """One line of the result."""
-    sys.stdout.write(text + "\n")
+    """Lines of the result."""
+    sys.stdout.write(harmless(text) + "\n")
 
 
 def tell(text: str = "") -> None:
-    """One line of comment, which a pipe does not see."""
-    sys.stderr.write(text + "\n")
+    """Lines of comment, which a pipe does not see."""
+    sys.stderr.write(harmless(text) + "\n")
 
 
 def say_json(value: object) -> None:
-    say(json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    """The value for programs: every character, those that would steer a terminal as escapes of JSON."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    say("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text))
 
 
 def plain(value: object) -> object:
@@ -81,6 +83,11 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
+
+
+def harmless(text: str) -> str:
+    """Text that may come from outside, line by line: nothing in it moves the cursor or turns the reading direction."""
+    return "".join(character if character.isprintable() or character in "\n\t" else " " for character in text)
 
 
 def one_line(text: str) -> str:

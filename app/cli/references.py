@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.accounts import read_date
-from app.cli.invocation import AsJson, open_services
+from app.cli.invocation import LAST_NUMBER, MOST, AsJson, open_services
 from app.cli.output import count, say, say_json, say_table, tell
 from app.errors import ConfigError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.sync.reference_requests import RequestView
 
 EXCLUDED = 20
-Number = Annotated[int, typer.Argument(metavar="ID", help="The number of the request.")]
+Number = Annotated[int, typer.Argument(min=1, max=LAST_NUMBER, metavar="ID", help="The number of the request.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DATE", help="The day it happened; default: today.")]
 Override = Annotated[
@@ -61,7 +61,7 @@ def find(
     region: Annotated[list[str] | None, _words("Region.")] = None,
     language: Annotated[list[str] | None, _words("Language.")] = None,
     use_case: Annotated[list[str] | None, _words("Use case.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Say whom to ask, why, and why not the others.
@@ -249,7 +249,7 @@ def list_all(
     ctx: typer.Context,
     state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
     opportunity: Annotated[str | None, typer.Option("--for", help="Only for this opportunity.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many, newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List requests, newest first."""
@@ -297,7 +297,7 @@ def show(ctx: typer.Context, number: Number, as_json: AsJson = False) -> None:
 
 def show_whole(
     ctx: typer.Context,
-    top: Annotated[int, typer.Option(min=1, help="How many customers.")] = 20,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many customers.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show how strong the programme is, how it stands to its goal, and how much each reference is used."""

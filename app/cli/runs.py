@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.changes import diff_runs
-from app.cli.invocation import AsJson, open_services
+from app.cli.invocation import LAST_NUMBER, MOST, AsJson, open_services
 from app.cli.output import count, plain, say, say_json, say_table, show_progress
 from app.cli.sync import EXIT_BY_STATUS, say_plan, say_report
 
-RunId = Annotated[int, typer.Argument(metavar="RUN", help="The number of a run.")]
+RunId = Annotated[int, typer.Argument(min=1, max=LAST_NUMBER, metavar="RUN", help="The number of a run.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def list_past(
     ctx: typer.Context,
-    top: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.invocation import AsJson, open_database_only
+from app.cli.invocation import LAST_NUMBER, MOST, AsJson, open_database_only
 from app.cli.output import say, say_json, say_table, tell
 from app.errors import ConfigError
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def list_all(
     ctx: typer.Context,
     status: Annotated[Literal["stored", "done", "dead"] | None, typer.Option(help="Only of this status.")] = None,
-    top: Annotated[int, typer.Option(min=1)] = 50,
+    top: Annotated[int, typer.Option(min=1, max=MOST)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List deliveries, newest first."""
@@ -38,7 +38,9 @@ def list_all(
         _say_deliveries(list_deliveries(database, status=status, limit=top), as_json=as_json)
 
 
-def list_dead(ctx: typer.Context, top: Annotated[int, typer.Option(min=1)] = 50, as_json: AsJson = False) -> None:
+def list_dead(
+    ctx: typer.Context, top: Annotated[int, typer.Option(min=1, max=MOST)] = 50, as_json: AsJson = False
+) -> None:
     """List deliveries that were given up."""
     list_all(ctx, status="dead", top=top, as_json=as_json)
 
@@ -57,7 +59,7 @@ def _say_deliveries(deliveries: list[Delivery], *, as_json: bool) -> None:
 
 def replay(
     ctx: typer.Context,
-    delivery: Annotated[int | None, typer.Argument(help="The id of one delivery.")] = None,
+    delivery: Annotated[int | None, typer.Argument(min=1, max=LAST_NUMBER, help="The id of one delivery.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All that were given up.")] = False,
 ) -> None:
     """Put deliveries back into the queue. What they already caused is not caused twice."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 
 MONTHS = 12
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2999, 12, 31)
+"""What can be asked about. Rhythms and terms that are counted from there stay within the calendar."""
 
 
 def days_after(day: date, days: int) -> date:

@@ -32,6 +32,7 @@ from app.sync.care import show_care
 from app.sync.lookalikes import list_lookalikes
 from app.sync.services import Services
 from app.web.access import ServicesOf, require_calendar, require_key, require_reader
+from app.web.bounds import AskedDay
 from app.web.problems import ProblemError
 from app.web.webhooks import LimitedBody
 
@@ -46,7 +47,7 @@ router = APIRouter(prefix="/v1", tags=["calls"])
 pages = APIRouter(include_in_schema=False, dependencies=[Depends(require_reader)])
 
 Rep = Annotated[str | None, Query(max_length=255, description="The owner of accounts in the CRM.")]
-Day = Annotated[date | None, Query(description="Default: today.")]
+Day = Annotated[AskedDay | None, Query(description="Default: today.")]
 
 
 @router.get("/calls", dependencies=[Depends(require_key("read"))])
@@ -62,7 +63,7 @@ def list_meters(services: ServicesOf, rep: Rep = None, day: Day = None) -> JSONR
 
 
 @router.get("/accounts/{account_id}/care", dependencies=[Depends(require_key("read"))])
-def show_history(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+def show_history(services: ServicesOf, account_id: str, as_of: AskedDay | None = None) -> JSONResponse:
     """Say why one customer cares, how it moved from bucket to bucket, and what it measures its success by."""
     try:
         history = show_care(services, account_id, as_of=as_of)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from operator import itemgetter
 from typing import Annotated
 
@@ -33,6 +32,7 @@ from app.sync.reference_requests import (
 )
 from app.sync.references import find_references, list_open_deals, read_wanted, show_programme
 from app.web.access import ServicesOf, require_key, require_reader
+from app.web.bounds import AskedDay, Number
 from app.web.pages import render
 from app.web.problems import ProblemError
 from app.web.v1 import MAX_PAGE, CanRead, Cursor, Limit, answer_page, read_number_cursor
@@ -110,7 +110,7 @@ class NewRequest(_Body):
     scope: ReferenceScope = ReferenceScope.BASIC
     kind: Word | None = None
     contact: Word | None = None
-    needed_by: date | None = None
+    needed_by: AskedDay | None = None
     expected: Grade | None = None
     override: str | None = None
 
@@ -120,8 +120,8 @@ class StepBody(_Body):
 
     reason: str | None = None
     no_reply: bool = False
-    on: date | None = None
-    scheduled_for: date | None = None
+    on: AskedDay | None = None
+    scheduled_for: AskedDay | None = None
     override: str | None = None
     expected: Grade | None = None
     actual: Grade | None = None
@@ -139,13 +139,13 @@ def add_request(services: ServicesOf, body: NewRequest, key: Writer) -> JSONResp
 
 
 @router.get("/reference-requests/{request_id}", dependencies=[CanRead])
-def show_one(services: ServicesOf, request_id: int) -> JSONResponse:
+def show_one(services: ServicesOf, request_id: Number) -> JSONResponse:
     """Show one request with every step it took."""
     return JSONResponse(_find(services, request_id).as_json())
 
 
 @router.post("/reference-requests/{request_id}/{step}")
-def move_request(services: ServicesOf, request_id: int, step: Step, body: StepBody, key: Writer) -> JSONResponse:
+def move_request(services: ServicesOf, request_id: Number, step: Step, body: StepBody, key: Writer) -> JSONResponse:
     """Take a step: approve, decline, schedule, complete, confirm, cancel. 409 where that is not possible now."""
     found = _find(services, request_id).as_json()
     if step not in found["next_steps"]:

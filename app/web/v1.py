@@ -7,7 +7,6 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import date
 from decimal import Decimal
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar
@@ -40,6 +39,7 @@ from app.sync.ladder import show_ladder
 from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
+from app.web.bounds import AskedDay, Number
 from app.web.problems import ProblemError
 from app.web.webhooks import LimitedBody, check_events
 
@@ -108,7 +108,7 @@ def _answer_slice(items: Sequence[Any], cursor: str | None, limit: int) -> JSONR
 def list_all_accounts(
     services: ServicesOf,
     sort: SortKey = "total",
-    as_of: date | None = None,
+    as_of: AskedDay | None = None,
     include_all: Annotated[bool, Query(alias="all")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -147,7 +147,7 @@ def _find(services: Any, account_id: str) -> dict[str, Any]:
 
 
 @router.get("/accounts/{account_id}/explanation", dependencies=[CanRead])
-def show_explanation(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+def show_explanation(services: ServicesOf, account_id: str, as_of: AskedDay | None = None) -> JSONResponse:
     """Say line by line why a customer is worth that."""
     found = _find(services, account_id)
     explanation = explain_account(services, found["id"], as_of=as_of)
@@ -170,14 +170,14 @@ def show_changes(
 
 
 @router.get("/accounts/{account_id}/ladder", dependencies=[CanRead])
-def show_account_ladder(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+def show_account_ladder(services: ServicesOf, account_id: str, as_of: AskedDay | None = None) -> JSONResponse:
     """Say how far one customer or prospect has come, what proves it, and what to do next."""
     found = _find(services, account_id)
     return JSONResponse(show_ladder(services, found["id"], as_of=as_of).as_json())
 
 
 @router.get("/accounts/{account_id}/assessments", dependencies=[CanRead])
-def show_assessments(services: ServicesOf, account_id: str, as_of: date | None = None) -> JSONResponse:
+def show_assessments(services: ServicesOf, account_id: str, as_of: AskedDay | None = None) -> JSONResponse:
     """Say what was recorded about one customer by hand, newest first, and where it stands on both scales."""
     found = _find(services, account_id)
     return JSONResponse(jsonable_encoder(list_assessments(services, found["id"], as_of=as_of).as_json()))
@@ -189,7 +189,7 @@ def show_permissions(
     account: Annotated[str | None, Query(max_length=255)] = None,
     scope: ReferenceScope | None = None,
     include_ended: Annotated[bool, Query(alias="all")] = False,
-    as_of: date | None = None,
+    as_of: AskedDay | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> JSONResponse:
@@ -203,7 +203,7 @@ def show_permissions(
 def show_promises(
     services: ServicesOf,
     account: Annotated[str | None, Query(max_length=255)] = None,
-    as_of: date | None = None,
+    as_of: AskedDay | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> JSONResponse:
@@ -304,7 +304,7 @@ def list_past_runs(services: ServicesOf, limit: Limit = 50, cursor: Cursor = Non
 
 
 @router.get("/runs/{run_id}", dependencies=[CanRead])
-def show_past_run(services: ServicesOf, run_id: int) -> JSONResponse:
+def show_past_run(services: ServicesOf, run_id: Number) -> JSONResponse:
     """Show what one run did."""
     return JSONResponse(jsonable_encoder(show_run(services, run_id)))
 

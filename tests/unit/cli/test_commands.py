@@ -14,6 +14,7 @@ from app.errors import AppError, HeldError, LeaseHeldError, UnreachableCrmError
 from connectors.errors import CredentialsError, SchemaError, UnreachableError
 
 A = "001000000000001AAA"
+HUGE = "9" * 20
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +63,18 @@ def run(*arguments: str) -> int:
         ["events", "list", "--status", "great"],
         ["apply", "absent.json"],
         ["sandbox", "--data", "absent"],
+        ["calls", "today", "--day", "9999-12-31"],
+        ["calls", "coverage", "--day", "9999-12-31"],
+        ["calls", "calendar", "--day", "0001-01-01"],
+        ["ladder", "Nobody", "--as-of", "9999-12-31"],
+        ["accounts", "--top", HUGE],
+        ["events", "list", "--top", HUGE],
+        ["runs", "list", "--top", HUGE],
+        ["runs", "show", HUGE],
+        ["references", "approve", HUGE],
+        ["references", "show", "0"],
+        ["webhooks", "replay", HUGE],
+        ["runs", "diff", HUGE, "1"],
     ],
 )
 def test_what_cannot_be_meant_is_code_2_and_no_traceback(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from fractions import Fraction
 import pytest
 
 from app.cli.invocation import read_assignments
-from app.cli.output import count, money, one_line, plain, say_json, say_table, show_progress, tell_error
+from app.cli.output import count, money, one_line, plain, say, say_json, say_table, show_progress, tell, tell_error
 from app.errors import AppError, ConfigError, MappingError, Problem
 
 
@@ -53,6 +54,26 @@ def test_a_table_in_a_pipe_is_aligned_text(capsys: pytest.CaptureFixture[str]) -
     say_table(("name", "amount"), [("Änne", "1"), ("B", "1,000"), (None, 3)], right=("amount",))
 
     assert capsys.readouterr().out == "NAME  AMOUNT\nÄnne       1\nB      1,000\n           3\n"
+
+
+STEERING = "a\x1b]0;b\x07\x9b2J\u202e\u2066c\rd\x7f"
+
+
+@pytest.mark.parametrize("write", [say, tell, lambda text: tell_error(ConfigError(text, hint=text))])
+def test_no_line_can_steer_the_terminal(write: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    write(f"one\n\t{STEERING}")
+
+    out, err = capsys.readouterr()
+    assert all(character.isprintable() or character in "\n\t" for character in out + err)
+    assert "one\n\ta ]0;b  2J  c d " in out + err
+
+
+def test_json_keeps_every_character_and_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say_json({"name": STEERING + "é\U0001f600\U000e0001"})
+
+    out = capsys.readouterr().out
+    assert out.rstrip("\n").isprintable()
+    assert json.loads(out) == {"name": STEERING + "é\U0001f600\U000e0001"}
 
 
 def test_text_from_outside_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

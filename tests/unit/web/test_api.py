@@ -46,6 +46,31 @@ def test_nothing_is_told_without_a_key(site: Any, path: str, authorization: str 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+HUGE = "9" * 20
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/calls?day=9999-12-31", "/v1/calls/coverage?day=9999-12-31", "/v1/calls/coverage?day=0001-01-01",
+        "/v1/accounts?as_of=9999-12-31", f"/v1/accounts/{ACCOUNT}/care?as_of=9999-12-31",
+        f"/v1/accounts/{ACCOUNT}/ladder?as_of=9999-12-31", "/v1/permissions?as_of=9999-12-31", f"/v1/runs/{HUGE}",
+        f"/v1/reference-requests/{HUGE}", "/v1/reference-requests/-1",
+    ],
+)  # fmt: skip
+def test_days_and_numbers_beyond_everything_are_refused_and_no_failure(site: Any, path: str) -> None:
+    answer = site.client.get(path, headers=site.key("read"))
+
+    assert answer.status_code == 422
+    assert "than or equal to" in answer.json()["errors"][0]["message"]
+
+
+def test_a_step_of_a_request_beyond_everything_is_refused(site: Any) -> None:
+    headers = site.key("events:write")
+
+    assert site.client.post(f"/v1/reference-requests/{HUGE}/approve", json={}, headers=headers).status_code == 422
+
+
 def test_a_scope_allows_its_own_and_admin_allows_all(site: Any) -> None:
     assert site.client.get("/v1/events", headers=site.key("read")).status_code == 200
     assert site.client.get("/v1/events", headers=site.key("admin")).status_code == 200

@@ -29,6 +29,10 @@ def test_the_page_is_open_on_this_very_machine(site: Any) -> None:
     assert "advocacy sync" in answer.text
 
 
+def test_a_day_beyond_everything_is_refused_and_no_failure(site: Any) -> None:
+    assert local(site).get("/calls?day=9999-12-31").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("options", "headers"),
     [
