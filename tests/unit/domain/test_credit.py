@@ -6,7 +6,18 @@ import pytest
 
 from app.domain.chain import Edge, credit_chain, edges_of
 from app.domain.credit import Advocate, Claim, Sale, credit_opportunity, later, weight_ppm
-from app.domain.model import Chain, ChainMode, Influence, Issue, Measure, Policy, Scope, Split
+from app.domain.model import (
+    AccountIssue,
+    Chain,
+    ChainMode,
+    CreditLine,
+    Influence,
+    Issue,
+    Measure,
+    Policy,
+    Scope,
+    Split,
+)
 
 SALE = Sale("O", "BUYER", "BUYER", "2025-03-01", "2025-06-01", "new", True)
 BY_OPPORTUNITY, BY_CONTACT, BY_ACCOUNT, BY_DOMAIN = 1, 2, 3, 4
@@ -459,3 +470,49 @@ def test_the_lines_of_a_deal_are_the_edges_to_its_buyer():
         Edge("A", Fraction(1, 2), "2025-02-01", "R-A", 3),
         Edge("B", Fraction(1, 2), "2025-02-01", "R-B", 3),
     ]
+
+
+def test_a_line_of_somebody_who_took_part_names_everything_it_was_made_from():
+    advocates = [Advocate("E2", "D", "2025-05-02", 1), Advocate("E1", "C", "2025-04-01", 3)]
+
+    lines, issues = credit_opportunity(SALE, 100, [], Policy(), advocates, Fraction(1, 2))
+
+    made = [CreditLine(Measure.TOUCHED, "C", "O", "BUYER", 100, "E1", 0, Fraction(1), "took part", 100, "2025-04-01"),
+            CreditLine(Measure.TOUCHED, "D", "O", "BUYER", 100, "E2", 0, Fraction(1), "took part", 100, "2025-05-02"),
+            CreditLine(Measure.INFLUENCE, "C", "O", "BUYER", 38, "E1", 0, Fraction(3, 8), "won survey", 100, "2025-04-01"),
+            CreditLine(Measure.INFLUENCE, "D", "O", "BUYER", 12, "E2", 0, Fraction(1, 8), "won survey", 100, "2025-05-02")]  # fmt: skip
+    assert lines == made
+    assert issues == []
+
+
+def test_of_several_parts_of_one_account_the_first_in_time_stands_for_all():
+    advocates = [
+        Advocate("E2", "A", "2025-05-02", 1),
+        Advocate("E1", "Z", "2025-04-30", 1),
+        Advocate("E0", "A", "2025-05-01", 1),
+    ]
+
+    lines, _ = credit_opportunity(SALE, 100, [], Policy(), advocates)
+
+    assert [(line.account_id, line.event_id, line.dated_on) for line in lines] == [
+        ("Z", "E1", "2025-04-30"),
+        ("A", "E0", "2025-05-01"),
+    ]
+
+
+def test_what_is_wrong_with_somebody_who_took_part_names_account_deal_and_event():
+    advocates = [Advocate("E1", "C", "2025-07-01", 1), Advocate("E2", "D", "2025-04-01", 1, is_deleted=True)]
+
+    lines, issues = credit_opportunity(SALE, 100, [], Policy(), advocates)
+
+    assert lines == []
+    assert issues == [
+        AccountIssue(Issue.AFTER_CLOSE, "C", "O", "E1"),
+        AccountIssue(Issue.REFERRER_DELETED, "D", "O", "E2"),
+    ]
+
+
+def test_an_equal_split_says_what_it_is_a_share_of():
+    lines, _ = credit_opportunity(SALE, 100, [claim("A"), claim("B")], Policy())
+
+    assert [(line.net, line.dated_on) for line in lines] == [(100, "2025-02-01"), (100, "2025-02-01")]

@@ -262,3 +262,28 @@ def test_minor_and_major_units_are_two_ways_to_write_one_amount(minor, places):
 )
 def test_a_rate_is_written_exactly(value, text):
     assert decimal_text(Fraction(value)) == text
+
+
+def test_an_amount_goes_from_the_reporting_currency_into_another_by_both_static_rates():
+    # The rates count units of a third currency: 100.00 USD are 200 of it, and 50 CHF.
+    book = RateBook([Rate("USD", Fraction(2)), Rate("CHF", Fraction(1))], "USD")
+
+    assert book.shown_in(10_000, "CHF") == Decimal(50)
+    assert book.shown_in(1, "CHF") == Decimal("0.005")
+
+
+def test_a_cross_rate_is_as_old_as_the_younger_of_its_two():
+    rates = [
+        Rate("USD", Fraction(2), date(2025, 1, 1)),
+        Rate("EUR", Fraction(3), date(2025, 3, 1)),
+        Rate("CHF", Fraction(1)),
+    ]
+    book = RateBook(rates, "USD")
+
+    assert book.convert(Fraction(3), "EUR", "2025-06-01")[2] == "2025-03-01"
+    assert book.convert(Fraction(3), "CHF", "2025-06-01")[2] == "2025-01-01"
+
+
+def test_a_long_denominator_keeps_its_exact_text():
+    assert decimal_text(Fraction(1, 2**70)) == f"0.{5**70:070d}"
+    assert decimal_text(Fraction(1, 10**30)) == f"0.{1:030d}"
