@@ -15,7 +15,7 @@ from app.errors import ConfigError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from app.sync.calls import CallView, CoverageView, LoggedCall, QueueView
+    from app.sync.calls import CoverageView, LoggedCall, QueueView
     from app.sync.care import CareHistory
 
 BucketWord = Literal["need_you", "ok", "who_are_you"]
@@ -68,7 +68,7 @@ def _say_queues(queues: list[QueueView]) -> None:
         (
             queue.rep or "(nobody)",
             (queue.call.name or queue.call.account) if queue.call else _why_no_call(queue),
-            _bucket_words(queue.call) if queue.call else "",
+            _bucket_words(queue) if queue.call else "",
             money(queue.call.total, queue.call.currency) if queue.call else "",
             queue.state,
         )
@@ -84,10 +84,11 @@ def _why_no_call(queue: QueueView) -> str:
     return "nobody is due"
 
 
-def _bucket_words(call: CallView) -> str:
+def _bucket_words(queue: QueueView) -> str:
     from app.sync.calls import BUCKETS
 
-    return BUCKETS[call.bucket] + (" (inferred)" if call.is_inferred else "")
+    is_inferred = queue.call is not None and queue.call.is_inferred and queue.state != "answered"
+    return BUCKETS[queue.bucket] + (" (inferred)" if is_inferred else "")
 
 
 def _say_queue(queue: QueueView) -> None:
@@ -95,18 +96,21 @@ def _say_queue(queue: QueueView) -> None:
     if call is None:
         say(f"{queue.day}: {_why_no_call(queue)}")
         return
+    if queue.state != "open":
+        # What was known before the call would contradict what came of it.
+        say(f"Called {call.name or call.account}  ({call.account}): {queue.state}")
+        for sentence in queue.outcome:
+            say(f"  - {sentence}")
+        return
     say(f"Call {call.name or call.account}  ({call.account})")
     if call.contact:
         say(f"Buyer: contact {call.contact}" + (f" ({call.contact_role})" if call.contact_role else ""))
     say(f"Why: {call.why}")
     for point in call.points:
         say(f"  - {point}")
-    if queue.state != "open":
-        say(f"Already {queue.state} today.")
-    elif queue.upcoming:
+    if queue.upcoming:
         tell("next in line: " + ", ".join(name or id_ for id_, name in queue.upcoming))
-    if queue.state == "open":
-        tell(f'then: advocacy calls log {call.account} --bucket need_you|ok|who_are_you "what they said"')
+    tell(f'then: advocacy calls log {call.account} --bucket need_you|ok|who_are_you "what they said"')
 
 
 def log(

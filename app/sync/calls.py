@@ -30,14 +30,16 @@ from app.domain.calls import (
     month_of,
     next_call_on,
     rank_calls,
+    read_call_skipped,
     schedule_calls,
     urgency,
 )
-from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success, transitions
+from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success, told, transitions
 from app.domain.events import VerifiedEvent
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
 from app.domain.money import major_units
+from app.domain.rules import CareRules
 from app.errors import ConfigError
 from app.intake.assessments import record
 from app.intake.event_fields import build_reader
@@ -119,7 +121,8 @@ class CallView:
 class QueueView:
     """The one call of a representative on a day. `rep`: the owner in the CRM, None where an account has none.
 
-    `state`: open, answered or skipped; empty without a call. `upcoming`: who would be next, by name.
+    `state`: open, answered or skipped; empty without a call. `upcoming`: who would be next, by name. `outcome`: what
+    came of the call, in sentences; empty while it is open. `bucket`: as it stands with that, at the end of the day.
     """
 
     rep: str | None
@@ -129,6 +132,8 @@ class QueueView:
     call: CallView | None
     state: str
     upcoming: tuple[tuple[str, str], ...]
+    outcome: tuple[str, ...] = ()
+    bucket: Bucket | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The documented object."""
@@ -138,6 +143,8 @@ class QueueView:
             "is_business_day": self.is_business_day,
             "next_business_day": self.next_business_day.isoformat() if self.next_business_day else None,
             "state": self.state,
+            "outcome": list(self.outcome),
+            "bucket": self.bucket,
             "call": self.call.as_json() if self.call else None,
             "upcoming": [{"account": id_, "name": name} for id_, name in self.upcoming],
         }
@@ -212,7 +219,10 @@ class CoverageView:
 
 @dataclass(frozen=True, slots=True)
 class LoggedCall:
-    """What came of a call, and what follows. `is_new`: it was not logged before."""
+    """What came of a call, and what follows. `is_new`: it was not logged before.
+
+    `action`: what the bucket asks for; of a call that was skipped, why it was.
+    """
 
     account: str
     name: str
@@ -349,20 +359,22 @@ def _record(
     policy = services.mapping.policy
     reader = build_reader(services.normalise_id, policy)
     recorded = record(services.database, columns, reader, today=services.today, now=services.now(), policy=policy)
-    return _logged(services, found, recorded.event.source_event_id, is_new=recorded.is_new)
+    return _logged(services, found, code, recorded.event.source_event_id, is_new=recorded.is_new)
 
 
-def _logged(services: Services, account: AccountView, event: str, *, is_new: bool) -> LoggedCall:
+def _logged(services: Services, account: AccountView, code: str, event: str, *, is_new: bool) -> LoggedCall:
     rules, today = services.mapping.policy.care, services.today
     with services.database.read() as connection:
         events = load_verified(connection, [account.id], today, CALL_TYPES)[account.id]
         customers = load_customers(connection, account_ids=[account.id])
     percentile = customers[0].percentile if customers else None
     standing = care_on(events, rules, today, is_customer=bool(customers))
+    action = standing.action
+    if code == CALL_SKIPPED:
+        on = max((one.occurred_on for one in events if one.type == CALL_SKIPPED), default=today)
+        action = " ".join(_tell_skip(events, on))
     buyer = buyer_from(Buyer(account.id, percentile=percentile), events, rules, today + timedelta(1))
-    return LoggedCall(
-        account.id, account.name, event, is_new, standing.bucket, standing.action, next_call_on(buyer, rules)
-    )
+    return LoggedCall(account.id, account.name, event, is_new, standing.bucket, action, next_call_on(buyer, rules))
 
 
 def _load_lists(
@@ -413,9 +425,33 @@ def _open_queues(services: Services, connection: Connection, lists: Sequence[_Li
             views[calls[0].buyer.id] if calls else None,
             _state(one.events[calls[0].buyer.id], day) if calls else "",
             tuple((other.buyer.id, other.buyer.name) for other in calls[1:]),
+            *(_outcome(one, calls[0].buyer, rules, day) if calls else ()),
         )
         for one, calls in ranked
     ]
+
+
+def _outcome(one: _List, buyer: Buyer, rules: CareRules, day: date) -> tuple[tuple[str, ...], Bucket | None]:
+    """What came of the call of a day, in sentences, and the bucket as it stands with that."""
+    events, row = one.events[buyer.id], one.rows[buyer.id]
+    state = _state(events, day)
+    if state == "open":
+        return (), buyer.bucket
+    standing = care_on(events, rules, day, is_customer=True)
+    after = Buyer(row.id, percentile=row.percentile, known_since=buyer.known_since)
+    due = next_call_on(buyer_from(after, events, rules, day + timedelta(1)), rules)
+    again = (f"Next call from {due} on.",) if due else ()
+    said = (*tell_bucket(standing), standing.action) if state == "answered" else _tell_skip(events, day)
+    return (*said, *again), standing.bucket
+
+
+def _tell_skip(events: Iterable[VerifiedEvent], day: date) -> tuple[str, ...]:
+    """`Skipped: on holiday.`, with what was noted; the last one of a day."""
+    skips = [skip for event, skip in told(events, CALL_SKIPPED, read_call_skipped, day) if event.occurred_on == day]
+    if not skips:
+        return ("Skipped.",)
+    note = f" {skips[-1].note.rstrip('.')}." if skips[-1].note else ""
+    return (f"Skipped: {skips[-1].reason.replace('_', ' ')}.{note}",)
 
 
 def _state(events: Iterable[VerifiedEvent], day: date) -> str:
@@ -437,7 +473,7 @@ def _view(services: Services, connection: Connection, calls: Sequence[tuple[_Lis
         direct, referred, total = (major_units(amount, places) for amount in (row.direct, row.referred, row.total))
         contact, role = contacts.get(row.id) or (_last_contact(events), None)
         worth = f"Worth {_money(total)} {currency}: own {_money(direct)}, referred {_money(referred)}."
-        told = (*tell_bucket(standing), worth, standing.action, *_tell_value(standing, success(events, call.day)))
+        points = (*tell_bucket(standing), worth, standing.action, *_tell_value(standing, success(events, call.day)))
         views.append(
             CallView(
                 account=row.id,
@@ -449,7 +485,7 @@ def _view(services: Services, connection: Connection, calls: Sequence[tuple[_Lis
                 bucket=standing.bucket,
                 is_inferred=standing.is_inferred,
                 action=standing.action,
-                points=told,
+                points=points,
                 verbatim=standing.answer.verbatim if standing.answer else "",
                 answered_on=standing.answered_on,
                 direct=direct,

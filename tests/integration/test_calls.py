@@ -524,6 +524,23 @@ def test_the_page_shows_the_calls_and_their_coverage(site):
     assert "/calls?rep=&amp;day=2026-03-02" in weekend
 
 
+def test_once_answered_the_page_shows_the_answer_and_what_was_known_before_no_more(site):
+    client, services, _ = site
+    auth = ("me", key(services, "read"))
+    before = client.get("/calls", params={"rep": "kim"}, auth=auth).text
+    assert "Never called" in before
+
+    log_call(services, "B", {"bucket": "need_you", "verbatim": NEED, "caller": "Kim"})
+
+    page = client.get("/calls", params={"rep": "kim"}, auth=auth).text
+    assert "said on 2026-03-02" in page
+    assert NEED in page
+    assert "Next call from 2026-05-01 on." in page
+    assert "Never called" not in page
+    assert "Next in line" not in page
+    assert "talking" not in page
+
+
 def test_with_many_representatives_the_page_asks_whose_calls(site):
     client, services, _ = site
     auth = ("me", key(services, "read"))
@@ -594,12 +611,35 @@ def test_the_command_line_goes_through_a_day(command):
     code, out, _ = command("calls", "today", "--rep", "kim", "--json")
     (queue,) = json.loads(out)
     assert (queue["call"]["account"], queue["state"]) == ("B", "answered")
+    assert (queue["bucket"], queue["outcome"][0]) == (
+        "who_are_you", "Said 'who are you?' on 2026-03-02, told Kim: “Remind me?”",
+    )  # fmt: skip
+    code, out, _ = command("calls", "today", "--rep", "kim")
+    assert out.startswith("Called Berta  (B): answered\n  - Said 'who are you?'")
+    assert "never called" not in out
     _, out, _ = command("events", "list", "--type", "care_answer", "--json")
     (event,) = json.loads(out)
     assert event["attributes"] == {
         "bucket": "who_are_you", "verbatim": "Remind me?", "caller": "Kim", "win_win": True, "reasons": ["new boss"],
     }  # fmt: skip
     assert event["polarity"] == "neutral"
+
+
+def test_a_skipped_call_says_why_and_when_it_is_tried_again(command):
+    code, out, _ = command("calls", "skip", "Berta", "--reason", "on_holiday", "--until", "2026-03-16", "--note", "Ski")
+
+    assert (code, out) == (0, "logged: Berta. Skipped: on holiday. Ski.\nNext call from 2026-03-16 on.\n")
+    _, out, _ = command("calls", "today", "--rep", "kim")
+    assert out.splitlines() == [
+        "Called Berta  (B): skipped", "  - Skipped: on holiday. Ski.", "  - Next call from 2026-03-16 on.",
+    ]  # fmt: skip
+
+
+def test_less_is_only_advised_where_less_can_be_asked_for(command):
+    command("calls", "log", "B", "--bucket", "need_you", NEED)
+
+    assert "--least 7 asks for less" in command("lookalikes", "--least", "8")[2]
+    assert "asks for less" not in command("lookalikes", "--least", "1")[2]
 
 
 def test_the_command_line_measures_and_plans(command):
