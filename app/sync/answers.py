@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -219,15 +219,15 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         lines = load_lines(connection, [account_id], table="s_line" if staged else "credit_line")
         places = _places(services, connection)
         view = _views(services, connection, [row], staged=staged)[0]
-        day = as_of or _day_of(services, connection, staged=staged)
-        activity = explain_points(connection, account_id, services.mapping.policy.engagement, day)
-        # Money is what the last run made of it; whether a customer may be named is asked for at this moment.
-        standing = tell_standing(connection, account_id, services.mapping.policy, as_of or services.today)
+        # Money is what the last run made of it; points, and whether a customer may be named, are of this moment.
+        day, policy = as_of or services.today, services.mapping.policy
+        activity, points = explain_points(connection, account_id, policy.engagement, day)
+        standing = tell_standing(connection, account_id, policy, day)
     explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
     return Explanation(
-        account=view,
+        account=replace(view, beside={**view.beside, **points}),
         lines=tuple(_explained(services, one, places) for one in lines),
         sentence="\n".join(explainer.sentences(lines)),
         policy_version=services.mapping.policy_version if staged else row.policy_version,
@@ -235,12 +235,6 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         activity=activity,
         standing=standing,
     )
-
-
-def _day_of(services: Services, connection: Connection, *, staged: bool) -> date:
-    """The day that the values at hand are for: stored ones are those of the last run."""
-    stored = None if staged else mirror.load_flag(connection, mirror.VALUED_AS_OF)
-    return date.fromisoformat(stored) if stored else services.today
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from app.domain.decay import MILLION
-from app.domain.engagement import PointLine, point_lines, shown_points
+from app.domain.engagement import PointLine, band_of, point_lines, shown_points
 from app.domain.event_types import EVENT_TYPES
 from app.domain.money import major_units
 from app.domain.rows import Cell
@@ -50,12 +50,14 @@ class PointedEvent:
 
 def explain_points(
     connection: Connection, account_id: str, rules: EngagementRules, as_of: date
-) -> tuple[PointedEvent, ...]:
-    """The events behind an account's points, the weightiest first. Their points add up to the score exactly."""
+) -> tuple[tuple[PointedEvent, ...], Mapping[str, Plain]]:
+    """The events behind an account's points on a day, the weightiest first, and the measures that they add up to."""
     rows = load_deeds(connection, account_id)
     titles = {row.deed.id: row.title for row in rows}
     lines = point_lines([row.deed for row in rows], rules, as_of)
-    return tuple(_pointed(line, titles[line.event_id]) for line in _weightiest(lines))
+    score = sum(line.millionths for line in lines)
+    events = tuple(_pointed(line, titles[line.event_id]) for line in _weightiest(lines))
+    return events, {"points": str(shown_points(score)), "points_band": band_of(score, rules)}
 
 
 def _weightiest(lines: Sequence[PointLine]) -> list[PointLine]:

@@ -117,10 +117,11 @@ def build_bar(view: dict[str, Any], largest: Decimal) -> dict[str, int]:
 def show_account(request: Request, services: ServicesOf, account_id: str) -> HTMLResponse:
     """Why a customer is worth that, line by line."""
     try:
-        view = find_account(services, account_id).as_json()
+        found = find_account(services, account_id)
     except ConfigError:
         return render(request, "missing.html", 404)
-    explanation = explain_account(services, view["id"])
+    explanation = explain_account(services, found.id)
+    view = explanation.account.as_json()
     lines = [line.as_json() for line in explanation.lines]
     return render(
         request,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from starlette.testclient import TestClient
@@ -87,6 +88,22 @@ def test_the_measures_arrive_where_people_look(company):
     assert (shown["B"]["is_detractor"], shown["B"]["points"], shown["B"]["points_band"]) == ("true", "-9", "")
     assert (shown["N"]["points"], shown["N"]["total"], shown["N"]["quadrant"]) == ("20", "0.00", "")
     assert shown["A"]["revenue_at_risk"] == "4000.00"
+
+
+def test_the_points_of_an_account_are_the_sum_of_its_lines_right_after_something_was_recorded(company):
+    services, _, _ = company
+    run_sync(services)
+    before = find_account(services, "N").as_json()["points"]
+
+    call = AdvocacyEvent("t", "late", "reference_call", date(2026, 3, 2), "N")
+    save_events(services.database, [call], now=MONDAY, policy=services.mapping.policy)
+
+    told = explain_account(services, "N").as_json()
+    assert Decimal(told["points"]) == cut_points(sum(Decimal(event["points"]) for event in told["activity"]))
+    assert Decimal(told["points"]) > Decimal(before)
+    run_sync(services)
+    after = find_account(services, "N").as_json()
+    assert [after[name] for name in ("points", "points_band")] == [told[name] for name in ("points", "points_band")]
 
 
 def test_s4_04_first_deals_later_deals_referrals_and_engagement_stand_side_by_side(company):
