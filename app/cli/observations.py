@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.invocation import AsJson
+from app.cli.accounts import read_date
+from app.cli.invocation import AsJson, open_services
 from app.cli.recording import Account, Contact, EventId, Note, On, RatedBy, record_event
+
+if TYPE_CHECKING:
+    from app.domain.triage import Item
 
 Level = Annotated[int | None, typer.Option(help="0 to 4; left out: unknown.")]
 Texts = list[str] | None
@@ -25,6 +29,7 @@ def register_assessments(assess: typer.Typer) -> None:
     assess.command("metric")(assess_metric)
     assess.command("value")(assess_value)
     assess.command("problem")(assess_problem)
+    assess.command("close")(assess_closing)
     assess.command("roles")(assess_roles)
 
 
@@ -275,15 +280,57 @@ def assess_problem(
         Literal["critical", "high", "normal", "low"] | None, typer.Option(help="Default: by what it is.")
     ] = None,
     hours: Annotated[str, typer.Option(help="Work that it will take.")] = "",
-    closed: Annotated[str, typer.Option(metavar="DATE", help="The day it was closed; left out: it is open.")] = "",
+    closed: Annotated[
+        str,
+        typer.Option(metavar="DATE", help="The day it was closed: ends the open one of this title, else a closed one."),
+    ] = "",
     on: On = "",
     event_id: EventId = "",
     as_json: AsJson = False,
 ) -> None:
-    """Record trouble: it stays open in the triage until it is closed, or things are well again."""
+    """Record trouble: it stays open in the triage until it is closed, or things are well again.
+
+    With --closed and the title it was recorded with, the open one is closed; where none is, a closed one is recorded.
+    """
+    from app.sync.answers import find_account
+    from app.sync.triage import match_problem
+
+    day = read_date(closed or None)
+    if day is not None:
+        with open_services(ctx) as services:
+            item = match_problem(
+                services, find_account(services, account).id, kind, title.strip(), day, read_date(on or None)
+            )
+        if item is not None:
+            _close(ctx, item, closed, "", event_id, as_json=as_json)
+            return
     attributes = {"severity": severity, "hours": hours}
     columns = {"title": title, "valid_to": closed}
     record_event(ctx, kind, account, attributes, columns=columns, on=on, event_id=event_id, as_json=as_json)
+
+
+def assess_closing(
+    ctx: typer.Context,
+    event: Annotated[str, typer.Argument(help="The id of the item, as `advocacy triage --json` shows it.")],
+    *,
+    on: On = "",
+    note: Note = "",
+    event_id: EventId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Close one open item of the triage: an escalation, a complaint, a sign of leaving."""
+    from app.sync.triage import find_problem
+
+    with open_services(ctx) as services:
+        item = find_problem(services, event, read_date(on or None))
+    _close(ctx, item, on, note, event_id, as_json=as_json)
+
+
+def _close(ctx: typer.Context, item: Item, on: str, note: str, event_id: str, *, as_json: bool) -> None:
+    record_event(
+        ctx, "problem_closed", item.account_id, {"event": item.id, "note": note},
+        columns={"polarity": "neutral", "title": item.title}, on=on, event_id=event_id, as_json=as_json,
+    )  # fmt: skip
 
 
 def assess_roles(

@@ -25,6 +25,7 @@ READERS: Mapping[str, Reader] = {
     care.VALUE_STOPPED: care.read_value_stopped,
     calls.CALL_SKIPPED: calls.read_call_skipped,
     **{code: partial(triage.read_urgency, code) for code in TriageRules().severities},
+    triage.PROBLEM_CLOSED: triage.read_closing,
     roles.ROLES_SET: roles.read_roles_set,
 }
 REQUIRED: Mapping[str, tuple[str, ...]] = permissions.REQUIRED

@@ -174,7 +174,7 @@ _TABLE: tuple[tuple[Family, Basis, str, str], ...] = (
             "nominated recruited program_membership~ permission_promised permission_granted~ permission_revoked"
             " permission_used ask_sent ask_accepted ask_declined ask_unanswered reward_given recognition_received"
             " resting~ opted_out contact_left reference_traits reference_profile reference_outcome"
-            " call_skipped roles_set"
+            " call_skipped roles_set problem_closed"
         ),
     ),
 )

@@ -8,6 +8,7 @@ to give, everything above a line gets done; the line is drawn under both orders.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,6 +24,7 @@ from app.domain.rules import TriageRules
 COMPARED = 50
 """Flips are looked for among this many customers at the top of either order."""
 MAX_HOURS = 1000
+PROBLEM_CLOSED = "problem_closed"
 _PLACES = 6
 
 
@@ -155,16 +157,29 @@ def read_urgency(code: str, attributes: Mapping[str, object]) -> Urgency:
     return Urgency(Severity(severity) if severity else None, None if hours is None else Fraction(hours))
 
 
+def read_closing(attributes: Mapping[str, object]) -> str:
+    """The `event` that a `problem_closed` ends: an id as the triage shows it, or one of the same source system.
+
+    Raises ValueError with every problem.
+    """
+    reader = AttributeReader(attributes)
+    event = reader.text("event", is_required=True)
+    reader.text("note")
+    reader.check()
+    return event or ""
+
+
 def list_open(
     events: Mapping[str, Iterable[VerifiedEvent]], worths: Mapping[str, Worth], rules: TriageRules, as_of: date
 ) -> tuple[Item, ...]:
     """What is urgent and open on a day, in order, from the events of each account.
 
-    An item is over on its `valid_to`, or when the account recovered, on the same day or later.
+    An item is over on its `valid_to`, when it is closed, or when the account recovered, on the same day or later.
     """
     found: list[Item] = []
     for account_id, given in events.items():
         known = [event for event in given if event.occurred_on <= as_of]
+        closed = _closings(known)
         recovered = max((event.occurred_on for event in known if event.type == RECOVERED), default=date.min)
         found += (
             _open(event, account_id, worths.get(account_id, Worth()), rules, as_of)
@@ -172,8 +187,22 @@ def list_open(
             if event.type in rules.severities
             and (event.valid_to is None or as_of < event.valid_to)
             and recovered < event.occurred_on
+            and closed.get(event.id, date.min) < event.occurred_on
         )
     return tuple(sorted(found, key=_total_key))
+
+
+def _closings(events: Iterable[VerifiedEvent]) -> Mapping[str, date]:
+    """Event id -> the last day on which somebody closed it."""
+    closed: dict[str, date] = {}
+    for event in events:
+        if event.type == PROBLEM_CLOSED:
+            with suppress(ValueError):
+                named = read_closing(event.attributes)
+                # An event id starts with its source system; a source knows its own events without it.
+                for id_ in (named, f"{event.id.partition('/')[0]}/{named}"):
+                    closed[id_] = max(event.occurred_on, closed.get(id_, date.min))
+    return closed
 
 
 def _open(event: VerifiedEvent, account_id: str, worth: Worth, rules: TriageRules, as_of: date) -> Item:

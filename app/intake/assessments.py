@@ -29,7 +29,7 @@ _OPPOSITES: tuple[frozenset[str], ...] = (
     frozenset({"resting", "opted_out"}),
 )
 """Types that have a say in each other's subject."""
-_SUBJECT = ("rated_by", "rep", "owner", "kind", "name", "scopes")
+_SUBJECT = ("event", "rated_by", "rep", "owner", "kind", "name", "scopes")
 """Attributes that say what, or whose word, an event is about."""
 _IDENTITY = frozenset({"source_system", "source_event_id", "occurred_at"})
 

@@ -55,6 +55,9 @@ MAX_WEIGHT = 1_000_000
 SHARE_PLACES = 6
 """Shares are stored in millionths."""
 
+_ENDS_LATER = frozenset({"permission_granted", "resting"})
+_CLOSES_LATER = frozenset({"escalation", "complaint", "churn_signal"})
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)
@@ -146,13 +149,25 @@ def _check_whole(values: Mapping[str, Any], bad: set[str], reader: Reader) -> li
         problems.append(FieldProblem("share_percent", "is for type referral only"))
     if "reference_share" in values and event_type != WON_SURVEY:
         problems.append(FieldProblem("reference_share", "is for type won_survey only"))
-    if values.get("valid_from", date.min) > values.get("valid_to", date.max):
-        problems.append(FieldProblem("valid_to", "lies before valid_from"))
+    problems += _check_days(event_type, values)
     if event_type in MILESTONES and not _is_reference(values.get("attributes", {}).get(NAMED_REFERRAL)):
         problems.append(FieldProblem("attributes", f"{NAMED_REFERRAL} must be the source_event_id of the referral"))
     if "attributes" not in bad:
         problems += _check_attributes(event_type, values.get("attributes", {}), reader.relationship)
     return problems
+
+
+def _check_days(code: str, values: Mapping[str, Any]) -> list[FieldProblem]:
+    """What ends before it begins is a slip of the pen."""
+    start, end = values.get("valid_from", date.min), values.get("valid_to", date.max)
+    if start > end:
+        return [FieldProblem("valid_to", "lies before valid_from")]
+    begun = values.get("valid_from") or values.get("occurred_on", date.min)
+    if code in _ENDS_LATER and end <= begun:
+        return [FieldProblem("valid_to", f"is the first day it no longer holds: later than {begun}")]
+    if code in _CLOSES_LATER and end < begun:
+        return [FieldProblem("valid_to", f"lies before the day it began, {begun}")]
+    return []
 
 
 def _is_reference(value: object) -> bool:

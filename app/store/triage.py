@@ -9,12 +9,13 @@ import sqlalchemy as sa
 
 from app.domain.engagement import RECOVERED
 from app.domain.events import VerifiedEvent
+from app.domain.triage import PROBLEM_CLOSED
 from app.store.bulk import is_sqlite
 from app.store.evidence import load_verified
 
 
 def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) -> dict[str, list[VerifiedEvent]]:
-    """Live account id -> its verified events of these types up to a day, and its recoveries, oldest first.
+    """Live account id -> its verified events of these types up to a day, and what ended them, oldest first.
 
     Accounts without such an event are left out; what was merged away speaks for the account that remains.
     """
@@ -28,7 +29,7 @@ def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) 
         " select distinct up.id from up join account a on a.id = up.id where up.next_id is null and a.is_deleted = 0"
     ).bindparams(sa.bindparam("types", expanding=True))
     urgent = connection.execute(query, {"types": sorted(types), "as_of": as_of.isoformat()}).scalars().all()
-    return load_verified(connection, urgent, as_of, {*types, RECOVERED})
+    return load_verified(connection, urgent, as_of, {*types, RECOVERED, PROBLEM_CLOSED})
 
 
 def load_contradicting(connection: sa.Connection, codes: Sequence[str], limit: int) -> list[str]:

@@ -41,9 +41,9 @@ ASSESSED: tuple[str, ...] = (
     "annual_license_signed", "attention_given", "call_skipped", "care_answer", "churn_signal", "complaint",
     "contact_left", "escalation", "evaluation_effort", "needs_shared", "offer_rating", "opted_out",
     "permission_granted", "permission_promised", "permission_revoked", "permission_used", "personal_rating",
-    "pilot_purchased", "project_data_shared", "recognition_received", "recovered", "reference_outcome",
-    "reference_profile", "reference_traits", "resting", "roadmap_shared", "roles_set", "success_metric",
-    "usage_report", "value_stopped",
+    "pilot_purchased", "problem_closed", "project_data_shared", "recognition_received", "recovered",
+    "reference_outcome", "reference_profile", "reference_traits", "resting", "roadmap_shared", "roles_set",
+    "success_metric", "usage_report", "value_stopped",
 )  # fmt: skip
 """The types that people record by hand."""
 

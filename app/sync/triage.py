@@ -12,7 +12,20 @@ from typing import Any
 from app.domain.contradictions import ADVICE, Advice, Contradiction
 from app.domain.event_types import EVENT_TYPES
 from app.domain.money import minor_units
-from app.domain.triage import Capacity, Flip, Place, Triage, Worth, list_open, tell_flip, tell_hours, tell_ratio, triage
+from app.domain.triage import (
+    PROBLEM_CLOSED,
+    Capacity,
+    Flip,
+    Item,
+    Place,
+    Triage,
+    Worth,
+    list_open,
+    tell_flip,
+    tell_hours,
+    tell_ratio,
+    triage,
+)
 from app.errors import ConfigError
 from app.store.mirror import load_places
 from app.store.triage import load_contradicting, load_urgent
@@ -147,6 +160,52 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
         tuple(Contradicting(accounts[id_], _codes_of(accounts[id_])) for id_ in contradicting if id_ in accounts),
         () if items else tuple(list_accounts(services, top=SHOWN_CUSTOMERS)),
     )
+
+
+def find_problem(services: Services, event: str, day: date | None = None) -> Item:
+    """The item with this event id, or with this id in the source system that it came from, if it is open on a day.
+
+    What is closed on that very day counts as open, so that closing it again finds it. Raises ConfigError.
+    """
+    items = _open_before_closings(services, day or services.today)
+    found = [item for item in items if event in (item.id, item.id.partition("/")[2])]
+    if not found:
+        raise ConfigError(f"no open item has the id {event!r}", hint="list them with: advocacy triage --json")
+    if len(found) > 1:
+        raise ConfigError(f"several items have the id {event!r}: {', '.join(item.id for item in found)}")
+    return found[0]
+
+
+def match_problem(
+    services: Services, account: str, code: str, title: str, closed: date, began: date | None = None
+) -> Item | None:
+    """The open item of an account of this type and title, begun on that day if one is given; None without any.
+
+    Raises ConfigError where several can be meant, or one with another title.
+    """
+    items = [
+        item
+        for item in _open_before_closings(services, closed)
+        if (item.account_id, item.type) == (account, code) and began in (None, item.opened_on)
+    ]
+    found = [item for item in items if item.title == title]
+    if len(found) == 1:
+        return found[0]
+    if found or (items and not title):
+        ids = ", ".join(item.id for item in items)
+        raise ConfigError(f"open is: {ids}", hint="close the one you mean with: advocacy assess close EVENT")
+    return None
+
+
+def _open_before_closings(services: Services, day: date) -> tuple[Item, ...]:
+    rules = services.mapping.policy.triage
+    with services.database.read() as connection:
+        events = load_urgent(connection, tuple(rules.severities), day)
+    before = {
+        id_: [event for event in known if event.type != PROBLEM_CLOSED or event.occurred_on < day]
+        for id_, known in events.items()
+    }
+    return list_open(before, {}, rules, day)
 
 
 def _worth(view: AccountView, places: int) -> Worth:

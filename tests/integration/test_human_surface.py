@@ -22,6 +22,7 @@ from app.store.keys import save_key
 from app.sync.assessments import ASSESSED, list_assessments
 from app.sync.consents import check_permission, list_consents, list_promised
 from app.sync.ladder import show_ladder
+from app.sync.triage import open_day
 from app.web.api import create_app
 
 ON = "2020-01-10"
@@ -154,7 +155,9 @@ def test_every_kind_of_human_event_is_recorded_in_one_step_and_only_once(company
         assert (answer["type"], answer["account"], answer["added"], answer["occurred_on"]) == (code, "A", True, ON)
         assert json.loads(again[1])["added"] is False, command
         assert attributes in stored(company, code), command
-    assert {code for _, code, _ in COMMANDS} == set(ASSESSED) - {"call_skipped", "complaint", "churn_signal"}
+    assert {code for _, code, _ in COMMANDS} == set(ASSESSED) - {
+        "call_skipped", "complaint", "churn_signal", "problem_closed",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -442,3 +445,51 @@ def test_the_same_is_said_over_http(company):
         assert [one["state"] for one in read("/v1/permissions/promised")["data"]] == ["open"]
         assert read("/v1/permissions/promised?account=B")["data"] == []
         assert [one["state"] for one in read("/v1/permissions/promised?as_of=2026-06-01")["data"]] == ["overdue"]
+
+
+def urgent(company: Any) -> list[tuple[str, str]]:
+    return [(item["account"], item["title"]) for item in open_day(company.services).as_json()["items"]]
+
+
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_a_single_problem_is_closed_and_all_others_stay_open(company, advocacy):
+    for title in ("slow", "down"):
+        advocacy("assess", "problem", "A", "complaint", "--title", title, "--on", ON)
+    assert sorted(urgent(company)) == [("A", "down"), ("A", "slow")]
+
+    refused = advocacy("assess", "problem", "A", "complaint", "--closed", "2020-01-12")
+    assert (refused[0], "advocacy assess close EVENT" in refused[2], len(urgent(company))) == (2, True, 2)
+    early = advocacy("assess", "problem", "A", "complaint", "--title", "slow", "--on", ON, "--closed", "2020-01-09")
+    assert (early[0], "lies before the day it began" in early[2]) == (2, True)
+
+    for is_new in (True, False):
+        closed = advocacy("assess", "problem", "A", "complaint", "--title", "slow", "--closed", "2020-01-12", "--json")
+        assert (closed[0], json.loads(closed[1])["type"], json.loads(closed[1])["added"]) == (
+            0,
+            "problem_closed",
+            is_new,
+        )
+        assert urgent(company) == [("A", "down")]
+
+    (item,) = open_day(company.services).as_json()["items"]
+    assert advocacy("assess", "close", "nothing")[0] == 2
+    assert advocacy("assess", "close", item["event"], "--note", "patched", "--on", ON)[0] == 0
+    assert urgent(company) == []
+    assert len(stored(company, "complaint")) == 2
+
+
+def test_a_file_or_a_program_closes_what_it_opened_by_its_own_id(company):
+    services = company.services
+    with TestClient(create_app(services), base_url="http://testserver") as client:
+        _, secret = save_key(services.database, name="w", scopes=("events:write",), now=services.now(), who="t")
+        head = {"Authorization": f"Bearer {secret}"}
+
+        def send(**event: Any) -> Any:
+            full = {"source_system": "desk", "account": "A", "occurred_on": ON, **event}
+            return client.post("/v1/events", json={"events": [full]}, headers=head).json()
+
+        send(source_event_id="7", type="escalation", title="down")
+        send(source_event_id="8", type="escalation", title="slow")
+        assert len(urgent(company)) == 2
+        send(source_event_id="9", type="problem_closed", attributes={"event": "7"})
+        assert urgent(company) == [("A", "slow")]

@@ -230,6 +230,6 @@ def test_every_type_with_typed_attributes_occurs_in_these_worlds_or_elsewhere():
     told = {tell(Random(seed))[0] for seed in range(3000)}
 
     assert set(READERS) - told == {
-        "ask_unanswered", "evaluation_effort", "permission_promised", "permission_used", "project_data_shared",
-        "reference_outcome", "reference_profile",
+        "ask_unanswered", "evaluation_effort", "permission_promised", "permission_used", "problem_closed",
+        "project_data_shared", "reference_outcome", "reference_profile",
     }  # fmt: skip

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.domain.events import VerifiedEvent
 from app.domain.rules import TriageRules
 from app.domain.triage import (
+    PROBLEM_CLOSED,
     Capacity,
     Flip,
     Item,
@@ -21,6 +22,7 @@ from app.domain.triage import (
     Worth,
     cut,
     list_open,
+    read_closing,
     read_urgency,
     tell_flip,
     tell_hours,
@@ -106,6 +108,10 @@ def test_s4_12_with_an_hour_to_give_total_value_decides_who_gets_it():
 OLD = DAY - timedelta(3)
 
 
+def closing(event, on=DAY):
+    return "A", VerifiedEvent("t/c", PROBLEM_CLOSED, on, attributes={"event": event})
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -145,6 +151,12 @@ def test_severity_then_total_value_then_waiting_time_then_id(one, other):
         ([signal("complaint"), signal("churn_signal", id_="e2"), signal("escalation", id_="e3")], ["e2", "e3", "e1"]),
         ([signal("negative_review")], []),
         ([signal("x_outage")], []),
+        ([signal(id_="t/1"), closing("t/1"), signal("complaint", id_="t/2")], ["t/2"]),
+        ([signal(id_="t/1"), closing("1"), signal(id_="u/1")], ["u/1"]),
+        ([signal(on=OLD, id_="t/1"), closing("t/1", OLD), closing("t/1", DAY - timedelta(3000))], []),
+        ([signal(id_="t/1"), closing("t/1", DAY - timedelta(1))], ["t/1"]),
+        ([signal(on=OLD, id_="t/1"), closing("t/1", DAY + timedelta(1))], ["t/1"]),
+        ([signal(id_="t/1"), closing(None)], ["t/1"]),
     ],
 )
 def test_what_is_urgent_is_open_from_its_day_to_its_close_or_a_recovery(given, expected):
@@ -323,3 +335,11 @@ def test_a_flip_is_a_pair_that_the_two_orders_show_the_other_way_round(listed):
             for down in downs
             if up.item.severity is down.item.severity
         )
+
+
+def test_whoever_closes_something_says_what():
+    assert read_closing({"event": "t/1", "note": "patched", "x_case": 4}) == "t/1"
+    with pytest.raises(
+        ValueError, match=r"`event` is missing; `evnt` is no attribute of this type\. Did you mean event"
+    ):
+        read_closing({"evnt": "t/1"})
