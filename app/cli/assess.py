@@ -16,6 +16,7 @@ from app.cli.output import say, say_json, say_table, tell
 from app.cli.recording import Account, EventId, Note, On, RatedBy, Until, record_event
 
 if TYPE_CHECKING:
+    from app.bootstrap import Services
     from app.domain.model import Policy
     from app.sync.assessments import AssessmentHistory
 
@@ -108,9 +109,26 @@ def assess_offer(
         "rated_by": rated_by,
         "note": note,
     }
+
+    def explain(services: Services, _account: str) -> None:
+        from app.domain.relationship import level_of, read_offer_rating
+
+        given = {name: value for name, value in attributes.items() if value not in (None, "")}
+        rules = services.mapping.policy.relationship
+        reached = level_of(read_offer_rating(given, rules), rules)
+        wanted = _MEANT.get(basis, reached)
+        if reached < wanted:
+            signal = "a signal: --pays-premium, or --calls-first together with --last-chance"
+            tell(f"recorded as level {reached}: {wanted} takes {signal}")
+
     record_event(
-        ctx, "offer_rating", account, attributes, on=on, event_id=event_id, as_json=as_json, settle=_check_offer
-    )
+        ctx, "offer_rating", account, attributes,
+        on=on, event_id=event_id, as_json=as_json, settle=_check_offer, after=explain,
+    )  # fmt: skip
+
+
+_MEANT: Mapping[str, int] = {"value_added": 3, "tco": 4}
+"""The level that somebody who names this basis has in mind."""
 
 
 def _check_offer(attributes: dict[str, object], policy: Policy) -> dict[str, object]:
@@ -201,9 +219,10 @@ def _say_history(history: AssessmentHistory) -> None:
 def _scale(shown: Mapping[str, Any]) -> str:
     if shown["level"] is None:
         return "not rated" + (f" since {shown['rated_on']}; rate it again" if shown["rated_on"] else " yet")
-    trend = " > ".join("-" if point["level"] is None else str(point["level"]) for point in shown["history"])
+    levels = ["-" if point["level"] is None else str(point["level"]) for point in shown["history"]]
+    trend = f" (so far: {' > '.join(levels)})" if len(levels) > 1 else ""
     stale = "; stale, rate it again" if shown["is_stale"] else ""
-    return f"{shown['level']} {shown['title']}, rated {shown['rated_on']} ({trend}){stale}"
+    return f"{shown['level']} {shown['title']}, rated {shown['rated_on']}{trend}{stale}"
 
 
 def _standing(counts: bool | None, is_stale: bool | None) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BucketWord = Literal["need_you", "ok", "who_are_you"]
 SkipWord = Literal["no_answer", "on_holiday", "not_now", "wrong_person", "other"]
 AccountText = Annotated[str, typer.Argument(help="Id, name, or a part of the name that only one account has.")]
+NOBODY = "there is no customer yet; run: advocacy sync"
 Rep = Annotated[str | None, typer.Option("--rep", metavar="ID", help="Only this owner of accounts in the CRM.")]
 Day = Annotated[str | None, typer.Option("--day", metavar="DATE", help="Default: today.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DATE", help="The day of the call. Default: today.")]
@@ -50,17 +51,11 @@ def show_today(ctx: typer.Context, rep: Rep = None, day: Day = None, as_json: As
     if as_json:
         say_json([queue.as_json() for queue in queues])
     elif not queues:
-        tell(_nobody(rep))
+        tell(NOBODY)
     elif len(queues) == 1:
         _say_queue(queues[0])
     else:
         _say_queues(queues)
-
-
-def _nobody(rep: str | None) -> str:
-    if rep is not None:
-        return f"{rep} owns no customer; the owners are named by: advocacy calls today"
-    return "there is no customer yet; run: advocacy sync"
 
 
 def _say_queues(queues: list[QueueView]) -> None:
@@ -222,7 +217,7 @@ def show_coverage(ctx: typer.Context, rep: Rep = None, day: Day = None, as_json:
     if as_json:
         say_json([view.as_json() for view in views])
     elif not views:
-        tell(_nobody(rep))
+        tell(NOBODY)
     elif len(views) == 1:
         _say_meter(views[0])
     else:

@@ -131,10 +131,16 @@ def assess_promise(
     as_json: AsJson = False,
 ) -> None:
     """Record a permission that was promised in a deal, as a term like the price."""
+    from app.sync.consents import doubt_deal
+
+    def warn(services: Services, account_id: str) -> None:
+        if doubt := doubt_deal(services, account_id, opportunity):
+            tell(f"recorded all the same: {doubt}")
+
     attributes = {"scopes": _codes(scopes), "due_on": due_on, "note": note}
     record_event(
         ctx, "permission_promised", account, attributes,
-        columns={"opportunity": opportunity}, on=on, event_id=event_id, as_json=as_json,
+        columns={"opportunity": opportunity}, on=on, event_id=event_id, as_json=as_json, after=warn,
     )  # fmt: skip
 
 

@@ -90,7 +90,10 @@ def assess_profile(
     event_id: EventId = "",
     as_json: AsJson = False,
 ) -> None:
-    """Record what a customer can speak about, so that references fit."""
+    """Record what a customer can speak about, so that references fit.
+
+    A profile replaces the earlier one as a whole: say everything again.
+    """
     attributes = {
         "industry": industry,
         "products": products,

@@ -26,7 +26,7 @@ Override = Annotated[
     str | None, typer.Option(metavar="REASON", help="Why the cap and the cooldown shall not hold this time.")
 ]
 Deal = Annotated[str, typer.Option("--for", metavar="OPPORTUNITY", help="Id, name, or a part of the name.")]
-Scope = Annotated[str, typer.Option(help="What the customer has to have consented to.")]
+Scope = Annotated[str, typer.Option(help="What the customer has to have consented to; or 8a to 8h.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -290,9 +290,13 @@ def show(ctx: typer.Context, number: Number, as_json: AsJson = False) -> None:
     _say_request(view, as_json=as_json)
     if not as_json:
         steps = view.as_json()["steps"]
-        told = ["; ".join(f"{name} {value}" for name, value in step["detail"].items()) for step in steps]
+        told = ["; ".join(f"{name} {_plain(value)}" for name, value in step["detail"].items()) for step in steps]
         rows = [(step["on"], step["state"], step["who"], text) for step, text in zip(steps, told, strict=True)]
         say_table(("on", "state", "who", "what was said"), rows)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def show_whole(

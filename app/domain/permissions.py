@@ -537,7 +537,7 @@ class PromiseState(StrEnum):
     GRANTED = "granted"
     """Consent was given and holds, but nothing was made of it yet."""
     DELIVERED = "delivered"
-    """It was used since it was promised."""
+    """It was used with a consent since it was promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,7 +567,7 @@ def promised_or_delivered(
     """What one account promised in deals against what came of it: most urgent first.
 
     A use counts from the day of the promise on, whichever deal it helped: what was promised with a purchase is
-    delivered to the next prospects.
+    delivered to the next prospects. One that no consent covered on its day delivers nothing.
     """
     standing = [
         _judge_promise(promise, scope, permissions, uses, rules, as_of)
@@ -587,7 +587,13 @@ def _judge_promise(
     as_of: date,
 ) -> PromisedScope:
     due_on = promise.due_on or days_after(promise.made_on, rules.promise_days)
-    since = (use for use in uses if use.scope is scope and promise.made_on <= use.used_on <= as_of)
+    since = (
+        use
+        for use in uses
+        if use.scope is scope
+        and promise.made_on <= use.used_on <= as_of
+        and may_use(permissions, scope, use.used_on, use.contact).is_allowed
+    )
     used = min(since, key=lambda use: (use.used_on, use.id), default=None)
     consent = may_use(permissions, scope, as_of).consent if scope in permissions.valid else None
     if used is not None:

@@ -71,6 +71,8 @@ def read_reference_profile(attributes: Mapping[str, object]) -> Profile:
         reader.words("use_cases"),
     )
     reader.text("note")
+    if profile == Profile():
+        reader.refuse("it says nothing, and would wipe what is known: name an industry, products, roles and so on")
     reader.check()
     return profile
 
@@ -145,6 +147,8 @@ def read_reference_outcome(attributes: Mapping[str, object]) -> Outcome:
         reader.flag("prospect_bought"),
     )
     reader.text("note")
+    if outcome == Outcome():
+        reader.refuse("it says nothing: name at least one of actual_grade, signals, minutes, prospect_bought, request")
     if outcome.prospect_bought and "prospect_did_not_buy" in outcome.signals:
         reader.refuse("`prospect_bought` is true and `signals` says prospect_did_not_buy: keep one of them")
     reader.check()

@@ -54,7 +54,7 @@ def record(
 ) -> Recorded:
     """Store one event of today, or of the day it names. `event_id`: instead of the identity that follows from content.
 
-    `today`: the business date, which may be pretended; `now`: the hour of the clock.
+    `today`: the business date, which may be pretended; `now`: the hour of the clock, which orders what is told on it.
     Raises RejectedEventError with every problem.
     """
     # Whoever records it vouches for it: the same content, as stored, is the same event.
@@ -70,14 +70,15 @@ def record(
         given["source_event_id"] = _name(event, known)
     else:
         given["source_event_id"] = event_id
-    if event.occurred_on == now.astimezone(reader.zone).date():
+    if event.occurred_on == today:
         # Of two words of one day the later hour counts.
         given.setdefault("occurred_at", now.isoformat())
     event = read_event(given, reader)
     report = save_events(database, [event], now=now, policy=policy)
     differing = {name for conflict in report.conflicts for name in conflict.differing} - {"occurred_at"}
     if differing:
-        message = f"{event.source_event_id} is known with another {', '.join(sorted(differing))}"
+        said = ", ".join(sorted(differing))
+        message = f"{event.source_event_id} is taken by an event that says otherwise about {said}: choose another id"
         raise RejectedEventError([FieldProblem("source_event_id", message)])
     return Recorded(event, is_new=report.added > 0)
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from app.domain.calls import CALL_SKIPPED
 from app.domain.event_attributes import REQUIRED, check_attributes
 from app.domain.event_types import EVENT_TYPES, REFERRAL, WON_SURVEY, read_custom_type
 from app.domain.events import MILESTONES, NAMED_REFERRAL, AdvocacyEvent, Polarity
@@ -163,6 +164,9 @@ def _check_days(code: str, values: Mapping[str, Any]) -> list[FieldProblem]:
     if start > end:
         return [FieldProblem("valid_to", "lies before valid_from")]
     begun = values.get("valid_from") or values.get("occurred_on", date.min)
+    until = values.get("attributes", {}).get("until")
+    if code == CALL_SKIPPED and isinstance(until, str) and until <= begun.isoformat():
+        return [FieldProblem("attributes", f"`until` is the first day to try again: later than {begun}")]
     if code in _ENDS_LATER and end <= begun:
         return [FieldProblem("valid_to", f"is the first day it no longer holds: later than {begun}")]
     if code in _CLOSES_LATER and end < begun:

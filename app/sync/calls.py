@@ -50,6 +50,7 @@ from app.store.evidence import load_verified
 from app.store.mirror import load_places
 from app.store.standing import load_standing
 from app.sync.answers import AccountView, find_account
+from app.sync.references import canonical_id
 from app.sync.services import Services
 
 UPCOMING = 3
@@ -380,8 +381,9 @@ def _logged(services: Services, account: AccountView, code: str, event: str, *, 
 def _load_lists(
     services: Services, connection: Connection, day: date, rep: str | None, *, is_over: bool = False
 ) -> list[_List]:
-    """The lists of a day, by representative. `is_over`: with what happened on the day as well."""
+    """The lists of a day, by representative. `is_over`: with what happened on the day as well. Raises ConfigError."""
     rules = services.mapping.policy.care
+    rep = None if rep is None else _find_rep(services, connection, rep)
     rows = load_customers(connection, rep=rep)
     ids = [row.id for row in rows]
     since = load_first_sales(connection, ids)
@@ -409,6 +411,16 @@ def _load_lists(
         )
         for owner, members in sorted(lists.items(), key=lambda one: (one[0] is None, one[0] or ""))
     ]
+
+
+def _find_rep(services: Services, connection: Connection, text: str) -> str:
+    """The id as the CRM keeps it, of somebody who owns a customer. Raises ConfigError."""
+    rep = canonical_id(services, text)
+    if rep not in load_reps(connection):
+        raise ConfigError(
+            f"{text} owns no customer", hint="use the id of an owner; they are named by: advocacy calls today"
+        )
+    return rep
 
 
 def _open_queues(services: Services, connection: Connection, lists: Sequence[_List], day: date) -> list[QueueView]:

@@ -24,6 +24,8 @@ from app.store.connection import Connection
 from app.store.events import load_accounts_with
 from app.store.evidence import load_verified
 from app.store.history import load_names
+from app.store.references import load_deal
+from app.sync.references import canonical_id
 from app.sync.services import Services
 
 
@@ -66,6 +68,19 @@ class PromiseView:
             "delivered_by": promised.delivered_by.id if promised.delivered_by else None,
             "event": promised.promise,
         }
+
+
+def doubt_deal(services: Services, account_id: str, opportunity: str) -> str:
+    """What speaks against a promise of this account having been made in this deal; "" where nothing does."""
+    with services.database.read() as connection:
+        id_ = canonical_id(services, opportunity)
+        deal = load_deal(connection, id_)
+        if deal is None:
+            return f"no deal {id_} is known: is it the id of an opportunity?"
+        if deal.account_id in (None, account_id):
+            return ""
+        names = load_names(connection, "account", [deal.account_id])
+    return f"the deal {id_} is one of {names.get(deal.account_id) or deal.account_id}, not of this account"
 
 
 def show_consent(consent: Consent, holds: bool) -> dict[str, Any]:

@@ -175,10 +175,12 @@ def _check_askable(
     left = [block for block in blocks if not (override and block.hold in OVERRIDABLE)]
     if left:
         liftable = all(block.hold in OVERRIDABLE for block in left)
+        firms = references.load_firms(connection, [favour.account])
+        name = firms[favour.account].name if favour.account in firms else favour.account
         raise HeldError(
-            f"{favour.account} may not be asked for {favour.scope}: " + "; ".join(block.reason for block in left),
+            f"{name} may not be asked for {favour.scope}: " + "; ".join(block.reason for block in left),
             code="reference_held",
-            hint="say why it should be asked all the same, with an override" if liftable else "",
+            hint="say why it should be asked all the same: --override REASON" if liftable else "",
         )
     return candidate
 
@@ -193,6 +195,8 @@ def take_step(services: Services, request_id: int, step: Step, report: Report, w
     _check_text(report.reason, report.override)
     if on > today:
         raise ConfigError(f"{on} has not come yet", hint="the day of a meeting to come is said when it is scheduled")
+    if report.scheduled_for is not None and report.scheduled_for < on:
+        raise ConfigError(f"{report.scheduled_for} lies before {on}", hint="say when it will take place, or say --on")
     with services.database.begin() as connection:
         stored = _load(connection, request_id)
         try:

@@ -38,7 +38,7 @@ from app.domain.matching import (
     size_band,
 )
 from app.domain.money import major_units
-from app.domain.permissions import ReferenceScope
+from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope
 from app.domain.reference import Member, Programme, Record, programme, record_of
 from app.domain.requests import Answer, AskLedger
 from app.errors import ConfigError
@@ -172,8 +172,9 @@ def find_references(
 
 def read_scope(text: str) -> ReferenceScope:
     """Raises ConfigError that names the scopes."""
+    code = text.strip().lower().replace("-", "_")
     try:
-        return ReferenceScope(text.strip().lower().replace("-", "_"))
+        return BY_SUB_LEVEL.get(code) or ReferenceScope(code)
     except ValueError:
         raise ConfigError(f"there is no scope {text!r}", hint=f"the scopes are {', '.join(ReferenceScope)}") from None
 

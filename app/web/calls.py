@@ -16,6 +16,7 @@ from app.domain.explain import percent_text
 from app.errors import ConfigError
 from app.intake.event_fields import RejectedEventError
 from app.intake.strict_json import JsonValue, read_json
+from app.sync.answers import find_account
 from app.sync.calls import (
     BUCKETS,
     DEFAULT_MINUTES,
@@ -30,6 +31,7 @@ from app.sync.calls import (
 )
 from app.sync.care import show_care
 from app.sync.lookalikes import list_lookalikes
+from app.sync.references import canonical_id
 from app.sync.services import Services
 from app.web.access import ServicesOf, require_calendar, require_key, require_reader
 from app.web.bounds import AskedDay
@@ -123,11 +125,13 @@ def show_calendar(
 @router.get("/lookalikes", dependencies=[Depends(require_key("read"))])
 def list_similar(
     services: ServicesOf,
+    account: Annotated[str | None, Query(max_length=255, description="Only like this one. Default: all.")] = None,
     least: Annotated[int, Query(ge=1, le=8, description="Kinds of things in common at least.")] = 2,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> JSONResponse:
-    """List prospects that resemble customers who need us, with what they share."""
-    listed = list_lookalikes(services, least=least, top=limit)
+    """List prospects that resemble customers who need us, or one account, with what they share."""
+    chosen = find_account(services, account).id if account else None
+    listed = list_lookalikes(services, chosen, least=least, top=limit)
     return JSONResponse({"data": [one.as_json() for one in listed.found], "ideals": listed.ideals})
 
 
@@ -140,7 +144,7 @@ def show_calls(
 ) -> HTMLResponse:
     """Whom to call today, what to talk about, and how well the list is covered."""
     wanted, reps = day or services.today, list_reps(services)
-    chosen = rep if rep and rep in reps else None
+    chosen = canonical if rep and (canonical := canonical_id(services, rep)) in reps else None
     is_shown = chosen is not None or len(reps) <= SHOWN_REPS
     return _render(
         request,

@@ -35,7 +35,7 @@ from app.web.access import ServicesOf, require_key, require_reader
 from app.web.bounds import AskedDay, Number
 from app.web.pages import render
 from app.web.problems import ProblemError
-from app.web.v1 import MAX_PAGE, CanRead, Cursor, Limit, answer_page, read_number_cursor
+from app.web.v1 import MAX_PAGE, CanRead, Cursor, Limit, ScopeWord, answer_page, read_number_cursor
 
 MAX_WORD = 255
 SHOWN = 10
@@ -62,7 +62,7 @@ class Wish(_Body):
     """
 
     opportunity: Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
-    scope: ReferenceScope = ReferenceScope.BASIC
+    scope: ScopeWord = ReferenceScope.BASIC
     industry: Words = []
     product: Words = []
     role: Words = []
@@ -107,7 +107,7 @@ class NewRequest(_Body):
 
     account: Word
     opportunity: Word
-    scope: ReferenceScope = ReferenceScope.BASIC
+    scope: ScopeWord = ReferenceScope.BASIC
     kind: Word | None = None
     contact: Word | None = None
     needed_by: AskedDay | None = None
@@ -133,7 +133,7 @@ class StepBody(_Body):
 @router.post("/reference-requests", status_code=201)
 def add_request(services: ServicesOf, body: NewRequest, key: Writer) -> JSONResponse:
     """Ask the programme for one customer; 409 where it may not be asked, with everything that holds it back."""
-    with _refusals():
+    with _refusals(key):
         ask = Ask(**body.model_dump())
         return JSONResponse(request_reference(services, ask, _who(key)).as_json(), 201)
 
@@ -152,7 +152,7 @@ def move_request(services: ServicesOf, request_id: Number, step: Step, body: Ste
         raise ProblemError(
             409, f"the request is {found['state']}: possible is {', '.join(found['next_steps']) or 'nothing'}"
         )
-    with _refusals():
+    with _refusals(key):
         report = Report(**{**body.model_dump(), "signals": tuple(body.signals)})
         return JSONResponse(take_step(services, request_id, step, report, _who(key)).as_json())
 
@@ -169,14 +169,20 @@ def _find(services: Services, request_id: int) -> RequestView:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """What cannot be meant is 422, what must not be now is 409."""
+def _refusals(key: ApiKey | None = None) -> Iterator[None]:
+    """What cannot be meant is 422, what must not be now is 409.
+
+    `key`: why a customer may not be asked, and whose names are alike, is told only to one that may read accounts.
+    """
+    may_read = key is None or key.allows("read")
     try:
         yield
     except HeldError as error:
-        raise ProblemError(409, error.message) from None
+        hidden = "this customer may not be asked now; a key that may read is told why"
+        raise ProblemError(409, error.message if may_read else hidden) from None
     except ConfigError as error:
-        raise ProblemError(422, error.message) from None
+        told = error.message if may_read else error.message.partition(": ")[0]
+        raise ProblemError(422, told) from None
 
 
 # The page -------------------------------------------------------------------------------------------------------------
@@ -187,7 +193,7 @@ def show_page(
     request: Request,
     services: ServicesOf,
     opportunity: Annotated[str, Query(max_length=MAX_WORD)] = "",
-    scope: ReferenceScope = ReferenceScope.BASIC,
+    scope: ScopeWord = ReferenceScope.BASIC,
 ) -> HTMLResponse:
     """Whom to ask for a deal, and why not the others; without a deal, the open ones to choose from."""
     text, status, problem = opportunity.strip(), 200, ""

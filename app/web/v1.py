@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from app.domain.model import ReferralStatus
-from app.domain.permissions import ReferenceScope
+from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope
 from app.errors import ConfigError
 from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS, read_reason
@@ -54,6 +54,8 @@ CanRead = Depends(require_key("read"))
 CanWriteEvents = Depends(require_key("events:write"))
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query(max_length=6000, description="`next_cursor` of the page before.")]
+ScopeWord = Annotated[ReferenceScope, BeforeValidator(lambda word: BY_SUB_LEVEL.get(word, word))]
+"""A scope by its name, or by its place on the ladder: `logo` is `8h`."""
 SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
 
 
@@ -187,7 +189,7 @@ def show_assessments(services: ServicesOf, account_id: str, as_of: AskedDay | No
 def show_permissions(
     services: ServicesOf,
     account: Annotated[str | None, Query(max_length=255)] = None,
-    scope: ReferenceScope | None = None,
+    scope: ScopeWord | None = None,
     include_ended: Annotated[bool, Query(alias="all")] = False,
     as_of: AskedDay | None = None,
     limit: Limit = 100,

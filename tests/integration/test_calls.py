@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -272,7 +273,8 @@ def test_a_day_of_the_past_knows_only_the_customers_of_then(company):
     services, _ = company
     assert called(services, day=date(2025, 3, 3)) == "A"
     assert list_calls(services, rep="lee", day=date(2025, 3, 3)) == []
-    assert list_calls(services, rep="nobody") == []
+    with pytest.raises(ConfigError, match="nobody owns no customer"):
+        list_calls(services, rep="nobody")
 
 
 def test_s3_11_the_history_tells_how_a_customer_moved_and_what_it_measures(company):
@@ -443,6 +445,7 @@ REFUSED = (
     (b'{"account": "B", "bucket": "ok", "verbatm": "x"}', 422),
     (b'{"account": "B", "bucket": "ok", "occurred_on": "2027-01-01"}', 422),
     (b'{"account": "B", "skipped": "bored"}', 422),
+    (b'{"account": "B", "skipped": "other", "until": "2026-03-02"}', 422),
     (b'{"account": "B", "skipped": "other", "bucket": "ok"}', 422),
     (b'{"account": "Z", "bucket": "ok"}', 404),
 )
@@ -465,6 +468,25 @@ def test_reading_and_writing_calls_need_their_scopes(site):
     assert client.get("/v1/calls/coverage", headers=feed).status_code == 403
     assert client.post("/v1/calls", json=body, headers=bearer(key(services, "read"))).status_code == 403
     assert client.post("/v1/calls", json=body, auth=("me", key(services, "events:write"))).status_code == 401
+
+
+def test_what_nobody_knows_is_404_and_not_an_empty_list(site):
+    client, services, _ = site
+    reads = bearer(key(services, "read"))
+    for path in ("/v1/calls", "/v1/calls/coverage", "/v1/calls/calendar.ics"):
+        login = {"auth": ("any", key(services, "read"))} if path.endswith("ics") else {"headers": reads}
+        assert client.get(path, params={"rep": "nobody"}, **login).status_code == 404
+        assert client.get(path, params={"rep": "kim"}, **login).status_code == 200
+    assert client.get("/v1/lookalikes", params={"account": "nobody"}, headers=reads).status_code == 404
+    assert client.get("/v1/lookalikes", params={"account": "Berta"}, headers=reads).json()["ideals"] == 1
+
+
+def test_the_id_of_a_representative_is_read_as_the_crm_keeps_it(company):
+    services, _ = company
+    plain = replace(services, normalise_id=lambda text: text.strip().lower())
+
+    (queue,) = list_calls(plain, rep=" KIM ")
+    assert queue.rep == "kim"
 
 
 def test_a_calendar_program_logs_in_with_a_key_that_can_do_nothing_else(site):

@@ -213,7 +213,7 @@ def test_g13_a_withdrawal_counts_at_once_without_any_run(company, withdrawal):
     assert "A" in [one["account"] for one in company.find()["matches"]]
     company.save(withdrawal)
     assert "A" not in [one["account"] for one in company.find()["matches"]]
-    with pytest.raises(HeldError, match="A may not be asked for basic"):
+    with pytest.raises(HeldError, match="Anna may not be asked for basic"):
         company.ask()
 
 
@@ -355,7 +355,7 @@ def test_no_override_stands_above_consent(company):
         company.ask("E", override="they are nice")
     with pytest.raises(HeldError, match="same group"):
         company.ask("S", override="they are nice")
-    with pytest.raises(HeldError, match="A may not be asked"):
+    with pytest.raises(HeldError, match="Anna may not be asked"):
         company.ask("A", contact="bob")
 
 
@@ -491,14 +491,16 @@ def test_the_command_line_tells_the_same(company, capsys):
     assert "request 1 is new: Anna for Big deal" in capsys.readouterr().out
     for arguments, state in [
         (("approve", "1"), "approved"),
-        (("schedule", "1", "--for", "2026-12-24"), "scheduled"),
-        (("complete", "1", "--actual", "very positive", "--minutes", "30", "--signal", "prompt_yes"), "completed"),
+        (("schedule", "1", "--for", "2926-12-24"), "scheduled"),
+        (("complete", "1", "--actual", "very positive", "--minutes", "30", "--signal", "roi_shared"), "completed"),
         (("confirm", "1"), "confirmed"),
     ]:
         assert company.run("references", *arguments) == 0
         assert f"request 1 is {state}" in capsys.readouterr().out
     assert company.run("references", "show", "1") == 0
-    assert "actual_grade very_positive" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "actual_grade very_positive" in shown
+    assert "signals roi_shared" in shown
     assert company.run("references", "list", "--state", "confirmed") == 0
     assert "Big deal" in capsys.readouterr().out
     assert company.run("references", "programme") == 0
@@ -517,8 +519,9 @@ def test_the_command_line_tells_the_same(company, capsys):
         (("approve", "7"), 2),
         (("list", "--state", "odd"), 2),
         (("schedule", "7", "--for", "soon"), 2),
+        (("schedule", "7", "--for", "2020-01-01"), 2),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 @pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
 def test_the_command_line_refuses_and_says_why(company, capsys, arguments, code):
@@ -608,8 +611,35 @@ def test_a_key_that_may_only_read_asks_nobody(company):
     assert browser.get("/v1/references?opportunity=OPEN").status_code == 200
     assert browser.post("/v1/reference-requests", {"account": "A", "opportunity": "OPEN"}).status_code == 403
     writer = Browser(company, "events:write")
+    held = {"account": "C", "opportunity": "OPEN"}
+    refused = writer.post("/v1/reference-requests", held)
+    assert refused.status_code == 409
+    assert "nobody has granted" not in refused.text
+    assert (
+        "nobody has granted basic" in Browser(company, "read", "events:write").post("/v1/reference-requests", held).text
+    )
     assert writer.get("/v1/references?opportunity=OPEN").status_code == 403
     assert writer.client.get("/v1/references?opportunity=OPEN").status_code == 401
+
+
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_a_scope_is_taken_by_its_place_on_the_ladder_everywhere(company, capsys):
+    browser = Browser(company, "read")
+    for code, name in (("8h", "logo"), ("8a", "basic")):
+        assert browser.get(f"/v1/references?opportunity=OPEN&scope={code}").json()["scope"] == name
+        assert browser.get(f"/references?opportunity=OPEN&scope={code}").status_code == 200
+        assert browser.get(f"/v1/permissions?scope={code}").status_code == 200
+        assert company.find(scope=code)["scope"] == name
+    assert browser.get("/v1/permissions?scope=8i").status_code == 422
+
+
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_who_may_not_be_asked_is_named_with_what_to_do(company, capsys):
+    number = company.ask()
+    with pytest.raises(ConfigError, match="2026-05-31 lies before 2026-06"):
+        company.step(number, "schedule", scheduled_for=date(2026, 5, 31))
+    with pytest.raises(HeldError, match=f"^{company.find()['excluded'][0]['name']} may not be asked for basic"):
+        company.ask(company.find()["excluded"][0]["account"])
 
 
 def test_the_page_reads_like_an_answer(company):

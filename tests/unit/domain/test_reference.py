@@ -449,6 +449,9 @@ def test_the_attributes_of_a_profile():
     assert read_reference_profile(full) == profile
     with pytest.raises(ValueError, match=r"`size` is a whole number from 1.*Did you mean languages"):
         read_reference_profile({"size": 0, "language": "de"})
+    for empty in ({}, {"note": "later"}, {"roles": [], "industry": None}):
+        with pytest.raises(ValueError, match="it says nothing, and would wipe what is known"):
+            read_reference_profile(empty)
 
 
 def test_the_latest_profile_counts_as_a_whole():
@@ -470,13 +473,15 @@ def test_the_attributes_of_an_outcome():
     }  # fmt: skip
     outcome = Outcome("7", Grade.POSITIVE, Grade.VERY_POSITIVE, 30, ("reluctant", "quota_hit"), True)
     assert read_reference_outcome(full) == outcome
-    assert read_reference_outcome({}) == Outcome()
+    assert read_reference_outcome({"request": "7"}) == Outcome("7")
     for wrong, told in [
         ({"actual_grade": "postive"}, "Did you mean positive"),
         ({"signals": ["relutant"]}, "Did you mean reluctant"),
         ({"minutes": 10081}, "`minutes` is a whole number from 0 to 10080"),
         ({"prospect_bought": True, "signals": ["prospect_did_not_buy"]}, "keep one of them"),
         ({"grade": "positive"}, "`grade` is no attribute"),
+        ({}, "it says nothing"),
+        ({"note": "went well"}, "it says nothing"),
     ]:
         with pytest.raises(ValueError, match=told):
             read_reference_outcome(wrong)
