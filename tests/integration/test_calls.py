@@ -706,5 +706,5 @@ def test_what_cannot_be_meant_is_code_2(command):
 
 def test_an_unknown_representative_is_told_so(command):
     code, out, err = command("calls", "today", "--rep", "nobody")
-    assert (code, out) == (0, "")
+    assert (code, out) == (2, "")
     assert "owns no customer" in err
