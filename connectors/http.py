@@ -65,6 +65,10 @@ _SECRETS = re.compile(
     """,
     re.DOTALL,
 )
+# The libraries that send do not agree with `urlsplit` on where a host ends, so it may hold nothing they differ about.
+_ADDRESS = re.compile(
+    r"https?://(?:(?:[a-z0-9-]+\.)*[a-z0-9-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?/?", re.IGNORECASE | re.ASCII
+)
 _QUERY_OF_URL = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
 
 
@@ -106,7 +110,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_address(url: str, name: str, domains: Iterable[str]) -> None:
-    """Refuse an address that could carry a token somewhere else.
+    """Refuse an address that is more than scheme, host and port, or could carry a token somewhere else.
 
     `domains`: `.example.com` allows every host below it, `example.com` exactly that host. Loopback is always allowed,
     and is the only place plain http may go. `name` says in the message which setting or answer the address came from.
@@ -124,8 +128,10 @@ def _problem_of_address(url: str, domains: tuple[str, ...]) -> str:
         return "this is not an address"
     if parts.scheme not in ("https", "http") or not host:
         return "write a full address, such as https://example.my.salesforce.com"
-    if parts.username or parts.password:
+    if "@" in url:
         return "an address must not contain a user name or password"
+    if not _ADDRESS.fullmatch(url):
+        return "write the scheme, the host and at most a port, such as https://example.my.salesforce.com"
     if is_loopback(host):
         return ""
     if parts.scheme != "https":

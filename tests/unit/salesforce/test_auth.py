@@ -161,7 +161,13 @@ def test_the_instance_of_every_answer_is_taken_and_checked(source: Source, login
     login.respond(json=GOOD | {"access_token": "t2", "instance_url": "https://moved.my.salesforce.com"})
     assert tokens.renew(first).instance_url == "https://moved.my.salesforce.com"
 
-    for hostile in ("https://evil.example", "http://acme.my.salesforce.com", "https://x.salesforce.com@evil.example"):
+    for hostile in (
+        "https://evil.example",
+        "http://acme.my.salesforce.com",
+        "https://x.salesforce.com@evil.example",
+        "https://evil.example\\.salesforce.com",
+        "https://acme.my.salesforce.com/elsewhere",
+    ):
         login.respond(json=GOOD | {"access_token": "t3", "instance_url": hostile})
         with pytest.raises(ConfigurationError, match="instance_url"):
             source(CLIENT).current()
