@@ -8,6 +8,7 @@ JSON. What arrives is an `Answer`, whatever it holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from connectors.salesforce.transport import Answer
 
 
 class OwnedAdapter(HTTPAdapter):
-    """Gives every request time-outs, and lets a library that writes https everywhere reach a local org by http."""
+    """Gives every request time-outs."""
 
     def send(
         self,
@@ -42,52 +43,50 @@ class OwnedAdapter(HTTPAdapter):
         )
 
 
-class LoopbackAdapter(OwnedAdapter):
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        if request.url and is_loopback(urlsplit(request.url).hostname or ""):
-            request.url = request.url.replace("https://", "http://", 1)
-        return super().send(request, *args, **kwargs)
-
-
 class RestSession:
-    """One org's REST API. Every call sends one request, once, and returns what came back."""
+    """One org's REST API. Every call sends one request, once, and returns what came back.
+
+    Threads may share it: nothing here changes after it is built. The token comes with each call.
+    """
 
     def __init__(self, api_version: str) -> None:
         self._version = api_version
-        self._session = requests.Session()
-        # Without an auth object of its own, requests would replace our token by a password from ~/.netrc.
-        self._session.auth = _keep_headers
-        self._session.headers["User-Agent"] = USER_AGENT
-        self._session.mount("https://", OwnedAdapter())
-        self._session.mount("http://", OwnedAdapter())
-        self._org: Salesforce | None = None
+        self._near, self._far = _build_session(trust_env=False), _build_session(trust_env=True)
 
     def call(self, token: Token, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """`path` is relative to the versioned base, or absolute when it starts with a slash."""
-        org = self._org_of(token)
-        url = f"https://{org.sf_instance}{path}" if path.startswith("/") else org.base_url + path
+        place = urlsplit(token.instance_url)
+        # Proxies are not for loopback.
+        session = self._near if is_loopback(place.hostname or "") else self._far
+        org = Salesforce(
+            session_id=token.value, instance_url=token.instance_url, session=session, version=self._version
+        )
+        # The library writes https everywhere; a local org is reached by http.
+        base = f"{place.scheme}://{place.netloc}"
+        url = base + (path if path.startswith("/") else urlsplit(org.base_url).path + path)
         sent = {**org.headers, "X-PrettyPrint": "0", "Accept-Encoding": "gzip", **headers}
         try:
-            answer = self._session.request(method, url, data=body, headers=sent, allow_redirects=False)
+            answer = session.request(method, url, data=body, headers=sent, allow_redirects=False)
         except requests.RequestException as error:
-            raise unreachable(error, urlsplit(token.instance_url).hostname or "") from None
+            raise unreachable(error, place.hostname or "") from None
         return Answer(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
 
     def close(self) -> None:
-        self._session.close()
+        self._near.close()
+        self._far.close()
 
-    def _org_of(self, token: Token) -> Salesforce:
-        if self._org is None or self._org.session_id != token.value:
-            parts = urlsplit(token.instance_url)
-            self._session.mount("https://", LoopbackAdapter() if parts.scheme == "http" else OwnedAdapter())
-            self._session.trust_env = not is_loopback(parts.hostname or "")
-            self._org = Salesforce(
-                session_id=token.value,
-                instance_url=token.instance_url,
-                session=self._session,
-                version=self._version,
-            )
-        return self._org
+
+def _build_session(*, trust_env: bool) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = trust_env
+    # Without an auth object of its own, requests would replace our token by a password from ~/.netrc.
+    session.auth = _keep_headers
+    session.headers["User-Agent"] = USER_AGENT
+    # A jar of cookies is copied for each request, and breaks when another thread fills it meanwhile.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, OwnedAdapter())
+    return session
 
 
 def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
