@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -51,10 +52,18 @@ class IngestJob:
     job: str = ""
 
     def run(self) -> Settled:
-        """Upload, start, wait and account for every line. Raises when nothing can have been written."""
+        """Upload, start, wait and account for every line.
+
+        Raises when nothing was written, or when what was written is not known. No job goes on after that: what it has
+        not come to by then would be written later, over values newer than its own.
+        """
         self.job = self.transport.retry.run(self._upload)
-        self._begin()
-        state = self.jobs.poll(self._state, lambda state: str(state.get("state")), self.jobs.clock())
+        try:
+            self._begin()
+            state = self.jobs.poll(self._state, lambda state: str(state.get("state")), self.jobs.clock())
+        except BaseException:
+            self._discard(self.job)
+            raise
         return self._account(state)
 
     def _upload(self) -> str:
@@ -149,10 +158,10 @@ class IngestJob:
         return self.transport.path(f"jobs/ingest/{quote(job)}{rest}")
 
     def _discard(self, job: str) -> None:
-        """An open job that nobody completes would count against the org for days."""
-        with suppress(ConnectorError):
-            self._send("PATCH", f"jobs/ingest/{quote(job)}", "ingest_abort", b'{"state":"Aborted"}')
-            self._send("DELETE", f"jobs/ingest/{quote(job)}", "ingest_abort", None)
+        """Stop and remove a job. One that stays open counts against the org for days; one that runs goes on writing."""
+        for method, body in (("PATCH", b'{"state":"Aborted"}'), ("DELETE", None)):
+            with suppress(ConnectorError):
+                self.transport.retry.run(partial(self._send, method, f"jobs/ingest/{quote(job)}", "ingest_abort", body))
 
     def _discard_orphans(self, made: dict[str, Any]) -> None:
         """Discard what a run killed between creating and starting a job left behind; one call for an object.

@@ -108,7 +108,7 @@ class Transport:
 
     @contextmanager
     def stream(self, path: str, kind: str) -> Iterator[httpx.Response]:
-        """An answer whose body has not been read; the caller reads it (httpx errors are the caller's to translate)."""
+        """A good answer whose body has not been read; the caller reads it, and translates httpx errors of that."""
 
         def attempt(token: Token) -> httpx.Response:
             self._count(kind, 0)
@@ -120,8 +120,7 @@ class Transport:
         answer = self._authorised(attempt)
         try:
             if answer.status_code != 200:
-                answer.read()
-                raise read_failure(answer.status_code, answer.content, _answer_of(answer).headers)
+                raise read_failure(answer.status_code, _read_body(answer), _answer_of(answer).headers)
             self._note_gauge(answer.headers)
             yield answer
         finally:
@@ -143,7 +142,7 @@ class Transport:
         return answer
 
     def _refuse_hopeless(self, answer: Answer | httpx.Response) -> None:
-        body = answer.body if isinstance(answer, Answer) else answer.read()
+        body = answer.body if isinstance(answer, Answer) else _read_body(answer)
         if is_hopeless_session(body):
             raise CredentialsError("This session may not use the REST API: check the app's scopes.")
 
@@ -178,6 +177,14 @@ class Transport:
 
 def _answer_of(answer: httpx.Response) -> Answer:
     return Answer(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
+
+
+def _read_body(answer: httpx.Response) -> bytes:
+    try:
+        return answer.read()
+    except httpx.HTTPError as error:
+        answer.close()
+        raise unreachable(error, answer.url.host) from None
 
 
 def _status(answer: Answer | httpx.Response) -> int:

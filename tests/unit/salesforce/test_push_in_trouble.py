@@ -21,6 +21,7 @@ from connectors.errors import (
     TransientError,
     UnreachableError,
 )
+from connectors.retry import RetryPolicy
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.ingest import is_orphan
 from connectors.salesforce.jobs import JSON_HEADERS
@@ -448,6 +449,49 @@ def test_problem_6_a_bulk_write_that_never_ends_leaves_its_rows_unknown(org, con
     assert 3.6 <= waits.clock() <= 3.6 + 2 * 8
 
 
+class GiveUp(BaseException):
+    """As a signal that ends the process."""
+
+
+@pytest.mark.parametrize("ending", ["time", "connection", "credentials", "signal"])
+def test_a_bulk_write_that_is_given_up_does_not_go_on_and_overwrite_newer_values(
+    org, connect, fence, sandbox, ending
+) -> None:
+    ids = make_accounts(org, 3)
+    sandbox.manners.job_polls = 1_000_000
+    crm = connect(job_hours=0.001)
+    match ending:
+        case "connection":
+            sandbox.faults.inject("reset", on="bulk_ingest.poll", times=None)
+        case "credentials":
+            sandbox.faults.inject("error", on="bulk_ingest.poll", code="API_DISABLED_FOR_ORG", status=403)
+        case "signal":
+
+            def give_up(_seconds: float) -> None:
+                raise GiveUp
+
+            crm.jobs.transport.retry = RetryPolicy(sleep=give_up)
+
+    with pytest.raises((TransientError, CredentialsError, GiveUp)):
+        list(crm.push("Account", updates_of(ids), expected=MANY, fence=fence))
+
+    assert crm.usage.by_kind["ingest_start"] == 1, "the job was under way"
+    assert sandbox.engine.jobs == {}
+
+
+def test_a_given_up_job_that_cannot_be_removed_is_at_least_stopped_whatever_it_takes(
+    org, connect, fence, sandbox
+) -> None:
+    sandbox.manners.job_polls = 1_000_000
+    sandbox.faults.inject("reset", on="bulk_ingest.state", after_work=True, skip=1)
+    sandbox.faults.inject("html", on="bulk_ingest.delete", status=503, times=None)
+
+    with pytest.raises(TransientError, match="did not finish"):
+        list(connect(job_hours=0.001).push("Account", updates_of(make_accounts(org, 3)), expected=MANY, fence=fence))
+
+    assert [job.state for job in sandbox.engine.jobs.values()] == ["Aborted"]
+
+
 def test_a_lasting_401_ends_the_push(org, crm, fence, sandbox) -> None:
     sandbox.faults.inject("html_401", on="composite", times=None)
 
@@ -524,6 +568,12 @@ def bulk_job(wire, state: dict[str, object], **files: str) -> None:
         wire.get(f"{base}/750J/{name}/").respond(text=files.get(name, f'"sf__Id","sf__Error","Id","{NUMBER}"\n'))
 
 
+class Broken(httpx.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"<html>"
+        raise httpx.ReadError("peer closed")
+
+
 def failed(*ids: str) -> str:
     lines = [f'"{key}","STRING_TOO_LONG:too: long:{NUMBER} --","{key}","7"\n' for key in ids]
     return f'"sf__Id","sf__Error","Id","{NUMBER}"\n' + "".join(lines)
@@ -574,6 +624,24 @@ def test_problem_24_fewer_reasons_than_failures_are_not_taken_for_success(wire, 
     bulk_job(wire, complete(4, 2), successfulResults=written(A, B), failedResults=failed(C))
 
     assert bulk(cloud, fence)[D].outcome is Outcome.UNKNOWN
+
+
+def test_a_connection_that_breaks_in_the_body_of_a_refusal_is_unreachable(wire, cloud, fence) -> None:
+    bulk_job(wire, complete(4, 1))
+    path = "/services/data/v62.0/jobs/ingest/750J/failedResults/"
+    wire.get(path).mock(side_effect=lambda _: httpx.Response(503, stream=Broken()))
+
+    with pytest.raises(UnreachableError, match=r"acme\.my\.salesforce\.com"):
+        bulk(cloud, fence)
+
+
+def test_a_session_that_ends_while_the_connection_breaks_is_unreachable(wire, cloud, fence) -> None:
+    bulk_job(wire, complete(4, 1))
+    path = "/services/data/v62.0/jobs/ingest/750J/failedResults/"
+    wire.get(path).mock(side_effect=lambda _: httpx.Response(401, stream=Broken()))
+
+    with pytest.raises(UnreachableError, match=r"acme\.my\.salesforce\.com"):
+        bulk(cloud, fence)
 
 
 def test_rows_of_an_aborted_job_are_told_apart(wire, cloud, fence) -> None:
