@@ -1,21 +1,71 @@
 """The typed attributes of an advocacy event, read strictly: one message names everything that is wrong.
 
 A reader asks for what it knows, one attribute after the other, and closes with `check`. What it never asked for must
-start with `x_`.
+start with `x_`. What it asks for is also what documents say of its type: `describe` lets it ask, and writes that down.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
 CUSTOM_PREFIX = "x_"
+WHOLE_NUMBER = "whole number"
 MAX_TEXT = 4000
 """The longest text an attribute may hold."""
 MAX_WORDS = 200
 """The most entries a list may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a reader asks for. `values`: the codes it takes, or the least and the most; empty where any will do.
+
+    `takes_own`: any word that starts with `x_` too.
+    """
+
+    name: str
+    kind: str
+    values: tuple[str, ...] = ()
+    is_required: bool = False
+    takes_own: bool = False
+
+    @property
+    def takes(self) -> str:
+        """For people: `list of codes: basic, logo`, `whole number from 0 to 4`, `date`."""
+        if self.kind == WHOLE_NUMBER:
+            return f"{self.kind} from {self.values[0]} to {self.values[1]}"
+        words = (*self.values, f"or one of your own with {CUSTOM_PREFIX}") if self.takes_own else self.values
+        return f"{self.kind}: {', '.join(words)}" if words else self.kind
+
+
+class Questions(Mapping[str, object]):
+    """Attributes of which none is given, and which keep what they are asked for, by name in order."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Attribute] = {}
+
+    def __getitem__(self, name: str) -> object:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def describe(read: Callable[[Mapping[str, object]], object]) -> tuple[Attribute, ...]:
+    """The attributes that a reader takes, found out by letting it read. What it checks between them is not told."""
+    questions = Questions()
+    # Nothing was given, so whatever is required is missing; it was asked for all the same.
+    with suppress(ValueError):
+        read(questions)
+    return tuple(questions.asked.values())
 
 
 class AttributeReader:
@@ -29,8 +79,9 @@ class AttributeReader:
         self._asked: set[str] = set()
         self._problems: list[str] = []
 
-    def text(self, name: str, *, is_required: bool = False) -> str | None:
-        value = self._value(name, is_required=is_required)
+    def text(self, name: str, *, known: Collection[str] = (), is_required: bool = False) -> str | None:
+        """A text. `known`: the words that the caller takes beside one's own, for whoever asks what it takes."""
+        value = self._value(name, "word" if known else "text", known, is_required=is_required, takes_own=bool(known))
         if value is None:
             return None
         if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
@@ -40,7 +91,7 @@ class AttributeReader:
 
     def choice(self, name: str, allowed: Collection[str], *, is_required: bool = False) -> str | None:
         """One of some codes."""
-        value = self._value(name, is_required=is_required)
+        value = self._value(name, "code", allowed, is_required=is_required)
         if value is None:
             return None
         if value not in allowed:
@@ -48,9 +99,10 @@ class AttributeReader:
             return None
         return str(value)
 
-    def words(self, name: str, *, is_required: bool = False) -> tuple[str, ...]:
-        """A list of texts, or one text; each only once, in the order given."""
-        value = self._value(name, is_required=is_required)
+    def words(self, name: str, *, known: Collection[str] = (), is_required: bool = False) -> tuple[str, ...]:
+        """A list of texts, or one text; each only once, in the order given. `known`: as for `text`."""
+        kind = "list of words" if known else "list of texts"
+        value = self._value(name, kind, known, is_required=is_required, takes_own=bool(known))
         if value is None:
             return ()
         entries = [value] if isinstance(value, str) else value
@@ -65,6 +117,7 @@ class AttributeReader:
     def choices(self, name: str, allowed: Collection[str], *, is_required: bool = False) -> tuple[str, ...]:
         """A list of codes, or one code; each only once, in the order of `allowed`."""
         words = self.words(name, is_required=is_required)
+        self._note(Attribute(str(name), "list of codes", tuple(map(str, allowed)), is_required))
         for word in words:
             if word not in allowed:
                 self.refuse(f"`{name}` knows no {word!r}: it takes {', '.join(allowed)}{_hint(word, allowed)}")
@@ -72,7 +125,7 @@ class AttributeReader:
 
     def whole(self, name: str, low: int, high: int, *, is_required: bool = False) -> int | None:
         """A whole number from `low` to `high`."""
-        value = self._value(name, is_required=is_required)
+        value = self._value(name, WHOLE_NUMBER, (str(low), str(high)), is_required=is_required)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -81,14 +134,14 @@ class AttributeReader:
         return value
 
     def flag(self, name: str, *, is_required: bool = False) -> bool | None:
-        value = self._value(name, is_required=is_required)
+        value = self._value(name, "true or false", is_required=is_required)
         if value is not None and not isinstance(value, bool):
             self.refuse(f"`{name}` is true or false")
             return None
         return value
 
     def day(self, name: str, *, is_required: bool = False) -> date | None:
-        value = self._value(name, is_required=is_required)
+        value = self._value(name, "date", is_required=is_required)
         if value is None:
             return None
         try:
@@ -103,7 +156,7 @@ class AttributeReader:
 
     def number(self, name: str, *, is_required: bool = False) -> Decimal | None:
         """An exact number: decimal text, or a whole number."""
-        value = self._value(name, is_required=is_required)
+        value = self._value(name, "number", is_required=is_required)
         if value is None:
             return None
         try:
@@ -124,7 +177,7 @@ class AttributeReader:
     def has(self, name: str) -> bool:
         """Whether the attribute was given at all, null included."""
         self._asked.add(name)
-        return name in self._attributes
+        return name in self._attributes or isinstance(self._attributes, Questions)
 
     def check(self) -> None:
         """Raises ValueError with every problem, attributes that nobody asked for included; or returns nothing."""
@@ -135,12 +188,19 @@ class AttributeReader:
         if self._problems:
             raise ValueError("; ".join(self._problems))
 
-    def _value(self, name: str, *, is_required: bool) -> object:
+    def _value(
+        self, name: str, kind: str, values: Collection[str] = (), *, is_required: bool, takes_own: bool = False
+    ) -> object:
         self._asked.add(name)
+        self._note(Attribute(str(name), kind, tuple(map(str, values)), is_required, takes_own))
         value = self._attributes.get(name)
         if value is None and is_required:
             self.refuse(f"`{name}` is missing")
         return value
+
+    def _note(self, attribute: Attribute) -> None:
+        if isinstance(self._attributes, Questions):
+            self._attributes.asked[attribute.name] = attribute
 
 
 def _hint(word: object, known: Collection[str]) -> str:

@@ -156,7 +156,7 @@ def read_success_metric(attributes: Mapping[str, object]) -> SuccessMetric:
     """Attributes of `success_metric`. Raises ValueError with every problem."""
     reader = AttributeReader(attributes)
     owner = reader.choice("owner", list(MetricOwner), is_required=True)
-    kind = reader.text("kind", is_required=True) or ""
+    kind = reader.text("kind", known=[kind for kinds in _METRICS.values() for kind in kinds], is_required=True) or ""
     if owner is not None and kind:
         problem = _kind_problem(MetricOwner(owner), kind)
         if problem:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from app.domain import calls, care, commitment, permissions, reference, relationship, requests, roles, triage
+from app.domain.attributes import Attribute, describe
 from app.domain.rules import RelationshipRules, TriageRules
 
 _DEFAULTS = RelationshipRules()
@@ -30,6 +31,11 @@ READERS: Mapping[str, Reader] = {
 }
 REQUIRED: Mapping[str, tuple[str, ...]] = permissions.REQUIRED
 """What the envelope of a type must name beside what every event names."""
+
+
+def describe_attributes(code: str) -> tuple[Attribute, ...] | None:
+    """What the attributes of a type are; None where nobody reads them, and any will do."""
+    return describe(READERS[code]) if code in READERS else None
 
 
 def check_attributes(code: str, attributes: Mapping[str, object], rules: RelationshipRules = _DEFAULTS) -> None:

@@ -161,7 +161,7 @@ def read_roles_set(attributes: Mapping[str, object]) -> RolesSet:
     reader = AttributeReader(attributes)
     lists: dict[str, tuple[str, ...]] = {}
     for name in ("add", "remove"):
-        words = reader.words(name)
+        words = reader.words(name, known=tuple(ROLES))
         own = [word for word in words if CUSTOM_ROLE.fullmatch(word)]
         known = AttributeReader({name: [word for word in words if word not in own]})
         lists[name] = (*known.choices(name, tuple(ROLES)), *own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,25 @@ def test_event_types_say_what_they_are(capsys: pytest.CaptureFixture[str]) -> No
     assert (types["referral"]["basis"], types["referral"]["rung"]) == ("attributed", 11)
     assert types["reference_call"]["title"] == "Reference call"
     assert types["beta_membership"]["lasts"] is True
+
+
+def test_an_event_type_says_which_attributes_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("events", "types", "permission_promised") == 0
+    out = capsys.readouterr().out
+    assert "Needs the column opportunity too." in out
+    assert [line.split()[:2] for line in out.splitlines() if line.startswith(("scopes", "due_on"))] == [
+        ["scopes", "required"], ["due_on", "date"],
+    ]  # fmt: skip
+
+    assert run("events", "types", "care_answer", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["attributes"][0] == {
+        "name": "bucket", "kind": "code", "values": ["need_you", "ok", "who_are_you"], "is_required": True,
+        "takes_own": False, "takes": "code: need_you, ok, who_are_you",
+    }  # fmt: skip
+
+    assert run("events", "types", "care_answr") == 2
+    assert "did you mean 'care_answer'" in capsys.readouterr().err
 
 
 def test_a_day_on_which_nothing_is_urgent_says_so(capsys: pytest.CaptureFixture[str]) -> None:
