@@ -17,6 +17,8 @@ CUSTOM_PREFIX = "x_"
 WHOLE_NUMBER = "whole number"
 MAX_TEXT = 4000
 """The longest text an attribute may hold."""
+MAX_EXPONENT = 50
+"""How large or small a number may be, in powers of ten: 1e-999999 is short to write and long to count with."""
 MAX_WORDS = 200
 """The most entries a list may hold."""
 
@@ -163,7 +165,7 @@ class AttributeReader:
             if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
                 raise InvalidOperation
             number = Decimal(value)
-            if not number.is_finite():
+            if not number.is_finite() or not -MAX_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
                 raise InvalidOperation
         except InvalidOperation:
             self.refuse(f'`{name}` is a decimal number, as text: "12.5"')

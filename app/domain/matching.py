@@ -135,7 +135,7 @@ def openness_of(
         if event.type in pauses:
             # Nobody knew of it before the day it was said on.
             start = max(event.start, event.occurred_on)
-            pauses[event.type].append(Pause(start, event.valid_to, read_pause(event.attributes)))
+            pauses[event.type].append(Pause(start, event.valid_to, _reason_of(event)))
         elif event.type in BACK_TYPES:
             back.append(event.occurred_on)
     starts = [*back, *(pause.start for held in pauses.values() for pause in held)]
@@ -147,6 +147,14 @@ def openness_of(
         detractor_until=detractor_until,
         next_change_on=min((day for day in starts if day > as_of), default=None),
     )
+
+
+def _reason_of(event: VerifiedEvent) -> str | None:
+    """What cannot be read is older than its door: the customer rests all the same, for a reason nobody knows."""
+    try:
+        return read_pause(event.attributes)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,7 +274,11 @@ def _read_overrides(known: Sequence[VerifiedEvent]) -> tuple[dict[str, Held], di
     for act in known:
         if act.type != ROLES_SET:
             continue
-        said = read_roles_set(act.attributes)
+        try:
+            said = read_roles_set(act.attributes)
+        except ValueError:
+            # Stored before its type had a reader.
+            continue
         for role in said.add:
             added[role] = Held(role, act.occurred_on, act.id, None, is_set=True)
         for role in said.remove:
@@ -307,7 +311,7 @@ def _is_for(act: VerifiedEvent, engagement: EngagementRules) -> bool:
         return False
     event_type = EVENT_TYPES.get(act.type)
     if event_type is None:
-        return act.attributes.get("family") in _IN_PUBLIC
+        return str(act.attributes.get("family")) in _IN_PUBLIC
     return event_type.family in _IN_PUBLIC and event_type.basis is not Basis.NONE
 
 

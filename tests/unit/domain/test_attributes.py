@@ -28,6 +28,9 @@ def problems(reader):
         ("day", "2026-02-28", date(2026, 2, 28)),
         ("number", "12.50", Decimal("12.50")),
         ("number", 3, Decimal(3)),
+        ("number", "1e-50", Decimal("1e-50")),
+        ("number", "1e50", Decimal("1e50")),
+        ("number", "0", Decimal(0)),
         ("number", Decimal("1.5"), Decimal("1.5")),
     ],
 )
@@ -56,6 +59,8 @@ def test_what_fits_is_read(method, given, read):
         ("number", True, "`it` is a decimal number"),
         ("number", "NaN", "`it` is a decimal number"),
         ("number", "many", "`it` is a decimal number"),
+        ("number", "1e-51", "`it` is a decimal number"),
+        ("number", "1e51", "`it` is a decimal number"),
     ],
 )
 def test_what_does_not_fit_is_refused(method, given, message):
