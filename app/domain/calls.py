@@ -124,7 +124,12 @@ def known_before(events: Iterable[VerifiedEvent], day: date) -> list[VerifiedEve
 
 def buyer_from(buyer: Buyer, events: Iterable[VerifiedEvent], rules: CareRules, day: date) -> Buyer:
     """An account with what its events say of it before a day."""
-    known = known_before(events, day)
+    return buyer_on(buyer, known_before(events, day), rules, day)
+
+
+def buyer_on(buyer: Buyer, events: Iterable[VerifiedEvent], rules: CareRules, day: date) -> Buyer:
+    """An account as it stands on a day, with what its events up to that day say of it, that day included."""
+    known = [event for event in events if event.occurred_on <= day]
     if not known:
         return buyer
     standing = care_on(known, rules, day, is_customer=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, TypeVar
 
-from app.domain.calls import CALL_TYPES, Buyer, buyer_from, next_call_on
+from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.care import Care, care
 from app.domain.commitment import (
     LICENCE,
@@ -23,7 +23,6 @@ from app.domain.commitment import (
     rung_of,
 )
 from app.domain.contradictions import Measures, Radar, find_contradictions
-from app.domain.days import days_after
 from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.event_attributes import READERS
 from app.domain.events import VerifiedEvent
@@ -280,7 +279,7 @@ def _tell_item(item: Item) -> str:
 def _next_call(facts: AccountFacts, policy: Policy, as_of: date) -> date | None:
     """From when on a buyer should be called again; None for whoever was never called. Contacts of the day count."""
     buyer = Buyer(facts.id, "", facts.worth.total, facts.worth.percentile)
-    return next_call_on(buyer_from(buyer, facts.events, policy.care, days_after(as_of, 1)), policy.care)
+    return next_call_on(buyer_on(buyer, facts.events, policy.care, as_of), policy.care)
 
 
 def shown(standing: AccountStanding) -> dict[str, Cell]:

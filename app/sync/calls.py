@@ -24,6 +24,7 @@ from app.domain.calls import (
     Coverage,
     business_day_from,
     buyer_from,
+    buyer_on,
     coverage,
     is_business_day,
     known_before,
@@ -374,7 +375,7 @@ def _logged(services: Services, account: AccountView, code: str, event: str, *, 
     if code == CALL_SKIPPED:
         on = max((one.occurred_on for one in events if one.type == CALL_SKIPPED), default=today)
         action = " ".join(_tell_skip(events, on))
-    buyer = buyer_from(Buyer(account.id, percentile=percentile), events, rules, today + timedelta(1))
+    buyer = buyer_on(Buyer(account.id, percentile=percentile), events, rules, today)
     return LoggedCall(account.id, account.name, event, is_new, standing.bucket, action, next_call_on(buyer, rules))
 
 
@@ -388,7 +389,7 @@ def _load_lists(
     ids = [row.id for row in rows]
     since = load_first_sales(connection, ids)
     events = load_verified(connection, ids, day, CALL_TYPES)
-    before = day + timedelta(1) if is_over else day
+    tell = buyer_on if is_over else buyer_from
     lists: dict[str | None, list[CustomerRow]] = {}
     for row in rows:
         # On a day that has passed, whoever bought later was no customer yet.
@@ -398,11 +399,11 @@ def _load_lists(
         _List(
             owner,
             tuple(
-                buyer_from(
+                tell(
                     Buyer(row.id, row.name, row.total, row.percentile, known_since=since.get(row.id)),
                     events[row.id],
                     rules,
-                    before,
+                    day,
                 )
                 for row in members
             ),

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 from stored_worlds import changed, empty, event_row, save_deeds, save_world, term_of
+from told import tell
 from worlds import START, build_case
 
 from app.domain.commitment import sale_evidence
@@ -18,7 +19,6 @@ from app.domain.event_attributes import READERS, check_attributes
 from app.domain.events import Polarity, VerifiedEvent
 from app.domain.hierarchy import build_hierarchy
 from app.domain.model import OpportunityType
-from app.domain.permissions import ReferenceScope
 from app.domain.segments import Quadrant
 from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
 from app.store.database import open_database
@@ -27,7 +27,6 @@ from app.store.tables import advocacy_event
 from app.sync.revalue import Day, revalue, value_as_of
 
 WORLDS = {"sqlite": 40, "postgresql": 10}
-SCOPES = list(ReferenceScope)
 
 
 @pytest.fixture
@@ -35,40 +34,6 @@ def database(migrated_database_url):
     opened = open_database(migrated_database_url)
     yield opened
     opened.close()
-
-
-def tell(draw):
-    """A type and attributes that its reader takes."""
-    some = lambda *values: draw.choice(values)  # noqa: E731 - a word for many lines
-    level = draw.randrange(5)
-    return some(
-        ("permission_granted", {"scopes": draw.sample(SCOPES, 2), "granted_by": "Ada"}),
-        ("permission_granted", {"scopes": [some(*SCOPES)]}),
-        ("permission_revoked", some({}, {"scopes": [some(*SCOPES)]})),
-        ("contact_left", {}),
-        ("offer_rating", {"basis": some("hope", "price", "features", "value_added", "tco"), "pays_premium": some(True, False)}),
-        ("personal_rating", {"rep": some("R1", "R2"), "level": 0, "rated_by": some("Eve", "Bob")}),
-        ("personal_rating", {"rep": "R1", "level": 3, "understands_business": True}),
-        ("reference_traits", dict.fromkeys(("brand", "articulate", "passionate", "quantified_results"), level)),
-        ("care_answer", {"bucket": some("need_you", "ok", "who_are_you"), "verbatim": "So it is."}),
-        ("care_answer", {"bucket": "who_are_you", "win_win": some(True, False)}),
-        ("usage_report", {"usage_percent": 97, "sponsor": True}),
-        ("usage_report", {"usage_percent": some(0, 3, 20, 60, 95, 99), "sponsor": some(True, False)}),
-        ("success_metric", {"owner": "customer", "kind": "revenue", "target": "10", "agreed_on": "2025-03-01"}),
-        ("value_stopped", {}),
-        ("recovered", {}),
-        ("recognition_received", {"item": "bobble-head"}),
-        ("roles_set", {"add": ["investor"]}),
-        ("roles_set", {"remove": ["buyer", "advocate"]}),
-        ("escalation", {"severity": "critical"}),
-        ("complaint", {}),
-        ("churn_signal", {}),
-        ("ask_sent", {}), ("ask_accepted", {}), ("ask_declined", {}),
-        ("reference_call", {}), ("case_study", {}), ("testimonial_quote", {}), ("online_review", {}), ("event_speaker", {}),
-        ("attention_given", {}), ("needs_shared", {}), ("pilot_purchased", {"months": 3}), ("roadmap_shared", {}),
-        ("annual_license_signed", {"months": some(12, 24)}), ("beta_membership", {}), ("call_skipped", {"reason": "no_answer"}),
-        ("resting", {}), ("opted_out", {}),
-    )  # fmt: skip
 
 
 def build_told(draw, case, count=40):

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from random import Random
 
 import pytest
+from told import tell
 
 from app.domain.candidates import ReferenceFacts, candidate_of, uses_of
 from app.domain.commitment import LICENCE, Evidence
@@ -71,3 +72,59 @@ def test_a_change_of_roles_that_cannot_be_read_changes_none():
     events = [event("s", "roles_set", -9, {"add": ["investor"]}), event("t", "roles_set", -2, {"remove": 5})]
 
     assert shown(assess(events))["roles"] == "investor"
+
+
+def told_world(seed):
+    """One account of which everything was recorded before today, some of it with an end."""
+    draw = Random(seed)
+    events = []
+    for number in range(12):
+        code, attributes = tell(draw)
+        end = draw.choice((None, None, None, DAY + timedelta(draw.randrange(-30, 200))))
+        events.append(
+            event(
+                f"e{number}",
+                code,
+                -draw.randrange(0, 400),
+                attributes,
+                valid_to=end,
+                contact="C1" if code == "contact_left" else draw.choice((None, "C1", "C2")),
+                polarity=draw.choice((Polarity.ADVOCATE, Polarity.ADVOCATE, Polarity.DETRACTOR)),
+            )  # fmt: skip
+        )
+    return events, Worth(500, 2000, 2500, draw.choice((None, 10, 55, 90)))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_nothing_changes_before_the_day_that_was_announced(seed):
+    events, worth = told_world(seed)
+    before, announced = None, None
+    for step in range(120):
+        standing = assess(events, DAY + timedelta(step), worth=worth)
+        if before is not None and (announced is None or DAY + timedelta(step) < announced):
+            assert shown(standing) == before, step
+        before, announced = shown(standing), standing.next_change_on
+
+
+def test_the_next_call_follows_the_bucket_of_the_day_and_not_of_the_morrow():
+    answer = event("c", "care_answer", -179, {"bucket": "need_you"})
+    eve, after = assess([answer]), assess([answer], DAY + timedelta(1))
+
+    assert (eve.care.bucket, after.care.bucket) == ("need_you", None)
+    assert eve.next_change_on == DAY + timedelta(1)
+    # 240 and 90 days: twice the interval of the bucket, for the lowest value tier.
+    assert (eve.next_call_on - answer.occurred_on).days in range(240, 243)
+    assert (after.next_call_on - answer.occurred_on).days in range(90, 93)
+
+
+def test_a_call_of_the_day_moves_the_next_one_at_once():
+    asked = assess([event("c", "care_answer", 0, {"bucket": "who_are_you"})], worth=Worth(percentile=90))
+
+    assert asked.next_call_on == DAY + timedelta(15)
+
+
+def test_an_account_written_off_until_tomorrow_has_no_next_call_today():
+    answer = event("c", "care_answer", -179, {"bucket": "who_are_you", "win_win": False})
+
+    assert assess([answer]).next_call_on is None
+    assert assess([answer], DAY + timedelta(1)).next_call_on is not None
