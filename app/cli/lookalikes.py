@@ -19,7 +19,10 @@ def show_lookalikes(
     account: Annotated[
         str | None, typer.Argument(help="Only like this one: id, name, or part of it. Default: all who need us.")
     ] = None,
-    least: Annotated[int, typer.Option(min=1, max=8, help="So many kinds of things in common at least.")] = 2,
+    least: Annotated[
+        int | None,
+        typer.Option(min=1, max=8, help="So many kinds of things in common at least; default: as the policy says."),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, max=MOST, help="How many, the closest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +44,7 @@ def show_lookalikes(
     ]
     say_table(("prospect", "resembles", "because", "pipeline"), rows, right=("pipeline",))
     if not listed.found:
-        tell(_why_none(listed.ideals, least))
+        tell(_why_none(listed.ideals, listed.least))
 
 
 def _why_none(ideals: int, least: int) -> str:

@@ -1,7 +1,8 @@
 """One call a day: which buyer a representative calls next, and how well the whole list is covered.
 
 Every account has its own rhythm: what it said last gives the interval, what it is worth makes it shorter or longer.
-Whoever is latest in proportion to that interval is called first, so nobody is forgotten. Who is called on a day depends
+Whoever is latest in proportion to that interval is called first, so nobody is forgotten; on a day on which nobody is
+due it is whoever is closest to it, unless the policy says to wait (`call_before_due`). Who is called on a day depends
 on what happened before that day: what is logged during it changes tomorrow, and never today.
 """
 
@@ -191,7 +192,7 @@ class Obstacle(StrEnum):
     SKIPPED = "skipped"
     RECENT_CONTACT = "recent_contact"
     NOT_DUE = "not_due"
-    """Called in this cycle already: a cycle is the account's own interval."""
+    """Called in this cycle already, which is the account's own interval; only where the policy waits for its end."""
 
 
 def obstacle(buyer: Buyer, rules: CareRules, day: date) -> Obstacle | None:
@@ -204,7 +205,7 @@ def obstacle(buyer: Buyer, rules: CareRules, day: date) -> Obstacle | None:
         return None
     if (day - buyer.last_contact_on).days < rules.recent_contact_days:
         return Obstacle.RECENT_CONTACT
-    return Obstacle.NOT_DUE if urgency(buyer, rules, day) < 1 else None
+    return Obstacle.NOT_DUE if not rules.call_before_due and urgency(buyer, rules, day) < 1 else None
 
 
 def next_call_on(buyer: Buyer, rules: CareRules) -> date | None:

@@ -233,7 +233,9 @@ class Commitment:
     have a case study. `gaps`: rungs below the level that nothing proves.
 
     `rungs`: the proven ones from the lowest up, each with the evidence that lasts longest. `lapsed`: of the others
-    those that were proven once, with what lasted longest. `next_change_on`: when time alone changes any of it.
+    those that were proven once, with what lasted longest. `licence_until`: the end of the licence that is valid today
+    and of those that follow it without a day between: a renewal that is signed is part of it. `next_change_on`: when
+    time alone changes any of it.
     """
 
     level: int = 0
@@ -241,6 +243,7 @@ class Commitment:
     rungs: tuple[Proof, ...] = ()
     gaps: tuple[int, ...] = ()
     lapsed: tuple[Proof, ...] = ()
+    licence_until: date | None = None
     next_change_on: date | None = None
 
     @property
@@ -269,8 +272,14 @@ def assess_commitment(evidence: Iterable[Evidence], rules: CommitmentRules, as_o
         rungs=tuple(held[rung] for rung in sorted(held)),
         gaps=tuple(rung for rung in range(1, level) if rung not in held),
         lapsed=tuple(lapsed[rung] for rung in sorted(lapsed)),
+        licence_until=_licence_until(proofs, as_of),
         next_change_on=_next_change(proofs, as_of),
     )
+
+
+def _licence_until(proofs: Iterable[Proof], as_of: date) -> date | None:
+    spans = unite_spans((proof.since, proof.until) for proof in proofs if proof.rung == LICENCE)
+    return next((end for start, end in spans if start <= as_of < end < date.max), None)
 
 
 def _next_change(proofs: Iterable[Proof], as_of: date) -> date | None:

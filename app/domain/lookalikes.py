@@ -7,17 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-LEAST_SHARED = 2
-"""So many kinds of things in common at least: one alone is chance."""
-SIZE_BANDS: tuple[tuple[int, str], ...] = (
-    (5_000, "5000+"),
-    (1_000, "1000-4999"),
-    (250, "250-999"),
-    (50, "50-249"),
-    (1, "1-49"),
-)
-"""Least number of employees -> the band, largest first."""
-
 
 class Kind(StrEnum):
     """What two accounts can have in common, in the order in which it is named."""
@@ -75,11 +64,6 @@ class Lookalike(NamedTuple):
         return tuple(lines)
 
 
-def size_band(employees: int | None) -> str | None:
-    """The band of a number of employees; None where it is unknown or zero."""
-    return next((band for least, band in SIZE_BANDS if employees is not None and employees >= least), None)
-
-
 def traits_of(told: Mapping[Kind, Iterable[str | None]]) -> frozenset[Trait]:
     """Traits from plain values; what is empty says nothing."""
     found: dict[tuple[Kind, str], str] = {}
@@ -100,10 +84,9 @@ def compare(prospect: Profile, ideal: Profile) -> Lookalike:
     return Lookalike(prospect, ideal, tuple(sorted(shared, key=lambda one: (order.index(one.kind), one.key))))
 
 
-def rank_lookalikes(
-    prospects: Iterable[Profile], ideals: Collection[Profile], least: int = LEAST_SHARED
-) -> list[Lookalike]:
-    """Every prospect that resembles one of the customers, with the one it resembles most; the closest first.
+def rank_lookalikes(prospects: Iterable[Profile], ideals: Collection[Profile], least: int) -> list[Lookalike]:
+    """Every prospect that shares at least so many kinds of things with one of the customers, with the one it
+    resembles most; the closest first.
 
     Close is to share more kinds of things, then more things. Ties between customers go to the lesser id, between
     prospects to the larger pipeline, then to the lesser id. An account does not resemble itself.

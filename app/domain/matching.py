@@ -18,9 +18,7 @@ from app.domain.events import VerifiedEvent
 from app.domain.reference import Profile, Quality
 from app.domain.requests import AskLedger, read_pause
 from app.domain.rules import ReferenceRules
-
-SIZE_BANDS: tuple[tuple[str, int], ...] = (("micro", 1), ("small", 10), ("medium", 50), ("large", 250), ("giant", 1000))
-"""Band -> the fewest employees it takes."""
+from app.domain.sizes import size_band
 
 
 class Facet(StrEnum):
@@ -401,21 +399,6 @@ def _common(facet: Facet, wanted: tuple[str, ...], profile: Profile) -> tuple[tu
 def _plain(word: str) -> str:
     """Capitals, hyphens, underscores and blanks make no difference."""
     return " ".join(word.casefold().replace("-", " ").replace("_", " ").split())
-
-
-def size_band(employees: int) -> str:
-    """The name of the band that a company of so many employees is in."""
-    return next(band for band, least in reversed(SIZE_BANDS) if employees >= least or least == 1)
-
-
-def read_size(text: str) -> str:
-    """A band, by its name or by a number of employees. Raises ValueError."""
-    word = text.strip().lower()
-    if word.isascii() and word.isdigit() and int(word) > 0:
-        return size_band(int(word))
-    if word not in dict(SIZE_BANDS):
-        raise ValueError(f"{text!r} is no size: give a number of employees or one of {', '.join(dict(SIZE_BANDS))}")
-    return word
 
 
 def _freshness(confirmed_on: date | None, rules: ReferenceRules, as_of: date) -> int:

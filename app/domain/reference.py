@@ -116,10 +116,6 @@ B_SIGNALS = (
 """Customer B: a prompt and enthusiastic yes, a known brand, shares its return on investment, names specific savings,
 speaks at the right technical depth and of the business, tells why it bought more products, praises the service
 unasked; and the representative makes the quota."""
-PROMPT_DAYS = 2
-"""A yes within so many days is prompt."""
-CHASING_DAYS = 14
-"""A yes that took so many days is one after weeks of chasing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,22 +303,22 @@ class Use:
             return False
         return self.is_won if stated is None else stated
 
-    @property
-    def signals(self) -> frozenset[str]:
+    def signals(self, rules: ReferenceRules) -> frozenset[str]:
         """The markers seen, with those that follow from the deal and from how long the yes took."""
         found = set(self.outcome.signals)
         if self.bought is False:
             found.add("prospect_did_not_buy")
-        if self.days_to_accept is not None and self.days_to_accept <= PROMPT_DAYS and "reluctant" not in found:
+        days = self.days_to_accept
+        if days is not None and days <= rules.prompt_days and "reluctant" not in found:
             found.add("prompt_yes")
-        if self.days_to_accept is not None and self.days_to_accept >= CHASING_DAYS and "prompt_yes" not in found:
+        if days is not None and days >= rules.chasing_days and "prompt_yes" not in found:
             found.add("reluctant")
         return frozenset(found)
 
-    @property
-    def leaning(self) -> Kind:
+    def leaning(self, rules: ReferenceRules) -> Kind:
         """Customer A or B by the larger number of markers."""
-        a, b = len(self.signals & set(A_SIGNALS)), len(self.signals & set(B_SIGNALS))
+        signals = self.signals(rules)
+        a, b = len(signals & set(A_SIGNALS)), len(signals & set(B_SIGNALS))
         if a == b:
             return Kind.MIXED
         return Kind.CUSTOMER_A if a > b else Kind.CUSTOMER_B
@@ -358,7 +354,7 @@ def record_of(uses: Iterable[Use], rules: ReferenceRules, as_of: date) -> Record
         if use.outcome.expected and use.outcome.actual
     ]
     days = sorted(use.days_to_accept for use in known if use.days_to_accept is not None)
-    signals = Counter(signal for use in known for signal in use.signals)
+    signals = Counter(signal for use in known for signal in use.signals(rules))
     return Record(
         uses=len(known),
         decided=len(results),
@@ -369,7 +365,7 @@ def record_of(uses: Iterable[Use], rules: ReferenceRules, as_of: date) -> Record
         days_to_accept=days[(len(days) - 1) // 2] if days else None,
         minutes=sum(use.outcome.minutes or 0 for use in known),
         signals={signal: signals[signal] for signal in (*A_SIGNALS, *B_SIGNALS) if signals[signal]},
-        kind=_kind([use.leaning for use in known], rules),
+        kind=_kind([use.leaning(rules) for use in known], rules),
     )
 
 

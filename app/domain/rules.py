@@ -121,6 +121,10 @@ class ReferenceRules:
     """New reference customers per calendar quarter."""
     small_sample: int = 5
     """With fewer outcomes than this, nothing is said about a reference's record."""
+    prompt_days: int = 2
+    """A yes within so many days is prompt: a mark of a customer B."""
+    chasing_days: int = 14
+    """A yes that took so many days came after weeks of chasing: a mark of a customer A."""
 
 
 def _severities() -> Mapping[str, str]:
@@ -197,6 +201,8 @@ class CareRules:
     """Bucket, or `unknown` -> days from one call to the next, before the tier's multiplier."""
     recent_contact_days: int = 7
     """Nobody is called so soon after any contact."""
+    call_before_due: bool = True
+    """Whether somebody is called on every business day, due or not: whoever is closest to it."""
     tiers: Mapping[str, Fraction] = field(default_factory=_care_tiers)
     """Value tier -> what its intervals are multiplied with."""
     tier_percentiles: Mapping[str, int] = field(default_factory=_care_percentiles)
@@ -206,3 +212,5 @@ class CareRules:
     work_days: tuple[int, ...] = (0, 1, 2, 3, 4)
     """0 is Monday."""
     holidays: tuple[date, ...] = ()
+    least_shared: int = 2
+    """A prospect resembles a customer that needs us by so many kinds of things in common: one alone is chance."""

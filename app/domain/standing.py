@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeVar
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.care import Care, care
 from app.domain.commitment import (
-    LICENCE,
     Commitment,
     Evidence,
     assess_commitment,
@@ -120,8 +119,8 @@ class AccountStanding:
 
     @property
     def renewal_on(self) -> date | None:
-        """When the licence that is valid today runs out."""
-        return _licence_end(self.commitment)
+        """When the licence that is valid today runs out, and no signed one follows it."""
+        return self.commitment.licence_until
 
     @property
     def next_change_on(self) -> date | None:
@@ -180,7 +179,7 @@ def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
         commitment_level=commitment.level,
         has_permission=bool(permissions.valid),
         is_in_limbo=standing.is_in_limbo,
-        renewal_on=_licence_end(commitment),
+        renewal_on=commitment.licence_until,
     )
     return AccountStanding(
         commitment=commitment,
@@ -225,10 +224,6 @@ def _permissions(events: Sequence[VerifiedEvent], as_of: date) -> Permissions:
         _of_type(events, CONTACT_LEFT, departure_of),
         as_of,
     )
-
-
-def _licence_end(commitment: Commitment) -> date | None:
-    return next((proof.until for proof in commitment.rungs if proof.rung == LICENCE), None)
 
 
 def _clear(permissions: Permissions) -> Clearance:

@@ -31,7 +31,8 @@ Days = Annotated[StrictInt, Field(ge=1, le=3650)]
 Percent = Annotated[StrictInt, Field(ge=0, le=100)]
 Months = Annotated[StrictInt, Field(ge=0, le=600)]
 Count = Annotated[StrictInt, Field(ge=0, le=1000)]
-Rung = Annotated[StrictStr, Field(pattern=r"^(?:[1-9]|1[01])$")]
+Rung = Annotated[StrictStr, Field(pattern=r"^(?:[1-469]|1[01])$")]
+"""A pilot, a licence and a consent (5, 7, 8) last as long as was agreed."""
 Label = Annotated[StrictStr, Field(min_length=1, max_length=40)]
 Tier = Annotated[StrictStr, Field(pattern=r"^[ABC]$")]
 Skip = Annotated[StrictStr, Field(pattern=rf"^(?:{'|'.join(SkipReason)})$")]
@@ -70,7 +71,7 @@ CARE, TRIAGE, ROLE = CareRules(), TriageRules(), RoleRules()
 class CommitmentModel(Strict):
     validity_days: dict[Rung, Days] = Field(
         {str(rung): days for rung, days in COMMITMENT.validity_days.items()},
-        max_length=11,
+        max_length=8,
         description="rung: how long what proves it proves it, where it names no end",
     )
     pilot_grace_days: Count = Field(COMMITMENT.pilot_grace_days, description="a pilot proves its rung so long after it")
@@ -107,6 +108,8 @@ class ReferenceModel(Strict):
     )
     goal_per_quarter: Count | None = Field(None, description="new reference customers per calendar quarter")
     small_sample: Count = Field(REFERENCE.small_sample, description="nothing is said about fewer outcomes")
+    prompt_days: Count = Field(REFERENCE.prompt_days, description="a yes within them is prompt: a customer B")
+    chasing_days: Days = Field(REFERENCE.chasing_days, description="a yes that took them was chased: a customer A")
 
 
 class CareModel(Strict):
@@ -119,6 +122,9 @@ class CareModel(Strict):
         dict(CARE.interval_days), description="bucket: days from one call to the next"
     )
     recent_contact_days: Count = Field(CARE.recent_contact_days, description="no call so soon after any contact")
+    call_before_due: StrictBool = Field(
+        CARE.call_before_due, description="on a day on which nobody is due, call whoever is closest to it"
+    )
     tiers: dict[Tier, Positive] = Field(
         dict(CARE.tiers), description="value tier: what its intervals are multiplied by"
     )
@@ -130,6 +136,9 @@ class CareModel(Strict):
         list(CARE.work_days), min_length=1, max_length=7, description="0 is Monday"
     )
     holidays: list[date] = Field([], max_length=400, description="days without calls, e.g. 2026-12-25")
+    least_shared: Annotated[StrictInt, Field(ge=1, le=8)] = Field(
+        CARE.least_shared, description="a look-alike shares so many kinds of things with a customer that needs us"
+    )
 
 
 class TriageModel(Strict):

@@ -10,10 +10,11 @@ from typing import Any
 
 from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, care_on, read_care_answer, told
 from app.domain.events import VerifiedEvent
-from app.domain.lookalikes import LEAST_SHARED, Kind, Lookalike, Profile, rank_lookalikes, size_band, traits_of
+from app.domain.lookalikes import Kind, Lookalike, Profile, rank_lookalikes, traits_of
 from app.domain.money import major_units
 from app.domain.reference import Profile as ReferenceProfile
 from app.domain.reference import profile_on
+from app.domain.sizes import size_band
 from app.store.connection import Connection
 from app.store.evidence import load_verified
 from app.store.mirror import load_places
@@ -50,17 +51,24 @@ class LookalikeView:
 
 @dataclass(frozen=True, slots=True)
 class LookalikeList:
-    """`ideals`: how many customers were looked at. `needs_us`: False where one was named that is not known to."""
+    """`ideals`: how many customers were looked at. `least`: kinds of things in common that were asked for.
+
+    `needs_us`: False where a customer was named that is not known to.
+    """
 
     found: tuple[LookalikeView, ...]
     ideals: int
+    least: int
     needs_us: bool = True
 
 
 def list_lookalikes(
-    services: Services, account_id: str | None = None, *, least: int = LEAST_SHARED, top: int | None = None
+    services: Services, account_id: str | None = None, *, least: int | None = None, top: int | None = None
 ) -> LookalikeList:
-    """Prospects like the customers that need us, or like one account; the closest first."""
+    """Prospects like the customers that need us, or like one account; the closest first.
+
+    `least`: kinds of things in common at least; None: as the policy says.
+    """
     policy, today = services.mapping.policy, services.today
     with services.database.read() as connection:
         needing = _list_needing(services, connection, today)
@@ -68,9 +76,10 @@ def list_lookalikes(
         ideals = _load_profiles(connection, chosen, today)
         prospects = _load_profiles(connection, load_prospects(connection), today)
         places = load_places(connection, policy.reporting_currency)
-    ranked = rank_lookalikes(prospects, ideals, least)[:top]
+    asked = policy.care.least_shared if least is None else least
+    ranked = rank_lookalikes(prospects, ideals, asked)[:top]
     found = tuple(_view(one, places, policy.reporting_currency) for one in ranked)
-    return LookalikeList(found, len(ideals), account_id is None or account_id in needing)
+    return LookalikeList(found, len(ideals), asked, account_id is None or account_id in needing)
 
 
 def _list_needing(services: Services, connection: Connection, today: date) -> list[str]:

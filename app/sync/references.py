@@ -33,14 +33,13 @@ from app.domain.matching import (
     Readiness,
     availability,
     rank_references,
-    read_size,
     shown,
-    size_band,
 )
 from app.domain.money import major_units
 from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope
 from app.domain.reference import Member, Programme, Record, programme, record_of
 from app.domain.requests import Answer, AskLedger
+from app.domain.sizes import read_size, size_band
 from app.errors import ConfigError
 from app.store import references
 from app.store.connection import Connection
@@ -245,7 +244,7 @@ def _guess(connection: Connection, deal: references.Deal) -> dict[Facet, tuple[s
         Facet.INDUSTRY: (profile.industry,) if profile.industry else (),
         Facet.PRODUCT: (deal.product,) if deal.product else (),
         Facet.ROLE: references.load_roles(connection, deal.id),
-        Facet.SIZE: (size_band(profile.size),) if profile.size else (),
+        Facet.SIZE: (band,) if (band := size_band(profile.size)) else (),
         Facet.REGION: profile.regions,
     }
     return {facet: words for facet, words in found.items() if words}

@@ -126,7 +126,9 @@ def show_calendar(
 def list_similar(
     services: ServicesOf,
     account: Annotated[str | None, Query(max_length=255, description="Only like this one. Default: all.")] = None,
-    least: Annotated[int, Query(ge=1, le=8, description="Kinds of things in common at least.")] = 2,
+    least: Annotated[
+        int | None, Query(ge=1, le=8, description="Kinds of things in common at least; default: as the policy says.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> JSONResponse:
     """List prospects that resemble customers who need us, or one account, with what they share."""

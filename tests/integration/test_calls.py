@@ -120,7 +120,7 @@ def test_the_call_of_a_day_stays_whatever_is_logged_and_tomorrow_is_another(comp
     assert called(services) == "A"
 
 
-def test_a_week_calls_everybody_once_and_then_nobody_is_due(company):
+def test_a_week_calls_everybody_once_and_then_nobody_again_so_soon(company):
     services, clock = company
     seen = []
     for _ in range(5):

@@ -46,6 +46,8 @@ from app.domain.rules import CareRules
 
 MAY_DAY = date(2026, 5, 1)
 RULES = CareRules()
+PATIENT = replace(RULES, call_before_due=False)
+"""Nobody is called before the own interval is over, and so on some days nobody at all."""
 MONDAY = date(2026, 6, 1)
 NEED, OK, WHO = Bucket.NEED_YOU, Bucket.OK, Bucket.WHO_ARE_YOU
 
@@ -182,7 +184,8 @@ def test_urgency_is_an_exact_part_of_the_interval(one, expected):
     ],
 )
 def test_what_speaks_against_a_call(one, expected):
-    assert obstacle(one, RULES, MONDAY) is expected
+    assert obstacle(one, PATIENT, MONDAY) is expected
+    assert obstacle(one, RULES, MONDAY) is (None if expected is Obstacle.NOT_DUE else expected)
 
 
 def test_a_recent_contact_of_any_kind_postpones_even_a_daily_rhythm():
@@ -315,7 +318,8 @@ def test_the_latest_in_proportion_is_called_first():
         buyer("soon", WHO, 29),
     ]
     ranked = rank_calls(buyers, RULES, MONDAY)
-    assert [call.buyer.id for call in ranked] == ["great", "ok", "small", "who", "need"]
+    assert [call.buyer.id for call in ranked] == ["great", "ok", "small", "who", "need", "soon"]
+    assert [call.buyer.id for call in rank_calls(buyers, PATIENT, MONDAY)] == ["great", "ok", "small", "who", "need"]
     assert ranked[0].urgency == Fraction(6, 5)
     assert pick_call(buyers, RULES, MONDAY) == ranked[0]
 
@@ -347,7 +351,7 @@ def test_a_call_says_why():
 
 def test_s3_04_one_buyer_each_business_day_for_a_month():
     """Forty customers nobody ever asked: thirty business days are thirty calls, and nobody is called twice."""
-    rules = replace(RULES, holidays=(date(2026, 6, 19), date(2026, 7, 3)))
+    rules = replace(PATIENT, holidays=(date(2026, 6, 19), date(2026, 7, 3)))
     buyers = [buyer(f"b{n:02}", percentile=n * 2, total=n, known_since=ago(30 + n)) for n in range(40)]
     days = schedule_calls(buyers, rules, MONDAY, 30)
     assert len(days) == 30
@@ -366,6 +370,17 @@ def test_s3_04_one_buyer_each_business_day_for_a_month():
     # Only the ten in tier A, whose cycle is shorter than a month, may come twice.
     twice = {id_ for id_ in called if called.count(id_) > 1}
     assert twice <= {one.id for one in buyers if (one.percentile or 0) >= 80}
+
+
+def test_s3_04_a_call_every_business_day_though_nobody_is_due():
+    """Five customers asked two weeks ago: the one closest to its day is called, and again after a week at the earliest."""
+    buyers = [buyer(f"b{n}", NEED, contacted=14 + n) for n in range(5)]
+
+    called = [call.buyer.id for _, call in schedule_calls(buyers, RULES, MONDAY, 10) if call]
+
+    assert called == ["b4", "b3", "b2", "b1", "b0"] * 2
+    assert [call for _, call in schedule_calls(buyers, PATIENT, MONDAY, 10)] == [None] * 10
+    assert [call for _, call in schedule_calls(buyers[:1], RULES, MONDAY, 6)][1:5] == [None] * 4, "not within a week"
 
 
 def test_s3_04_within_a_cycle_nobody_is_called_twice_and_coverage_grows_by_one_a_day():
@@ -435,6 +450,16 @@ def test_the_same_day_gives_the_same_call_whatever_is_logged_that_day(buyers, da
 
 
 @given(buyers_of)
+def test_nobody_is_called_again_within_a_week(buyers):
+    last = {one.id: one.last_contact_on for one in buyers}
+    for day, call in schedule_calls(buyers, RULES, MONDAY, 60):
+        if call is not None:
+            before = last[call.buyer.id]
+            assert before is None or (day - before).days >= RULES.recent_contact_days
+            last[call.buyer.id] = day
+
+
+@given(buyers_of)
 def test_nobody_starves(buyers):
     """Whoever waits is called, however crowded the list is: late in proportion, and never not at all."""
     waiting = {one.id: one for one in buyers if not one.is_written_off}
@@ -454,7 +479,7 @@ def test_nobody_starves(buyers):
 def test_in_a_cycle_nobody_is_called_twice(buyers):
     by_id = {one.id: one for one in buyers}
     last: dict[str, date] = {}
-    for day, call in schedule_calls(buyers, RULES, MONDAY, 90):
+    for day, call in schedule_calls(buyers, PATIENT, MONDAY, 90):
         if call is None:
             continue
         one = by_id[call.buyer.id]
@@ -466,7 +491,7 @@ def test_in_a_cycle_nobody_is_called_twice(buyers):
 
 @given(buyers_of, st.dates(ago(0), ago(-60)))
 def test_nobody_is_called_before_the_day_that_is_told(buyers, day):
-    for call in rank_calls(buyers, RULES, day):
+    for call in rank_calls(buyers, PATIENT, day):
         due = next_call_on(call.buyer, RULES)
         if call.buyer.last_contact_on is not None:
             assert due is not None

@@ -11,9 +11,9 @@ from app.domain.lookalikes import (
     Profile,
     compare,
     rank_lookalikes,
-    size_band,
     traits_of,
 )
+from app.domain.rules import CareRules
 
 
 def profile(id_, pipeline=0, **told):
@@ -22,22 +22,11 @@ def profile(id_, pipeline=0, **told):
     return Profile(id_, id_.title(), traits_of(values), pipeline)
 
 
+LEAST = CareRules().least_shared
 IDEAL = profile(
     "ideal", reason=["saves a day a week", "no outages"], product=["Alpha", "Beta"], industry="Retail",
     size="250-999", region="EMEA", language=["de", "fr"],
 )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("employees", "band"),
-    [
-        (None, None), (0, None), (-1, None), (1, "1-49"), (49, "1-49"), (50, "50-249"), (249, "50-249"),
-        (250, "250-999"), (999, "250-999"), (1_000, "1000-4999"), (4_999, "1000-4999"), (5_000, "5000+"),
-        (300_000, "5000+"),
-    ],
-)  # fmt: skip
-def test_sizes_are_compared_in_bands(employees, band):
-    assert size_band(employees) == band
 
 
 @pytest.mark.parametrize(
@@ -69,7 +58,7 @@ def test_s3_12_prospects_that_resemble_need_you_customers():
         profile("shopper", product=["Alpha", "Beta"]),  # two products are one kind of thing
         profile("stranger", industry="Mining", region="APAC"),
     ]
-    found = rank_lookalikes(prospects, [IDEAL])
+    found = rank_lookalikes(prospects, [IDEAL], LEAST)
     assert [(one.prospect.id, one.ideal.id) for one in found] == [("twin", "ideal"), ("cousin", "ideal")]
     assert all(len(one.reasons) >= 2 for one in found)
     assert found[1].reasons == ("reason: no outages", "industry: Retail")
@@ -81,8 +70,8 @@ def test_each_prospect_is_told_once_with_the_customer_it_resembles_most():
         profile("a", industry="Retail", region="EMEA"),
         profile("c", industry="Retail", region="EMEA", size="1-49"),
     ]
-    assert rank_lookalikes([profile("p", industry="Retail", region="EMEA")], ideals)[0].ideal.id == "a"
-    closest = rank_lookalikes([profile("p", industry="Retail", region="EMEA", size="1-49")], ideals)
+    assert rank_lookalikes([profile("p", industry="Retail", region="EMEA")], ideals, LEAST)[0].ideal.id == "a"
+    closest = rank_lookalikes([profile("p", industry="Retail", region="EMEA", size="1-49")], ideals, LEAST)
     assert [one.ideal.id for one in closest] == ["c"]
 
 
@@ -95,11 +84,11 @@ def test_the_closest_come_first_then_the_larger_pipeline_then_the_lesser_id():
         profile("a", 0, **two, size="250-999"),
         profile("e", 0, industry="Retail", product=["Alpha", "Beta"]),
     ]
-    assert [one.prospect.id for one in rank_lookalikes(prospects, [IDEAL])] == ["a", "e", "c", "b", "d"]
+    assert [one.prospect.id for one in rank_lookalikes(prospects, [IDEAL], LEAST)] == ["a", "e", "c", "b", "d"]
 
 
 def test_an_account_does_not_resemble_itself():
-    assert rank_lookalikes([IDEAL], [IDEAL]) == []
+    assert rank_lookalikes([IDEAL], [IDEAL], LEAST) == []
 
 
 def test_how_much_must_be_shared_can_be_told():
@@ -128,7 +117,7 @@ def test_it_is_what_comparing_everybody_with_everybody_gives(prospects, ideals, 
     expected.sort(key=lambda one: (-one.kinds, -len(one.shared), -one.prospect.pipeline, one.prospect.id))
     random.shuffle(prospects)
     random.shuffle(ideals)
-    assert rank_lookalikes(prospects, ideals) == expected
+    assert rank_lookalikes(prospects, ideals, LEAST) == expected
 
 
 @given(told, st.randoms(use_true_random=False))

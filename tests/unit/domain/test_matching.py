@@ -24,9 +24,7 @@ from app.domain.matching import (
     availability,
     openness_of,
     rank_references,
-    read_size,
     shown,
-    size_band,
 )
 from app.domain.reference import TRAITS, Profile, TraitRating, quality
 from app.domain.requests import AskLedger, LedgerEvent, ask_ledger
@@ -198,21 +196,6 @@ def test_s2_12_every_facet_that_matches_is_named(facet, wanted, matched):
     (unknown,) = rank_references(need, [customer()], RULES, DAY).matches
     assert (unknown.matched, unknown.fits[0].known) == (0, ())
     assert any("is not known" in reason for reason in unknown.reasons)
-
-
-@pytest.mark.parametrize(
-    ("employees", "band"),
-    [(1, "micro"), (9, "micro"), (10, "small"), (49, "small"), (50, "medium"), (249, "medium"), (250, "large"),
-     (999, "large"), (1000, "giant"), (10_000_000, "giant")],
-)  # fmt: skip
-def test_size_bands_to_the_employee(employees, band):
-    assert size_band(employees) == read_size(str(employees)) == read_size(f" {band.upper()} ") == band
-
-
-@pytest.mark.parametrize("wrong", ["0", "-1", "huge", "", "1.5"])
-def test_no_size(wrong):
-    with pytest.raises(ValueError, match="micro, small, medium, large, giant"):
-        read_size(wrong)
 
 
 WANTED = replace(NEED, wanted={Facet.INDUSTRY: ("retail",), Facet.LANGUAGE: ("de",)})

@@ -305,7 +305,16 @@ def use(id_="u", signals=(), won=None, days=None, **more):
     ids=range(15),
 )
 def test_s2_11_signals_are_ticked_or_follow_from_deal_and_time(given_use, signals, leaning):
-    assert (given_use.signals, given_use.leaning) == (signals, leaning)
+    assert (given_use.signals(RULES), given_use.leaning(RULES)) == (signals, leaning)
+
+
+def test_what_is_prompt_and_what_is_chasing_is_policy():
+    patient = replace(RULES, prompt_days=5, chasing_days=30)
+
+    assert use(days=5).signals(patient) == {"prompt_yes"}
+    assert use(days=29).signals(patient) == set()
+    assert record_of([use(str(n), days=20) for n in range(5)], patient, DAY).signals == {}
+    assert record_of([use(str(n), days=20) for n in range(5)], RULES, DAY).kind is Kind.CUSTOMER_A
 
 
 def test_s2_09_customer_a_has_these_markers():

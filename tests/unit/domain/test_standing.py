@@ -81,17 +81,10 @@ def told_world(seed):
     for number in range(12):
         code, attributes = tell(draw)
         end = draw.choice((None, None, None, DAY + timedelta(draw.randrange(-30, 200))))
-        events.append(
-            event(
-                f"e{number}",
-                code,
-                -draw.randrange(0, 400),
-                attributes,
-                valid_to=end,
-                contact="C1" if code == "contact_left" else draw.choice((None, "C1", "C2")),
-                polarity=draw.choice((Polarity.ADVOCATE, Polarity.ADVOCATE, Polarity.DETRACTOR)),
-            )  # fmt: skip
-        )
+        contact = "C1" if code == "contact_left" else draw.choice((None, "C1", "C2"))
+        polarity = draw.choice((Polarity.ADVOCATE, Polarity.ADVOCATE, Polarity.DETRACTOR))
+        more = {"valid_to": end, "contact": contact, "polarity": polarity}
+        events.append(event(f"e{number}", code, -draw.randrange(0, 400), attributes, **more))
     return events, Worth(500, 2000, 2500, draw.choice((None, 10, 55, 90)))
 
 
@@ -128,3 +121,26 @@ def test_an_account_written_off_until_tomorrow_has_no_next_call_today():
 
     assert assess([answer]).next_call_on is None
     assert assess([answer], DAY + timedelta(1)).next_call_on is not None
+
+
+@pytest.mark.parametrize(
+    ("begins", "renewal", "is_near"),
+    [
+        (None, None, True),
+        (30, DAY + timedelta(395), False),  # the very day on which the old one ends
+        (20, DAY + timedelta(385), False),  # overlapping
+        (31, DAY + timedelta(30), True),  # a day between: it lapses first
+    ],
+)
+def test_a_signed_renewal_ends_the_alarm_about_the_renewal(begins, renewal, is_near):
+    events = [event("v", "value_stopped", -3)]
+    licence = Evidence(LICENCE, DAY - timedelta(335), DAY + timedelta(30), "deal")
+    if begins is not None:
+        begin = DAY + timedelta(begins)
+        more = {"valid_from": begin, "valid_to": begin + timedelta(365)}
+        events.append(event("s", "annual_license_signed", -1, **more))
+
+    standing = assess(events, sales=(licence,))
+
+    assert standing.renewal_on == (renewal or DAY + timedelta(30))
+    assert ("limbo_near_renewal" in shown(standing)["contradictions"]) is is_near

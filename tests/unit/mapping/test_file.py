@@ -126,7 +126,7 @@ def test_the_policy_version_moves_with_the_policy_only(changed) -> None:
 
 
 def test_the_version_of_the_default_policy_never_changes_by_accident() -> None:
-    assert policy_version(Policy()) == "d65299b4467f"
+    assert policy_version(Policy()) == "af9d282e468e"
 
 
 def test_overrides_change_single_keys() -> None:
@@ -160,6 +160,29 @@ def test_overrides_change_single_keys() -> None:
     assert policy.optional_measures == OptionalRules(Fraction(2, 5), 50)
 
 
+def test_the_rhythm_of_calls_and_the_marks_of_references_are_policy() -> None:
+    policy = apply_policy_overrides(
+        Policy(),
+        ["care.call_before_due=false", "care.least_shared=3", "reference.prompt_days=5", "reference.chasing_days=30"],
+    )
+
+    assert (policy.care.call_before_due, policy.care.least_shared) == (False, 3)
+    assert (policy.reference.prompt_days, policy.reference.chasing_days) == (5, 30)
+
+
+@pytest.mark.parametrize("rung", range(13))
+def test_only_rungs_without_an_agreed_end_have_a_validity(good: str, rung: int) -> None:
+    """A pilot, a licence and a consent (5, 7, 8) end when it was agreed that they end: days of theirs would say
+    nothing, or take a consent away that still holds.
+    """
+    text = good.replace("window_days: 90", f"window_days: 90\n  commitment: {{validity_days: {{{rung}: 5}}}}")
+    if rung in (1, 2, 3, 4, 6, 9, 10, 11):
+        assert parse_mapping(text).policy.commitment.validity_days[rung] == 5
+    else:
+        with pytest.raises(MappingError):
+            parse_mapping(text)
+
+
 def test_no_overrides_change_nothing() -> None:
     assert apply_policy_overrides(Policy(), []) == Policy()
 
@@ -181,6 +204,9 @@ def test_no_overrides_change_nothing() -> None:
         ("engagement.cap=0", "041", "engagement.cap"),
         ("engagement.detractor_types=complain", "041", "did you mean 'complaint'?"),
         ("engagement.points=5", "041", "engagement.points"),
+        ("care.call_before_due=perhaps", "041", "care.call_before_due"),
+        ("care.least_shared=0", "041", "care.least_shared"),
+        ("reference.chasing_days=0", "041", "reference.chasing_days"),
         ("segments.direct=mean", "041", "segments.direct"),
         ("optional_measures.margin=2", "041", "more than 1"),
     ],
