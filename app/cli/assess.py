@@ -14,11 +14,13 @@ from app.cli.accounts import AsOf, read_date
 from app.cli.invocation import AsJson, open_services
 from app.cli.output import say, say_json, say_table, tell
 from app.cli.recording import Account, EventId, Note, On, RatedBy, Until, record_event
+from app.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.bootstrap import Services
     from app.domain.model import Policy
     from app.sync.assessments import AssessmentHistory
+    from app.sync.relationships import MatrixView
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +35,8 @@ def register(app: typer.Typer) -> None:
     assess.command("offer")(assess_offer)
     assess.command("person")(assess_person)
     assess.command("recognition")(assess_recognition)
+    assess.command("recognitions")(list_recognitions)
+    assess.command("matrix")(show_levels)
     consents.register_assessments(assess)
     observations.register_assessments(assess)
     app.add_typer(assess, name="assess")
@@ -216,6 +220,56 @@ def _say_history(history: AssessmentHistory) -> None:
     say_table(("date", "type", "says", "age", "counts"), rows, right=("age",))
 
 
+def list_recognitions(ctx: typer.Context, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Count the customers that gave each of our people a token of esteem, each customer once."""
+    from app.sync.relationships import count_clients
+
+    with open_services(ctx) as services:
+        shown = count_clients(services, as_of=read_date(as_of)).as_json()
+    if as_json:
+        say_json(shown)
+    elif not shown["received"]:
+        tell("nobody received any yet; record one with: advocacy assess recognition")
+    else:
+        say_table(("rep", "customers"), [(one["rep"], one["clients"]) for one in shown["reps"]], right=("customers",))
+        tell(f"{shown['received']} received in all, up to {shown['as_of']}")
+
+
+def show_levels(
+    ctx: typer.Context,
+    offer: Annotated[int | None, typer.Option(min=0, max=4, help="Name the customers of one cell: its row ...")] = None,
+    person: Annotated[int | None, typer.Option(min=0, max=4, help="... and its column.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count customers by what our offer (rows) and our people (columns) are worth to them, as of the last run."""
+    from app.sync.relationships import show_matrix
+
+    if (offer is None) != (person is None):
+        raise ConfigError("a cell has a row and a column", hint="give both --offer and --person, or neither")
+    cell = None if offer is None or person is None else (offer, person)
+    with open_services(ctx) as services:
+        view = show_matrix(services, cell)
+    if as_json:
+        say_json(view.as_json())
+        return
+    _say_matrix(view)
+
+
+def _say_matrix(view: MatrixView) -> None:
+    shown = view.as_json()
+    people = [f"{number} {title}" for number, title in enumerate(shown["personal_levels"])]
+    rows = [
+        (f"{number} {shown['offer_levels'][number]}", *shown["matrix"][number], shown["only_offer"][number])
+        for number in reversed(range(len(shown["offer_levels"])))
+    ]
+    rows.append(("not rated", *shown["only_personal"], ""))
+    say_table(("offer", *people, "not rated"), rows, right=(*people, "not rated"))
+    if view.cell is not None:
+        say()
+        say(view.talking_point)
+        say_table(("customer", "id", "rep"), [(one.name, one.id, one.rep) for one in view.accounts])
+
+
 def _scale(shown: Mapping[str, Any]) -> str:
     if shown["level"] is None:
         return "not rated" + (f" since {shown['rated_on']}; rate it again" if shown["rated_on"] else " yet")
@@ -227,5 +281,5 @@ def _scale(shown: Mapping[str, Any]) -> str:
 
 def _standing(counts: bool | None, is_stale: bool | None) -> str:
     if counts is None:
-        return ""
+        return "stale, ask again" if is_stale else ""
     return "replaced or too old" if not counts else "yes, stale" if is_stale else "yes"

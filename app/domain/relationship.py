@@ -2,7 +2,9 @@
 
 A rating is made by ticking what is so, and the level follows from the ticks. The offer is rated per account, the
 person per account and representative. Where several people rate, each one's latest rating counts and the lower median
-of them is the level: a whole number, and on the careful side. Zero is a value; nobody having rated is none.
+of them is the level: a whole number, and on the careful side. Raters are told apart by name, however it is written;
+ratings without a name are one rater each, since nobody knows that they are of the same person. Zero is a value; nobody
+having rated is none.
 """
 
 from __future__ import annotations
@@ -283,7 +285,7 @@ def recognition_of(event: VerifiedEvent, account: str) -> Recognition:
 
 
 class Vote(NamedTuple):
-    """One rating, reduced to its level."""
+    """One rating, reduced to its level. `rater`: who rated, as it is compared."""
 
     rater: str
     level: int
@@ -319,11 +321,14 @@ def offer_standing(ratings: Iterable[OfferRating], rules: RelationshipRules, as_
     return _stand(_offer_votes(ratings, rules), rules, as_of)
 
 
+def _rater(rating: OfferRating | PersonalRating) -> str:
+    """One person however the name is written; whoever gave no name is taken for somebody of its own."""
+    name = " ".join((rating.terms.rated_by or "").split()).casefold()
+    return f"name {name}" if name else f"event {rating.id}"
+
+
 def _offer_votes(ratings: Iterable[OfferRating], rules: RelationshipRules) -> list[Vote]:
-    return [
-        Vote(one.terms.rated_by or "", level_of(one.terms, rules), one.rated_on, one.rated_at, one.id)
-        for one in ratings
-    ]
+    return [Vote(_rater(one), level_of(one.terms, rules), one.rated_on, one.rated_at, one.id) for one in ratings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +351,7 @@ def personal_standing(ratings: Iterable[PersonalRating], rules: RelationshipRule
     """How much one account values the people it deals with."""
     votes: dict[str, list[Vote]] = {}
     for one in ratings:
-        vote = Vote(one.terms.rated_by or "", one.terms.level, one.rated_on, one.rated_at, one.id)
+        vote = Vote(_rater(one), one.terms.level, one.rated_on, one.rated_at, one.id)
         votes.setdefault(one.terms.rep, []).append(vote)
     if not votes:
         return NOBODY_RATED
@@ -427,7 +432,7 @@ def offer_history(ratings: Iterable[OfferRating], rules: RelationshipRules, as_o
 def personal_history(ratings: Iterable[PersonalRating], rep: str, rules: RelationshipRules, as_of: date) -> list[Point]:
     """How the level of one representative has moved, oldest first: one point for each day on which it changed."""
     votes = [
-        Vote(one.terms.rated_by or "", one.terms.level, one.rated_on, one.rated_at, one.id)
+        Vote(_rater(one), one.terms.level, one.rated_on, one.rated_at, one.id)
         for one in ratings
         if one.terms.rep == rep
     ]

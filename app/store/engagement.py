@@ -20,6 +20,7 @@ from app.domain.rows import Cell
 from app.domain.rules import EngagementRules
 from app.domain.segments import Standard
 from app.store.activity import FACTS, stage_activity
+from app.store.before import keep_before
 from app.store.bulk import analyze, differs
 from app.store.mirror import load_flag, save_flag
 from app.store.optional import OPTIONAL, stage_optional
@@ -69,6 +70,7 @@ def refresh_engagement(
     _stage_rest(connection, LineSource(), "account_value", policy, standard, as_of, touched=not everything)
     if faded:
         _stage_faded(connection, policy.engagement)
+    keep_before(connection, "s_engagement", as_of, run_id)
     seen = _merge(connection, run_id, touched=not everything)
     save_standard(connection, standard)
     save_flag(connection, FADED_IN, str(week_of(as_of)))

@@ -25,6 +25,7 @@ from app.domain.permissions import RECORD_TYPES, read_record
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
 from app.domain.standing import AccountFacts, AccountStanding, Frame, Worth, assess_account, build_frame, shown
+from app.store.before import keep_before
 from app.store.bulk import analyze, differs, insert_rows
 from app.store.evidence import load_verified, stage_members, stream_verified
 from app.store.staging import SOLD, add_ids, create_temp, stage_ids, text_type
@@ -57,6 +58,7 @@ _REFERRING = frozenset({Quadrant.CHAMPION, Quadrant.ADVOCATE})
 def refresh_standing(connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool) -> int:
     """Bring the stored measures up to date. Returns the accounts of which people will see something else."""
     stage_standing(connection, policy, as_of, touched=not everything)
+    keep_before(connection, "s_standing", as_of, run_id)
     return _merge(connection, run_id, touched=not everything)
 
 

@@ -413,6 +413,18 @@ reference_request_step = sa.Table(
     sa.Column("detail", sa.Text, nullable=False, server_default="{}"),
 )
 
+worth_before = sa.Table(
+    "worth_before",
+    metadata,
+    sa.Column("account_id", Binary, primary_key=True),
+    sa.Column("before_day", Day, primary_key=True),
+    sa.Column("total", Money, nullable=False),
+    sa.Column("percentile", sa.SmallInteger),
+    sa.Column("was_customer", Flag, nullable=False),
+    sa.Index("ix_worth_before_before_day", "before_day"),
+    sqlite_with_rowid=False,
+)
+
 opportunity_issue = sa.Table(
     "opportunity_issue",
     metadata,

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
+from app.domain.candidates import PROFILE, TRAITS
+from app.domain.care import CARE_ANSWER, SUCCESS_METRIC, USAGE_REPORT
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, VerifiedEvent
+from app.domain.model import Policy
 from app.domain.relationship import (
     OFFER_LEVELS,
     OFFER_RATING,
@@ -51,7 +54,7 @@ ASSESSED: tuple[str, ...] = (
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """One thing that was recorded. `says`: in words. `counts`: False for a rating that a later one replaced, or that
-    is too old; None where the question has no meaning.
+    is too old. `is_stale`: old enough by the policy to ask again. None where the question has no meaning.
     """
 
     event: VerifiedEvent
@@ -136,7 +139,8 @@ def _show_points(points: Sequence[Point]) -> list[dict[str, Any]]:
 
 def list_assessments(services: Services, account_id: str, *, as_of: date | None = None) -> AssessmentHistory:
     """What was recorded about an account by hand, up to a day."""
-    day, rules = as_of or services.today, services.mapping.policy.relationship
+    day, policy = as_of or services.today, services.mapping.policy
+    rules = policy.relationship
     with services.database.read() as connection:
         events = load_verified(connection, [account_id], day, ASSESSED)[account_id]
         names = load_names(connection, "account", [account_id])
@@ -154,7 +158,7 @@ def list_assessments(services: Services, account_id: str, *, as_of: date | None 
         personal,
         {rep: tuple(personal_history(people, rep, rules, day)) for rep, _ in personal.by_rep},
         place_in_matrix(offer.level, personal.highest),
-        tuple(_assessments(events, told, counting, rules, day)),
+        tuple(_assessments(events, told, counting, stale_days(policy), day)),
     )
 
 
@@ -172,19 +176,34 @@ def _assessments(
     events: Sequence[VerifiedEvent],
     told: Mapping[str, str],
     counting: set[str],
-    rules: RelationshipRules,
+    stale: Mapping[str, int],
     day: date,
 ) -> Iterator[Assessment]:
     for event in reversed(events):
         age = (day - event.occurred_on).days
-        is_rating = event.type in (OFFER_RATING, PERSONAL_RATING)
         yield Assessment(
             event,
             told.get(event.id) or describe(event),
             age,
-            event.id in counting if is_rating else None,
-            age >= rules.stale_days if is_rating else None,
+            event.id in counting if event.type in (OFFER_RATING, PERSONAL_RATING) else None,
+            age >= stale[event.type] if event.type in stale else None,
         )
+
+
+def stale_days(policy: Policy) -> dict[str, int]:
+    """Type -> after how many days what was recorded should be asked again.
+
+    What a reference can speak about ages like its traits do, and what success means like the answer why they care.
+    """
+    return {
+        OFFER_RATING: policy.relationship.stale_days,
+        PERSONAL_RATING: policy.relationship.stale_days,
+        TRAITS: policy.reference.traits_days,
+        PROFILE: policy.reference.traits_days,
+        CARE_ANSWER: policy.care.answer_days,
+        SUCCESS_METRIC: policy.care.answer_days,
+        USAGE_REPORT: policy.care.usage_days,
+    }
 
 
 def _tell_offers(ratings: Sequence[OfferRating], rules: RelationshipRules) -> dict[str, str]:

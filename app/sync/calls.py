@@ -1,7 +1,7 @@
 """One call a day: whom to call and what to talk about, how well the list is covered, and what came of a call.
 
-What a queue shows was known before its day, and stays the same all day; only the state of the call moves. Money and
-value tiers are those of the last run.
+What a queue shows was known before its day, and stays the same all day; only the state of the call moves. What decides
+about the order, total and value tier, is of the last run before the day; the money that is told is of the last run.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from app.errors import ConfigError
 from app.intake.assessments import record
 from app.intake.event_fields import build_reader
 from app.intake.strict_json import JsonValue
+from app.store.before import WorthBefore, load_before
 from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, load_first_sales, load_reps
 from app.store.connection import Connection
 from app.store.evidence import load_verified
@@ -389,18 +390,19 @@ def _load_lists(
     ids = [row.id for row in rows]
     since = load_first_sales(connection, ids)
     events = load_verified(connection, ids, day, CALL_TYPES)
+    before = {} if is_over else load_before(connection, day)
     tell = buyer_on if is_over else buyer_from
     lists: dict[str | None, list[CustomerRow]] = {}
     for row in rows:
-        # On a day that has passed, whoever bought later was no customer yet.
-        if since.get(row.id, date.min) <= day:
+        # Whoever bought later, or is known to have bought only since a run of the day, was no customer yet.
+        if since.get(row.id, date.min) <= day and (row.id not in before or before[row.id].was_customer):
             lists.setdefault(row.rep, []).append(row)
     return [
         _List(
             owner,
             tuple(
                 tell(
-                    Buyer(row.id, row.name, row.total, row.percentile, known_since=since.get(row.id)),
+                    _buyer(row, before.get(row.id), since.get(row.id)),
                     events[row.id],
                     rules,
                     day,
@@ -422,6 +424,11 @@ def _find_rep(services: Services, connection: Connection, text: str) -> str:
             f"{text} owns no customer", hint="use the id of an owner; they are named by: advocacy calls today"
         )
     return rep
+
+
+def _buyer(row: CustomerRow, before: WorthBefore | None, since: date | None) -> Buyer:
+    worth = before or row
+    return Buyer(row.id, row.name, worth.total, worth.percentile, known_since=since)
 
 
 def _open_queues(services: Services, connection: Connection, lists: Sequence[_List], day: date) -> list[QueueView]:

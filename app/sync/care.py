@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from app.domain.calls import CALL_TYPES, Buyer, buyer_from, next_call_on
+from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.care import Care, Progress, Transition, care, success, transitions
-from app.domain.days import days_after
 from app.store.calls import load_customers
 from app.store.evidence import load_verified
 from app.store.standing import load_standing
 from app.sync.answers import find_account
 from app.sync.services import Services
+from app.sync.standing import show_metric, show_move
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,46 +48,13 @@ class CareHistory:
             "proposal_gate": now.proposal_gate,
             "next_change_on": _iso(now.next_change_on),
             "next_call_on": _iso(self.next_call_on),
-            "metrics": [_metric(one) for one in self.metrics],
-            "transitions": [_move(one) for one in self.moves],
+            "metrics": [show_metric(one) for one in self.metrics],
+            "transitions": [show_move(one) for one in self.moves],
         }
-
-
-def _metric(one: Progress) -> dict[str, Any]:
-    metric = one.metric
-    return {
-        "owner": metric.owner,
-        "kind": metric.kind,
-        "name": metric.name,
-        "unit": metric.unit,
-        "baseline": _exact(metric.baseline),
-        "target": _exact(metric.target),
-        "actual": _exact(metric.actual),
-        "agreed_on": _iso(metric.agreed_on),
-        "is_agreed": one.is_agreed,
-        "progress": None if one.share is None else str(one.share),
-        "told_on": one.told_on.isoformat(),
-    }
-
-
-def _move(one: Transition) -> dict[str, Any]:
-    return {
-        "on": one.on.isoformat(),
-        "before": one.before,
-        "after": one.after,
-        "direction": one.direction,
-        "decision": one.decision,
-        "verbatim": one.verbatim,
-        "event": one.event_id,
-    }
 
 
 def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
-
-
-def _exact(number: Decimal | None) -> str | None:
-    return None if number is None else format(number, "f")
 
 
 def show_care(services: Services, account: str, *, as_of: date | None = None) -> CareHistory:
@@ -100,8 +66,7 @@ def show_care(services: Services, account: str, *, as_of: date | None = None) ->
         is_customer = bool(load_standing(connection, [found.id])[found.id].measures["is_customer"])
         customers = load_customers(connection, account_ids=[found.id])
     percentile = customers[0].percentile if customers else None
-    # What happened on the day counts here: it is asked for, not queued.
-    buyer = buyer_from(Buyer(found.id, percentile=percentile), events, rules, days_after(day, 1))
+    buyer = buyer_on(Buyer(found.id, percentile=percentile), events, rules, day)
     return CareHistory(
         found.id,
         found.name,

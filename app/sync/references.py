@@ -316,6 +316,7 @@ class ReferenceCustomer:
             "won_percent": list(self.record.won_percent) if self.record.won_percent else None,
             "days_to_accept": self.record.days_to_accept,
             "better_as_worse": list(self.record.surprises),
+            "mean_difference": None if self.record.mean_difference is None else str(self.record.mean_difference),
             "minutes": self.record.minutes,
             "asks_used": self.ledger.used,
             "asks_cap": self.ledger.cap,

@@ -18,7 +18,7 @@ from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
 from app.domain.money import RateBook, net_steps
 from app.mapping.policy import policy_content
-from app.store import cases, engagement, ledger, plain_sales, staging, standing, values
+from app.store import before, cases, engagement, ledger, plain_sales, staging, standing, values
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
@@ -82,6 +82,7 @@ def revalue(connection: Connection, day: Day) -> Revaluation:
         save_policy(connection, day.policy_version, policy_content(day.policy))
     moved = _revalue_all(connection, day) if everything or backwards else _revalue_scope(connection, day)
     clear_dirty(connection)
+    before.forget_before(connection, day.as_of)
     save_flag(connection, REVALUE_ALL, None)
     save_flag(connection, VALUED_BY, day.policy_version)
     save_flag(connection, VALUED_AS_OF, day.iso)
@@ -104,6 +105,7 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     ledger.merge_issues(connection, scoped=False)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
     values.stage_account_issues(connection, "opportunity_issue", touched=False)
+    before.keep_before(connection, "s_value", day.as_of, day.run_id)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=True)
@@ -120,6 +122,7 @@ def _revalue_scope(connection: Connection, day: Day) -> int:
     touch_accounts(connection, day.run_id)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=True)
     values.stage_account_issues(connection, "opportunity_issue", touched=True)
+    before.keep_before(connection, "s_value", day.as_of, day.run_id)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=False, moved=moved)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from app.domain.care import Bucket
+from app.domain.care import Bucket, Progress, Transition, success, transitions
 from app.domain.commitment import LICENCE, TOP, advise, rung_of
 from app.domain.contradictions import ADVICE
 from app.domain.matching import Readiness
@@ -21,7 +22,7 @@ from app.store.standing import load_facts
 
 NOBODY = "nobody has said"
 SHOWN_STEPS = 2
-_BUCKETS = {Bucket.NEED_YOU: "Need you", Bucket.OK: "It's ok", Bucket.WHO_ARE_YOU: "Who are you?"}
+BUCKETS = {Bucket.NEED_YOU: "Need you", Bucket.OK: "It's ok", Bucket.WHO_ARE_YOU: "Who are you?"}
 _READINESS = {
     Readiness.AVAILABLE: "May be asked",
     Readiness.RESTING: "Resting",
@@ -69,6 +70,10 @@ class StandingView:
     cards: tuple[Card, ...]
     to_do: tuple[ToDo, ...]
     """Most pressing first."""
+    metrics: tuple[Progress, ...] = ()
+    """What the customer and its champion measure their success by."""
+    moves: tuple[Transition, ...] = ()
+    """How it went from bucket to bucket by its answers, oldest first."""
 
     def as_json(self) -> dict[str, Any]:
         """The documented object."""
@@ -76,13 +81,57 @@ class StandingView:
             "as_of": self.as_of.isoformat(),
             "cards": [card.as_json() for card in self.cards],
             "to_do": [one.as_json() for one in self.to_do],
+            "metrics": [show_metric(one) for one in self.metrics],
+            "transitions": [show_move(one) for one in self.moves],
         }
+
+
+def show_metric(one: Progress) -> dict[str, Any]:
+    """The documented object: exact numbers and fractions as text."""
+    metric = one.metric
+    return {
+        "owner": metric.owner,
+        "kind": metric.kind,
+        "name": metric.name,
+        "unit": metric.unit,
+        "baseline": _exact(metric.baseline),
+        "target": _exact(metric.target),
+        "actual": _exact(metric.actual),
+        "agreed_on": metric.agreed_on.isoformat() if metric.agreed_on else None,
+        "is_agreed": one.is_agreed,
+        "progress": None if one.share is None else str(one.share),
+        "told_on": one.told_on.isoformat(),
+    }
+
+
+def show_move(one: Transition) -> dict[str, Any]:
+    """The documented object."""
+    return {
+        "on": one.on.isoformat(),
+        "before": one.before,
+        "after": one.after,
+        "direction": one.direction,
+        "decision": one.decision,
+        "verbatim": one.verbatim,
+        "event": one.event_id,
+    }
+
+
+def _exact(number: Decimal | None) -> str | None:
+    return None if number is None else format(number, "f")
 
 
 def tell_standing(connection: Connection, account_id: str, policy: Policy, day: date) -> StandingView:
     """Every human measure of an account on a day, from what is known today."""
-    standing = assess_account(load_facts(connection, account_id, policy, day), build_frame(policy, day))
-    return StandingView(day, tuple(_cards(standing)), tuple(_to_do(standing)))
+    facts = load_facts(connection, account_id, policy, day)
+    standing = assess_account(facts, build_frame(policy, day))
+    return StandingView(
+        day,
+        tuple(_cards(standing)),
+        tuple(_to_do(standing)),
+        tuple(success(facts.events, day)),
+        tuple(transitions(facts.events, day)),
+    )
 
 
 def _cards(one: AccountStanding) -> Iterator[Card]:
@@ -106,7 +155,7 @@ def _cards(one: AccountStanding) -> Iterator[Card]:
     )
     care = one.care
     how = "inferred from usage: ask" if care.is_inferred else f"asked on {care.answered_on}" if care.answered_on else ""
-    yield Card("care", "Why they care", _BUCKETS[care.bucket] if care.bucket else "Nobody knows", how)
+    yield Card("care", "Why they care", BUCKETS[care.bucket] if care.bucket else "Nobody knows", how)
     yield Card("reference", "As a reference", _READINESS[one.availability.state], _tell_quality(one))
     roles = ", ".join(code.removeprefix("x_").replace("_", " ") for code in one.roles.codes)
     yield Card("roles", "Is to us", roles or "nothing yet", "")

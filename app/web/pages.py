@@ -15,9 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.bootstrap import Services
 from app.errors import ConfigError
 from app.sync.answers import explain_account, find_account, list_accounts, portfolio
+from app.sync.standing import BUCKETS
 from app.web.access import ServicesOf, require_reader
 from app.web.v1 import SortKey
-from app.web.words import KINDS, describe_policy, name_quadrants, show_points, show_rule, show_share
+from app.web.words import KINDS, describe_policy, name_quadrants, show_points, show_progress, show_rule, show_share
 
 ROWS = 50
 MAX_PAGES = 20_000
@@ -39,6 +40,7 @@ def build_templates() -> Environment:
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     templates.filters |= {"money": show_money, "weblink": keep_web_link, "words": show_words}
     templates.filters |= {"share": show_share, "points": show_points, "rule": show_rule}
+    templates.filters |= {"progress": show_progress, "bucket": BUCKETS.__getitem__}
     return templates
 
 

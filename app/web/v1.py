@@ -36,6 +36,7 @@ from app.sync.answers import (
 from app.sync.assessments import list_assessments
 from app.sync.consents import list_consents, list_promised
 from app.sync.ladder import show_ladder
+from app.sync.relationships import count_clients, show_matrix
 from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
@@ -183,6 +184,24 @@ def show_assessments(services: ServicesOf, account_id: str, as_of: AskedDay | No
     """Say what was recorded about one customer by hand, newest first, and where it stands on both scales."""
     found = _find(services, account_id)
     return JSONResponse(jsonable_encoder(list_assessments(services, found["id"], as_of=as_of).as_json()))
+
+
+Step = Annotated[int | None, Query(ge=0, le=4)]
+
+
+@router.get("/matrix", dependencies=[CanRead])
+def show_levels(services: ServicesOf, offer: Step = None, personal: Step = None) -> JSONResponse:
+    """Count customers by what our offer and our people are worth to them; with both levels, name those of that cell."""
+    if (offer is None) != (personal is None):
+        raise ProblemError(422, "a cell has two levels: give both offer and personal, or neither")
+    cell = None if offer is None or personal is None else (offer, personal)
+    return JSONResponse(show_matrix(services, cell).as_json())
+
+
+@router.get("/recognitions", dependencies=[CanRead])
+def show_recognitions(services: ServicesOf, as_of: date | None = None) -> JSONResponse:
+    """Count the customers that gave each of our people a token of esteem, each customer once."""
+    return JSONResponse(count_clients(services, as_of=as_of).as_json())
 
 
 @router.get("/permissions", dependencies=[CanRead])

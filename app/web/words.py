@@ -68,6 +68,11 @@ def show_share(share: object) -> str:
     return percent_text(Fraction(str(share)))
 
 
+def show_progress(share: Fraction) -> str:
+    """The part of a way that is done: `40 %`, with a real minus where it went the other way."""
+    return ("\N{MINUS SIGN}" if share < 0 else "") + percent_text(abs(share))
+
+
 def show_points(points: object) -> str:
     """One decimal, cut, with a real minus: a whole point that is not there yet is not shown."""
     return str(cut_points(Decimal(str(points)))).replace("-", "\N{MINUS SIGN}")

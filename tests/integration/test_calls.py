@@ -120,6 +120,56 @@ def test_the_call_of_a_day_stays_whatever_is_logged_and_tomorrow_is_another(comp
     assert called(services) == "A"
 
 
+def write_deals(services, *more):
+    (services.settings.files_dir / "opportunities.csv").write_text(DEALS + "".join(f"{line}\n" for line in more))
+
+
+BIG = "D9,C,More,900000,2026-02-26,2026-02-27,true,true,new,Alpha,"
+NEWCOMER = "D10,R,First,50,2024-01-10,2024-02-01,true,true,new,Alpha,"
+
+
+def test_a_run_during_the_day_changes_the_call_of_tomorrow_and_not_of_today(company):
+    """Clara's second sale makes her the most valuable, and Rosa, whose old sale was unknown, waits longest of all."""
+    services, clock = company
+    morning = list_calls(services)
+    write_deals(services, BIG, NEWCOMER)
+    clock.move(hours=5)
+    run_sync(services)
+
+    afternoon = list_calls(services)
+
+    assert [(queue.rep, queue.call.account, queue.upcoming, queue.call.why) for queue in afternoon] == [
+        (queue.rep, queue.call.account, queue.upcoming, queue.call.why) for queue in morning
+    ]
+    clock.move(hours=1)
+    write_deals(services, NEWCOMER.replace(",50,", ",70,"))
+    run_sync(services)
+    assert [queue.call.account for queue in list_calls(services)] == [queue.call.account for queue in morning]
+    clock.move(days=1)
+    assert called(services, "lee") == "R"
+    assert called(services, "lee", date(2026, 3, 2)) == "D", "and looking back tells what was told then"
+
+
+def test_a_call_that_moved_to_another_owner_or_was_deleted_is_not_told_any_more(company):
+    services, clock = company
+    accounts = services.settings.files_dir / "accounts.csv"
+    accounts.write_text(ACCOUNTS.replace("B,Berta,kim", "B,Berta,lee"))
+    clock.move(hours=2)
+    run_sync(services)
+    assert called(services) == "A"
+    accounts.write_text(ACCOUNTS.replace("B,Berta,kim,Mining,APAC,20,\n", "B,Berta,kim,Mining,APAC,20,A\n"))
+    clock.move(hours=2)
+    run_sync(services)
+    assert called(services) == "A"
+
+
+def test_the_first_day_has_its_calls_whatever_runs_follow(company):
+    services, clock = company
+    clock.move(hours=1)
+    run_sync(services)
+    assert called(services) == "B"
+
+
 def test_a_week_calls_everybody_once_and_then_nobody_again_so_soon(company):
     services, clock = company
     seen = []
@@ -369,7 +419,7 @@ def test_s3_12_prospects_of_the_open_funnel_with_the_reasons_they_share(company)
 
     assert listed.ideals == 1
     assert [(one.account, one.resembles, one.reasons) for one in listed.found] == [
-        ("P", "A", ("product: Alpha", "industry: Retail", "size: 250-999", "region: EMEA")),
+        ("P", "A", ("product: Alpha", "industry: Retail", "size: large", "region: EMEA")),
         ("Q", "A", ("reason: No outages", "industry: Retail")),
     ]
     assert (str(listed.found[0].pipeline), listed.found[0].resembles_name) == ("350.00", "Anna")

@@ -421,6 +421,90 @@ def test_the_history_of_a_customer_shows_levels_trend_and_staleness(company, adv
     )
 
 
+def test_what_ages_says_when_to_ask_again(company):
+    """Each kind has days of its own in the policy: 365 for traits and profile, 180 for answer and metric, 90 for usage."""
+    for code, attributes in (
+        ("reference_traits", {"brand": 3}),
+        ("reference_profile", {"industry": "Retail"}),
+        ("care_answer", {"bucket": "ok"}),
+        ("success_metric", {"owner": "customer", "kind": "profit", "target": "5"}),
+        ("usage_report", {"usage_percent": 90}),
+        ("attention_given", {}),
+    ):
+        tell(company, code, attributes=attributes, occurred_on="2024-03-01")
+
+    def stale(day: str) -> set[str]:
+        told = list_assessments(company.services, "A", as_of=date.fromisoformat(day))
+        return {one.event.type for one in told.assessments if one.is_stale}
+
+    assert stale("2024-05-29") == set()
+    assert stale("2024-05-30") == {"usage_report"}
+    assert stale("2024-08-27") == {"usage_report"}
+    assert stale("2024-08-28") == {"usage_report", "care_answer", "success_metric"}
+    assert stale("2025-02-28") == {"usage_report", "care_answer", "success_metric"}
+    assert stale("2025-03-01") == {
+        "usage_report", "care_answer", "success_metric", "reference_traits", "reference_profile",
+    }  # fmt: skip
+
+
+def test_s1_12_and_the_matrix_over_all_customers(company, advocacy):
+    """A at 1/3, B at 1/3 too, C rated for its offer only, P for a person only; M's tokens are A's."""
+    code, out, err = advocacy("assess", "recognitions")
+    assert (code, out, "nobody received any yet" in err) == (0, "", True)
+    for account in ("A", "B", "C"):
+        tell(company, "offer_rating", account, attributes={"basis": "price"}, occurred_on="2026-02-01")
+    for account in ("A", "B", "P"):
+        about = {"rep": "R1", "level": 3, "understands_business": True}
+        tell(company, "personal_rating", account, attributes=about, occurred_on="2026-02-01")
+    for account, rep, item in (
+        ("A", "R1", "mug"),
+        ("M", "R1", "pen"),
+        ("B", "R1", "mug"),
+        ("B", "R2", "mug"),
+        ("C", None, "mug"),
+    ):
+        about = {"item": item} | ({"rep": rep} if rep else {})
+        tell(company, "recognition_received", account, attributes=about, occurred_on="2026-02-01")
+    company.sync()
+
+    shown = json.loads(advocacy("assess", "matrix", "--offer", "1", "--person", "3", "--json")[1])
+    counted = json.loads(advocacy("assess", "recognitions", "--json")[1])
+
+    assert [sum(row) for row in shown["matrix"]] == [0, 2, 0, 0, 0]
+    assert shown["matrix"][1] == [0, 0, 0, 2, 0]
+    assert (shown["only_offer"], shown["only_personal"]) == ([0, 1, 0, 0, 0], [0, 0, 0, 1, 0])
+    assert sorted(one["account"] for one in shown["cell"]["accounts"]) == ["A", "B"]
+    assert "leaves with the person" in shown["cell"]["talking_point"]
+    assert (counted["received"], counted["reps"]) == (5, [{"rep": "R1", "clients": 2}, {"rep": "R2", "clients": 1}])
+    lines = advocacy("assess", "matrix", "--offer", "1", "--person", "3")[1].splitlines()
+    assert next(line for line in lines if line.startswith("1 Price")).split() == [
+        "1",
+        "Price",
+        "0",
+        "0",
+        "0",
+        "2",
+        "0",
+        "1",
+    ]
+    code, _, err = advocacy("assess", "matrix", "--offer", "1")
+    assert (code, "give both --offer and --person" in err) == (2, True)
+    assert advocacy("assess", "recognitions")[1].splitlines()[1].split() == ["R1", "2"]
+
+    _, secret = save_key(company.services.database, name="t", scopes=["read"], now=datetime.now(UTC), who="test")
+    with TestClient(create_app(company.services), base_url="http://testserver") as client:
+        reads = {"headers": {"Authorization": f"Bearer {secret}"}}
+        assert client.get("/v1/matrix").status_code == 401
+        assert client.get("/v1/matrix?offer=1&personal=3", **reads).json() == shown
+        assert client.get("/v1/matrix", **reads).json() == {**shown, "cell": None}
+        assert client.get("/v1/matrix?offer=1", **reads).status_code == 422
+        assert client.get("/v1/matrix?offer=5&personal=1", **reads).status_code == 422
+        assert client.get("/v1/recognitions?as_of=2026-01-31", **reads).json() == {
+            "as_of": "2026-01-31", "received": 0, "reps": [],
+        }  # fmt: skip
+        assert client.get("/v1/recognitions", **reads).json()["reps"] == counted["reps"]
+
+
 def test_the_same_is_said_over_http(company):
     services = company.services
     tell(company, "permission_granted", attributes={"scopes": ["logo", "basic"]}, occurred_on="2026-02-01")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.bootstrap import build_services
 from app.config import load_settings
@@ -14,6 +15,7 @@ from app.domain.events import AdvocacyEvent
 from app.store.events import save_events
 from app.sync.answers import explain_account, find_account, list_accounts
 from app.sync.run import run_sync
+from app.web.api import create_app
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TOLD = (
@@ -23,6 +25,12 @@ TOLD = (
     ("care_answer", date(2026, 2, 20), {"bucket": "need_you", "verbatim": "We would stop."}),
     ("reference_traits", date(2026, 2, 1), {"brand": 4, "articulate": 3}),
     ("complaint", date(2026, 2, 25), {}),
+    ("care_answer", date(2025, 11, 20), {"bucket": "ok", "verbatim": "It is <fine>."}),
+    ("success_metric", date(2026, 1, 20), {
+        "owner": "customer", "kind": "cash_flow", "unit": "EUR", "baseline": "1000", "target": "3000.5", "actual": "500",
+        "agreed_on": "2026-01-20",
+    }),
+    ("success_metric", date(2026, 1, 21), {"owner": "champion", "kind": "roi", "target": "4"}),
 )  # fmt: skip
 
 
@@ -89,7 +97,7 @@ def test_a_prospect_without_a_deal_stands_on_the_ladder_too(services) -> None:
 def test_another_day_is_told_with_what_was_true_then(services) -> None:
     before = explain_account(services, "B", as_of=date(2026, 1, 15))
 
-    assert cards(before)["care"] == ("Nobody knows", "")
+    assert cards(before)["care"] == ("It's ok", "asked on 2025-11-20")
     assert cards(before)["permissions"] == ("basic, logo", "")
 
 
@@ -116,3 +124,24 @@ def test_a_consent_that_was_taken_back_or_ran_out_is_nowhere_to_be_seen_before_t
 def told(services, code, day, **more):
     event = AdvocacyEvent("t", f"{code}-{day}-{len(str(more))}", code, day, "B", **more)
     save_events(services.database, [event], now=NOW, policy=services.mapping.policy)
+
+
+def test_s3_11_the_page_and_the_explanation_tell_how_it_came_to_care_and_what_it_measures(services) -> None:
+    told = explain_account(services, "B").standing.as_json()
+
+    assert [(one["on"], one["before"], one["after"], one["direction"]) for one in told["transitions"]] == [
+        ("2025-11-20", None, "ok", "first"),
+        ("2026-02-20", "ok", "need_you", "up"),
+    ]
+    shown = [(one["owner"], one["kind"], one["baseline"], one["target"], one["actual"]) for one in told["metrics"]]
+    assert shown == [("customer", "cash_flow", "1000", "3000.5", "500"), ("champion", "roi", None, "4", None)]
+    assert [one["is_agreed"] for one in told["metrics"]] == [True, False]
+
+    here = TestClient(create_app(services), base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    page = here.get("/accounts/B").text
+    for text in (
+        "What they measure success by", "cash flow <small>EUR</small>", "1,000", "3,000.5", "\N{MINUS SIGN}24.9 %",
+        "2026-01-20", "not agreed", "2025-11-20: It&#39;s ok: “It is &lt;fine&gt;.”", "It&#39;s ok → Need you",
+    ):  # fmt: skip
+        assert text in page, text
+    assert "What they measure success by" not in here.get("/accounts/P").text

@@ -270,6 +270,14 @@ def personal(level, on=JAN, by="M1", rep="R1", id_=None):
         # Each rater's latest counts, and only that.
         ([offered("tco"), offered("price", "2026-02-01")], "2026-02-01", 1, False, "2026-07-31"),
         ([offered("tco"), offered("hope", "2026-02-01"), offered("tco", by="R2")], "2026-02-01", 0, False, "2026-07-31"),
+        # One person is one rater however the name is written.
+        ([offered("tco", by="Ann"), offered("price", "2026-02-01", " ann ")], "2026-02-01", 1, False, "2026-07-31"),
+        ([offered("tco", by="Ann"), offered("price", "2026-02-01", "ANN")], "2026-02-01", 1, False, "2026-07-31"),
+        # Two without a name are two, and none of them is somebody who gave one.
+        ([offered("price", by=None, id_="1"), offered("tco", "2026-02-01", None, "2"), offered("tco", "2026-02-01", "R3")],
+         "2026-02-01", 4, False, "2026-07-31"),
+        ([offered("tco", by=None, id_="1"), offered("price", "2026-02-01", None, "2"), offered("tco", "2026-02-01", "1")],
+         "2026-02-01", 4, False, "2026-07-31"),
         # One rater's word lapses, the other's stands.
         ([offered("hope"), offered("tco", "2026-06-10", "R2")], "2027-01-09", 0, True, "2027-01-10"),
         ([offered("hope"), offered("tco", "2026-06-10", "R2")], "2027-01-10", 4, True, "2027-06-10"),
