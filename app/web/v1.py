@@ -199,7 +199,7 @@ def show_levels(services: ServicesOf, offer: Step = None, personal: Step = None)
 
 
 @router.get("/recognitions", dependencies=[CanRead])
-def show_recognitions(services: ServicesOf, as_of: date | None = None) -> JSONResponse:
+def show_recognitions(services: ServicesOf, as_of: AskedDay | None = None) -> JSONResponse:
     """Count the customers that gave each of our people a token of esteem, each customer once."""
     return JSONResponse(count_clients(services, as_of=as_of).as_json())
 
