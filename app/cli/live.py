@@ -103,16 +103,13 @@ def _examine_field(object_name: str, write: WriteField, found: FieldSchema) -> I
 def _examine_currencies(services: Services, connector: CrmConnector, plan: ReadPlan) -> Iterator[Finding]:
     """Without a rate of its own a reporting currency passes for the CRM's main one: that has to be meant."""
     from app.domain.rows import Entity
-    from connectors.contract import PullRequest
+    from app.sync.fit import pull_currencies
 
     wanted = services.mapping.policy.reporting_currency
-    rates = plan.entities.get(Entity.CURRENCY_RATE)
-    if rates is None:
+    if Entity.CURRENCY_RATE not in plan.entities:
         yield _without_rates(wanted, plan)
         return
-    at = rates.fields.index(rates.attributes["currency"].field)
-    pages = connector.pull([PullRequest(rates.object, rates.fields, where=rates.where)])
-    known = sorted({str(row[at]) for page in pages for row in page.rows})
+    known = pull_currencies(connector, plan)
     dated = " and by date" if plan.dated_rates else ""
     if wanted in known:
         yield Finding("ok", "currencies", f"{', '.join(known)}, converted to {wanted} at fixed rates{dated}")

@@ -88,10 +88,9 @@ def _check_live(ctx: typer.Context, file: Path | None) -> dict[str, Any]:
 
 def compare_with_crm(services: Services, mapping: MappingFile, connector: CrmConnector) -> ReadPlan:
     """What will be read and written. Raises MappingError with everything that does not fit."""
-    from app.mapping.check import check_mapping, objects_of
+    from app.sync.fit import check_against_crm
 
-    objects = dict.fromkeys((*objects_of(mapping), mapping.write_back.object))
-    return check_mapping(mapping, connector.describe(tuple(objects)), services.user_of(connector))
+    return check_against_crm(mapping, connector, services.user_of(connector))
 
 
 def propose(

@@ -204,6 +204,12 @@ _TABLE = (
         "A currency field is shown in the record's own currency, but our amounts are in the reporting currency.",
         "Write to a plain number field, or make sure that the accounts' currency is the reporting currency.",
     ),
+    (
+        63,
+        "currency not read in a multi-currency CRM",
+        "The CRM has several currencies, but the mapping lacks that of the deals or of the accounts, or it is hidden.",
+        "Give the user read access and map `currency`; if all are in one: `currency: {transform: [{const: USD}]}`.",
+    ),
 )
 
 CODES = {f"ADV-MAP-{number:03}": Code(f"ADV-MAP-{number:03}", *rest) for number, *rest in _TABLE}

@@ -75,6 +75,8 @@ class WriteField:
     policy: str = "overwrite"
     values: Mapping[str, str] = default(default_factory=dict)
     optional: bool = False
+    in_record_currency: bool = False
+    """The CRM's field is one for money, whatever `type` says: some CRMs show it in the record's own currency."""
 
     @property
     def companion(self) -> bool:

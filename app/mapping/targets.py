@@ -47,6 +47,7 @@ def settle_write(write: WriteField, found: FieldSchema, reporting_currency: str)
         type=kind,
         scale=_settled_scale(write, kind, found),
         max_length=length if kind in TEXTUAL else None,
+        in_record_currency=write.kind is MeasureKind.MONEY and _is_currency(kind, found),
     )
     return settled, list(_misfits(write, settled, found, reporting_currency))
 
@@ -57,6 +58,11 @@ def _settled_type(write: WriteField, found: FieldSchema) -> WriteType:
         return write.type
     fitting = _TYPE_OF.get(found.type, usual)
     return fitting if fitting in WRITABLE_AS[write.kind] else usual
+
+
+def _is_currency(kind: WriteType, found: FieldSchema) -> bool:
+    """The CRM's type decides; ours only for a field that is not there yet."""
+    return found.type is FieldType.CURRENCY or (found.type is FieldType.OTHER and kind is WriteType.CURRENCY)
 
 
 def _settled_scale(write: WriteField, kind: WriteType, found: FieldSchema) -> int:

@@ -21,7 +21,6 @@ from app.domain.plan import (
     replaces_value,
 )
 from app.mapping.file import MappingFile
-from app.mapping.measures import WriteType
 from app.mapping.writer import Writer
 from app.store import engagement, standing, values, writes
 from app.store.connection import Connection
@@ -176,7 +175,7 @@ def _in_record_currency(
     return {
         measure: rates.shown_in(amount, currency)
         for measure, amount in money.items()
-        if measure in planner.writer.fields and planner.writer.fields[measure].type is WriteType.CURRENCY
+        if measure in planner.writer.fields and planner.writer.fields[measure].in_record_currency
     }
 
 

@@ -11,13 +11,14 @@ from datetime import timedelta
 from app.domain.money import RateBook
 from app.domain.plan import GuardVerdict
 from app.errors import ConfigError
-from app.mapping.check import ReadPlan, check_mapping, objects_of
+from app.mapping.check import ReadPlan
 from app.mapping.translate import compile_writer
 from app.mapping.writer import Writer
 from app.store import mirror, runs, writes
 from app.sync.budget import Budget
 from app.sync.execution import UNKNOWN, Run, close_run, connect, open_run
 from app.sync.explanations import Explainer
+from app.sync.fit import check_against_crm
 from app.sync.plan import Plan, Planner, plan_updates
 from app.sync.prove import prove, prove_ledger
 from app.sync.pull import MAX_REREAD, Puller, convert_again, pull_changes, reread
@@ -95,9 +96,8 @@ def check(run: Run, connector: CrmConnector) -> ReadPlan:
             f"this database belongs to organisation {pinned}, the login leads to {organisation}",
             hint="use another ADVOCACY_DATABASE_URL for another organisation",
         )
-    mapping = run.services.mapping
-    schemas = connector.describe(objects_of(mapping))
-    read_plan = check_mapping(mapping, schemas, run.services.user_of(connector), writing=run.send)
+    username = run.services.user_of(connector)
+    read_plan = check_against_crm(run.services.mapping, connector, username, writing=run.send)
     if read_plan.absent:
         run.notes.append(
             f"a plan only: {', '.join(read_plan.absent)} must be created before anything can be written, "

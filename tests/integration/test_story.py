@@ -8,6 +8,8 @@ from decimal import Decimal
 import pytest
 from companies import TODAY, TOKEN, build_company, open_services
 
+from app.cli.live import examine_crm
+from app.config import default_mapping_path
 from app.domain.events import AdvocacyEvent
 from app.errors import ConfigError, LeaseHeldError, MappingError, UnreachableCrmError
 from app.store.events import save_events
@@ -307,3 +309,94 @@ def test_a_record_whose_currency_differs_shows_the_value_in_its_own_currency(mig
         assert report.status == "ok"
         assert company.sync().counts["update"] == 0
         company.services.database.close()
+
+
+OF_ACCOUNTS = "    currency: {field: CurrencyIsoCode, optional: true}   # exists only with multiple currencies\n"
+OF_DEALS = "    currency: {field: CurrencyIsoCode, optional: true}\n    created_on"
+
+
+@pytest.fixture
+def abroad(migrated_database_url):
+    """E counts in EUR, of which 0.8 are worth one USD, and bought for 800 EUR; synchronised once."""
+    with Sandbox(Org(multi_currency=True), token=TOKEN) as sandbox:
+        sandbox.org.create("CurrencyType", {"IsoCode": "EUR", "ConversionRate": Decimal("0.8"), "IsActive": True})
+        company = build_company(sandbox, migrated_database_url)
+        company.account("E", CurrencyIsoCode="EUR")
+        company.deal("D-E", "E", 800, CurrencyIsoCode="EUR")
+        company.sync()
+        yield company
+        company.services.database.close()
+
+
+def remap(company, tmp_path, old, new):
+    """The shipped mapping with one change, in force for the next run."""
+    text = default_mapping_path("salesforce").read_text("utf-8")
+    assert text.count(old) == 1
+    path = tmp_path / "changed.yaml"
+    path.write_text(text.replace(old, new), "utf-8")
+    company.services.database.close()
+    company.services = open_services(company.sandbox, str(company.services.settings.database_url), mapping=path)
+
+
+@pytest.mark.parametrize("of", ["accounts", "opportunities"])
+@pytest.mark.parametrize("send", [True, False], ids=["sync", "plan"])
+def test_a_hidden_currency_stops_a_run_over_several_currencies_before_anything_is_read_or_written(abroad, of, send):
+    abroad.org.hide_field("Account" if of == "accounts" else "Opportunity", "CurrencyIsoCode")
+    abroad.deal("D-E2", "E", 80, CurrencyIsoCode="EUR")
+
+    with pytest.raises(MappingError) as refused:
+        abroad.sync(send=send)
+
+    (problem,) = refused.value.problems
+    assert problem.code == "ADV-MAP-063"
+    assert f"the currency of the {of} is not read" in problem.message
+    assert "EUR, USD" in problem.message
+    assert "read access to" in problem.hint
+    assert abroad.shown("E")[0] == "800.00"
+    assert abroad.totals()["E"] == "1000.00"
+    (found,) = [one for one in examine_crm(abroad.services) if one.level == "error"]
+    assert "[ADV-MAP-063]" in found.message
+    assert found.action == problem.hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "of"),
+    [(OF_ACCOUNTS, "", "accounts"), (OF_DEALS, "    created_on", "opportunities")],
+    ids=["accounts", "deals"],
+)
+def test_a_mapping_without_currencies_is_refused_where_the_crm_has_several(abroad, tmp_path, old, new, of):
+    remap(abroad, tmp_path, old, new)
+
+    with pytest.raises(MappingError) as refused:
+        abroad.sync()
+
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.hint) == ("ADV-MAP-063", f"map currency under {of}")
+    assert abroad.shown("E")[0] == "800.00"
+
+
+def test_a_currency_that_the_mapping_states_is_taken_at_its_word(abroad, tmp_path):
+    remap(abroad, tmp_path, OF_DEALS, "    currency: {transform: [{const: EUR}]}\n    created_on")
+
+    assert abroad.sync().status == "ok"
+    assert abroad.totals()["E"] == "1000.00"
+    assert abroad.totals()["A"] == "175000.00"
+
+
+def test_only_rates_of_several_currencies_ask_for_the_currency_of_a_record(company):
+    assert "CurrencyIsoCode" not in company.org.table("Opportunity").type.fields
+
+    assert company.sync().status == "ok"
+
+
+def test_a_currency_field_shows_the_currency_of_its_record_whatever_type_the_mapping_names(abroad, tmp_path):
+    remap(
+        abroad,
+        tmp_path,
+        "    total: Total_Customer_Value__c\n",
+        "    total: {field: Total_Customer_Value__c, type: number}\n",
+    )
+
+    abroad.sync(full=True)
+
+    assert abroad.shown("E")[0] == "800.00"

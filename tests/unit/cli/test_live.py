@@ -183,7 +183,8 @@ def several(org: Org) -> Org:
     for of in standard_types(multi_currency=True, person_accounts=False, write_back=True):
         if of.name in ("CurrencyType", "DatedConversionRate"):
             org.add_type(of)
-    org.add_field("Opportunity", Field("CurrencyIsoCode", "picklist", length=3, default="USD"))
+    for name in ("Account", "Opportunity"):
+        org.add_field(name, Field("CurrencyIsoCode", "picklist", length=3, default="USD"))
     org.create("CurrencyType", {"IsoCode": "USD", "ConversionRate": 1, "IsCorporate": True})
     org.create("CurrencyType", {"IsoCode": "EUR", "ConversionRate": Decimal("0.8"), "IsActive": True})
     return org
