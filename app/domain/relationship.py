@@ -2,9 +2,9 @@
 
 A rating is made by ticking what is so, and the level follows from the ticks. The offer is rated per account, the
 person per account and representative. Where several people rate, each one's latest rating counts and the lower median
-of them is the level: a whole number, and on the careful side. Raters are told apart by name, however it is written;
-ratings without a name are one rater each, since nobody knows that they are of the same person. Zero is a value; nobody
-having rated is none.
+of them is the level: a whole number, and on the careful side. Raters are told apart by name, however it is written.
+Ratings without a name are of one rater only where they are of one day: the later one corrects the earlier. Zero is a
+value; nobody having rated is none.
 """
 
 from __future__ import annotations
@@ -322,9 +322,9 @@ def offer_standing(ratings: Iterable[OfferRating], rules: RelationshipRules, as_
 
 
 def _rater(rating: OfferRating | PersonalRating) -> str:
-    """One person however the name is written; whoever gave no name is taken for somebody of its own."""
+    """One person however the name is written. Without a name, what is said again on one day corrects what was said."""
     name = " ".join((rating.terms.rated_by or "").split()).casefold()
-    return f"name {name}" if name else f"event {rating.id}"
+    return f"name {name}" if name else f"day {rating.rated_on}"
 
 
 def _offer_votes(ratings: Iterable[OfferRating], rules: RelationshipRules) -> list[Vote]:

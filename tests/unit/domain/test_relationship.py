@@ -273,7 +273,9 @@ def personal(level, on=JAN, by="M1", rep="R1", id_=None):
         # One person is one rater however the name is written.
         ([offered("tco", by="Ann"), offered("price", "2026-02-01", " ann ")], "2026-02-01", 1, False, "2026-07-31"),
         ([offered("tco", by="Ann"), offered("price", "2026-02-01", "ANN")], "2026-02-01", 1, False, "2026-07-31"),
-        # Two without a name are two, and none of them is somebody who gave one.
+        # Without a name the later word of a day corrects the earlier one.
+        ([offered("price", by=None, id_="1"), offered("tco", by=None, id_="2")], "2026-01-10", 4, False, "2026-07-09"),
+        # Those of two days are two raters, and none of them is somebody who gave a name.
         ([offered("price", by=None, id_="1"), offered("tco", "2026-02-01", None, "2"), offered("tco", "2026-02-01", "R3")],
          "2026-02-01", 4, False, "2026-07-31"),
         ([offered("tco", by=None, id_="1"), offered("price", "2026-02-01", None, "2"), offered("tco", "2026-02-01", "1")],
