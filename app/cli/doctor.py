@@ -104,13 +104,15 @@ def _as_findings(error: AppError) -> list[Finding]:
 
 
 def _examine_settings(settings: Settings) -> Iterator[Finding]:
+    from app.config import SECRETS
+
     yield Finding("ok", "settings", f"{len(settings.origins)} given, all of them usable")
     if settings.today:
         yield Finding("warning", "today", f"every day is taken for {settings.today}", "unset ADVOCACY_TODAY")
     if not settings.webhook_secrets:
         yield Finding("warning", "webhooks", "no signing secret: every delivery is refused", "advocacy webhooks secret")
-    for name in ("salesforce_private_key_file", "salesforce_client_secret_file", "webhook_secrets_file"):
-        path = getattr(settings, name)
+    for name in SECRETS:
+        path: Path | None = getattr(settings, f"{name}_file")
         if path is not None and path.stat().st_mode & 0o077:
             yield Finding("warning", "secrets", f"{path} can be read by others on this machine", f"chmod 600 {path}")
 

@@ -103,6 +103,11 @@ def read_outbound_message(body: bytes) -> OutboundMessage:
         parser.Parse(body, True)
     except expat.ExpatError as error:
         raise BrokenMessageError(f"not XML: {expat.ErrorString(error.code)}") from None
+    except BrokenMessageError:
+        raise
+    except (LookupError, ValueError):
+        # What Python says of an encoding that expat does not know itself, and asks Python for.
+        raise BrokenMessageError("not in an encoding that can be read; Salesforce writes UTF-8") from None
     if not reading.organisation_id or not reading.found:
         raise BrokenMessageError("no organisation or no notification in it")
     return OutboundMessage(reading.organisation_id, tuple(reading.found))

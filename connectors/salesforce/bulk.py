@@ -88,7 +88,13 @@ class BulkPull:
 
     def _stream(self, total: int) -> Iterator[Page]:
         last = False
+        opened: set[str] = set()
         while not last:
+            if self.position.locator in opened:
+                raise IncompleteError(
+                    "Salesforce names the same page of a bulk result twice: nothing of this pull is complete."
+                )
+            opened.add(self.position.locator)
             page = self._open_page()
             try:
                 while not page.finished:

@@ -164,19 +164,30 @@ class IngestJob:
                 self.transport.retry.run(partial(self._send, method, f"jobs/ingest/{quote(job)}", "ingest_abort", body))
 
     def _discard_orphans(self, made: dict[str, Any]) -> None:
-        """Discard what a run killed between creating and starting a job left behind; one call for an object.
+        """Discard what a run killed between creating and starting a job left behind; mostly one call for an object.
 
         Only a job like the one just `made`, of the same user, still open though older than any of ours can live.
         Nothing of it was written. Housekeeping: that it fails must not stop a push.
+
+        It waits for the next large write of the object: a night with few changes would pay a call for a list that is
+        nearly always empty. Until then the job is only counted; Salesforce itself removes it after seven days.
         """
         if self.object_name in self.jobs.tidied:
             return
         self.jobs.tidied.add(self.object_name)
         with suppress(ConnectorError):
-            answer = self._json(self._send("GET", "jobs/ingest?jobType=V2Ingest", "ingest_list", None))
-            for listed in require(answer, "records", list):
+            for listed in self._listed_jobs():
                 if is_orphan(listed, made, self.jobs.give_up_after):
                     self._discard(require(listed, "id", str))
+
+    def _listed_jobs(self) -> Iterator[Any]:
+        """The user's ingest jobs, page by page; a page that has come before ends it."""
+        path, seen = self.transport.path("jobs/ingest?jobType=V2Ingest"), set[str]()
+        while path and path not in seen:
+            seen.add(path)
+            answer = self._json(self.transport.send("GET", path, "ingest_list", headers=JSON_HEADERS))
+            yield from require(answer, "records", list)
+            path = "" if require(answer, "done", bool) else require(answer, "nextRecordsUrl", str)
 
     @staticmethod
     def _json(answer: Answer) -> dict[str, Any]:

@@ -206,6 +206,7 @@ class Puller:
         self, body: Mapping[str, Any], tally: Tally, again: Callable[[], Mapping[str, Any]]
     ) -> Mapping[str, Any]:
         """The next page; when the cursor is lost, the first page of the query asked `again`."""
+        tally.turn(body["nextRecordsUrl"])
         try:
             return self._next(body)
         except ResumeError:
@@ -274,6 +275,7 @@ class Tally:
         self.id_at, self.stamp_at = _place(layout, ID), _place(layout, STAMP)
         self._total, self._restarts = total, 0
         self._ids: set[RawValue] = set()
+        self._turned: set[str] = set()
         self._handed_out: set[tuple[RawValue, RawValue]] = set()
 
     def unseen(self, rows: Sequence[RawRow]) -> list[RawRow]:
@@ -284,6 +286,12 @@ class Tally:
         self._ids.update(row[self.id_at] for row in rows)
         return kept
 
+    def turn(self, path: str) -> None:
+        """Note which page comes next. IncompleteError when it has come before: it would come for ever."""
+        if path in self._turned:
+            raise IncompleteError("Salesforce names the same page of a query twice: nothing of this pull is complete.")
+        self._turned.add(path)
+
     def restart(self, again: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """The first page of the query asked `again`; from here its own total counts."""
         self._restarts += 1
@@ -292,6 +300,7 @@ class Tally:
         body = again()
         self._total = body["totalSize"]
         self._ids.clear()
+        self._turned.clear()
         return body
 
     def check(self, object_name: str) -> None:

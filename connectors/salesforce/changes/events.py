@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastavro import parse_schema, schemaless_reader
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import SchemaParseException
 
 from connectors.errors import ProtocolError
 
 HEADER = "ChangeEventHeader"
 OVERFLOW = "GAP_OVERFLOW"
 """More than 100,000 changes in one transaction: Salesforce stops saying which."""
+
+
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What fastavro, or a look into what it read, raises beside errors of its own that are none of these."""
 
 
 @dataclass(slots=True)
@@ -49,7 +55,7 @@ def read_schema(text: str) -> EventSchema:
         if not wanted:
             raise ProtocolError(f"The schema of an event has no {HEADER}: is the topic one of change data capture?")
         return EventSchema(parse_schema(declared), parse_schema({**declared, "fields": wanted}))
-    except (ValueError, KeyError, TypeError) as error:
+    except (*_UNREADABLE, SchemaParseException) as error:
         raise ProtocolError("The schema of an event cannot be read.") from error
 
 
@@ -57,9 +63,11 @@ def read_header(schema: EventSchema, payload: bytes) -> Mapping[str, Any]:
     """The header of one event. Raises ProtocolError when the payload does not follow the schema."""
     try:
         event: Any = schemaless_reader(io.BytesIO(payload), schema.writer, schema.header)
-        header: Mapping[str, Any] = event[HEADER]
-    except (EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError) as error:
+        header = event[HEADER]
+    except (*_UNREADABLE, SchemaResolutionError, EOFError, OverflowError, MemoryError) as error:
         raise ProtocolError("An event does not follow its schema.") from error
+    if not isinstance(header, Mapping):
+        raise ProtocolError("The header of an event is none.")
     return header
 
 
@@ -79,7 +87,7 @@ def _note(heard: Heard, header: Mapping[str, Any]) -> None:
         heard.cannot_tell("Salesforce announced more changes than it lists.")
         return
     name, ids = header.get("entityName"), header.get("recordIds")
-    if not name or not ids or any(not one.isalnum() for one in ids):
+    if not name or not isinstance(ids, list) or not ids or not all(isinstance(i, str) and i.isalnum() for i in ids):
         # A change of a field's type is announced for all records at once, as "001*".
         heard.cannot_tell("Salesforce announced changes of records that it does not name.")
         return

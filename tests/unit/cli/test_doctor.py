@@ -13,7 +13,7 @@ import structlog
 from app.bootstrap import build_services
 from app.cli import main
 from app.cli.mapping import compare_with_crm
-from app.config import load_settings
+from app.config import SECRETS, load_settings
 from app.errors import MappingError
 from app.sync.run import run_sync
 
@@ -45,6 +45,21 @@ def test_without_credentials_it_says_what_is_missing_and_what_to_set(capsys: pyt
     assert "no credentials; give client_id and client_secret" in about_crm(found)["message"]
     assert "ADVOCACY_SALESFORCE_" in about_crm(found)["action"]
     assert {each["level"] for each in found if each["subject"] in ("database", "mapping")} == {"ok"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_in_a_file_that_others_can_read_is_told(
+    name: str, capsys: pytest.CaptureFixture[str], own_folder: Path
+) -> None:
+    secret = own_folder / "secret"
+    secret.write_text("sqlite:///a.db" if name == "database_url" else "whsec_" + "A" * 32)
+    told = {}
+    for mode in (0o644, 0o600):
+        secret.chmod(mode)
+        _, found = run(capsys, "--set", f"{name}_file={secret}", "doctor", "--json")
+        told[mode] = [each["action"] for each in found if each["subject"] == "secrets"]
+
+    assert told == {0o644: [f"chmod 600 {secret}"], 0o600: []}
 
 
 def test_half_of_the_credentials_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,9 @@ def test_the_changed_records_are_named_with_their_kind_and_their_delivery():
     )
 
 
+UNREADABLE = ("utf-7", "shift_jis", "DTF-8", "idna", "punycode", "base64", "undefined")
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -58,6 +61,7 @@ def test_the_changed_records_are_named_with_their_kind_and_their_delivery():
         (envelope(notification(), before="<!DOCTYPE x>"), "document type"),
         (envelope(notification(), before='<!DOCTYPE x [<!ENTITY a "b">]>'), "document type"),
         (b"<a>" * 50, "nested"),
+        *((f'<?xml version="1.0" encoding="{name}"?><a/>'.encode(), "encoding") for name in UNREADABLE),
     ],
 )
 def test_what_is_no_outbound_message_is_refused_with_a_reason(body, why):

@@ -88,6 +88,17 @@ def test_more_rows_than_announced_are_no_better(wire, cloud) -> None:
         list(cloud.pull([REQUEST]))
 
 
+def test_a_page_that_names_itself_as_the_next_is_not_followed_for_ever(wire, cloud) -> None:
+    answers = iter(range(20))
+    route = bulk_job(wire, 99)
+    route.mock(side_effect=lambda _: page(b'"%d","a"' % next(answers), locator="MQ"))
+
+    with pytest.raises(IncompleteError, match="twice"):
+        list(cloud.pull([REQUEST]))
+
+    assert route.call_count == 2
+
+
 def test_a_file_that_ends_inside_a_value_is_fetched_again(wire, cloud) -> None:
     bulk_job(
         wire, 3, page(b'"1","a"\n', b'"2","b"\n', b'"3","c', count=3), page(b'"1","a"\n', b'"2","b"\n', b'"3","c"\n')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,6 +24,7 @@ from connectors.errors import (
 )
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.ids import normalise_id
+from connectors.salesforce.transport import Answer
 
 ACCOUNTS = PullRequest("Account", ("Id", "Name"))
 
@@ -45,6 +46,16 @@ def pull(crm: SalesforceConnector, *requests: PullRequest) -> list[Page]:
 
 
 ABORT = b'{"state":"Aborted"}'
+
+
+class Relay:
+    """A REST session whose every call goes through a function."""
+
+    def __init__(self, call: Callable[..., Answer]) -> None:
+        self.call = call
+
+    def close(self) -> None:
+        pass
 
 
 class FixedJobs:
@@ -589,6 +600,31 @@ def test_a_cursor_that_is_always_lost_is_given_up(org, connect, sandbox, by_id) 
 
     with pytest.raises(IncompleteError):
         pull(connect(), replace(ACCOUNTS, ids=tuple(ids) if by_id else None))
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_page_that_names_itself_as_the_next_is_not_followed_for_ever(org, connect, sandbox, by_id) -> None:
+    ids = make_accounts(org, 35)
+    sandbox.manners.page_size = 10
+    crm = connect()
+    rest, pages = crm.transport.rest.call, []
+
+    def repeat(token, method, path, body, headers):
+        if "/query/" not in path:
+            return rest(token, method, path, body, headers)
+        if len(pages) > 20:
+            raise AssertionError("followed for ever")
+        answer = rest(token, method, path, body, headers)
+        pages.append(path)
+        shown = json.loads(answer.body) | {"done": False, "nextRecordsUrl": path}
+        return Answer(answer.status, answer.headers, json.dumps(shown).encode())
+
+    crm.transport.rest = Relay(repeat)
+
+    with pytest.raises(IncompleteError, match="twice"):
+        pull(crm, replace(ACCOUNTS, ids=tuple(ids) if by_id else None))
+
+    assert len(pages) == 1
 
 
 # 19: long queries

@@ -414,6 +414,26 @@ def test_an_open_job_that_may_be_in_use_or_another_programs_stays(
     assert sandbox.engine.jobs[left].state == "Open"
 
 
+def test_left_jobs_are_looked_for_on_every_page_of_the_list(wire, cloud, fence) -> None:
+    base = "/services/data/v62.0/jobs/ingest"
+    bulk_job(wire, complete(4, 0))
+    mine = {"id": "750J", "createdById": "005A", "object": "Account", "operation": "update", "state": "Open"}
+    wire.post(base).respond(json=mine | {"createdDate": "2025-01-02T00:00:00.000+0000"})
+    old = mine | {"id": "750OLD", "createdDate": "2025-01-01T00:00:00.000+0000"}
+    following = f"{base}?queryLocator=01g-1"
+    first = {"done": False, "nextRecordsUrl": following, "records": [mine | {"state": "JobComplete"}]}
+    # The last page names itself, as a page must not.
+    last = {"done": False, "nextRecordsUrl": following, "records": [old]}
+    wire.get(base, params={"jobType": "V2Ingest"}).respond(json=first)
+    wire.get(base, params={"queryLocator": "01g-1"}).respond(json=last)
+    removed = wire.delete(f"{base}/750OLD").respond(204)
+    wire.patch(f"{base}/750OLD").respond(json=old | {"state": "Aborted"})
+
+    assert outcomes(bulk(cloud, fence)) == {Outcome.OK: 4}
+    assert removed.called
+    assert cloud.usage.by_kind["ingest_list"] == 2
+
+
 def test_jobs_of_another_user_or_under_way_are_not_orphans() -> None:
     made = {"createdById": "005A", "object": "Account", "operation": "update", "state": "Open"}
     made["createdDate"] = "2024-01-02T00:00:00.000+0000"
