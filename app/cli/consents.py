@@ -134,7 +134,7 @@ def assess_promise(
     from app.sync.consents import doubt_deal
 
     def warn(services: Services, account_id: str) -> None:
-        if doubt := doubt_deal(services, account_id, opportunity):
+        if doubt := doubt_deal(services, opportunity, account_id):
             tell(f"recorded all the same: {doubt}")
 
     attributes = {"scopes": _codes(scopes), "due_on": due_on, "note": note}
@@ -159,7 +159,7 @@ def assess_use(
 ) -> None:
     """Log a use of a customer's name. Where no consent covers it, it is logged all the same, and you are told."""
     from app.domain.permissions import ReferenceScope
-    from app.sync.consents import check_permission
+    from app.sync.consents import check_permission, doubt_deal
 
     (code,) = _codes([scope])
 
@@ -168,6 +168,8 @@ def assess_use(
         verdict = check_permission(services, account_id, ReferenceScope(code), on=day, contact=contact or None)
         if not verdict.is_allowed:
             tell(f"no consent covers this use: {verdict.reason}")
+        if opportunity and (doubt := doubt_deal(services, opportunity)):
+            tell(f"recorded all the same: {doubt}")
 
     attributes = {"scopes": [code], "where": where, "note": note}
     columns = {"contact": contact, "opportunity": opportunity}

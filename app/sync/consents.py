@@ -70,14 +70,14 @@ class PromiseView:
         }
 
 
-def doubt_deal(services: Services, account_id: str, opportunity: str) -> str:
-    """What speaks against a promise of this account having been made in this deal; "" where nothing does."""
+def doubt_deal(services: Services, opportunity: str, account_id: str | None = None) -> str:
+    """What speaks against there being such a deal, and one of this account if it is given; "" where nothing does."""
     with services.database.read() as connection:
         id_ = canonical_id(services, opportunity)
         deal = load_deal(connection, id_)
         if deal is None:
             return f"no deal {id_} is known: is it the id of an opportunity?"
-        if deal.account_id in (None, account_id):
+        if account_id is None or deal.account_id in (None, account_id):
             return ""
         names = load_names(connection, "account", [deal.account_id])
     return f"the deal {id_} is one of {names.get(deal.account_id) or deal.account_id}, not of this account"

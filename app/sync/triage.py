@@ -34,6 +34,8 @@ from app.sync.services import Services
 
 SHOWN_CUSTOMERS = 10
 SHOWN_CONTRADICTIONS = 100
+SHOWN_ITEMS = 10
+"""Ids named to whoever asked for one that is not there."""
 MAX_HOURS = 10_000
 
 
@@ -170,7 +172,8 @@ def find_problem(services: Services, event: str, day: date | None = None) -> Ite
     items = _open_before_closings(services, day or services.today)
     found = [item for item in items if event in (item.id, item.id.partition("/")[2])]
     if not found:
-        raise ConfigError(f"no open item has the id {event!r}", hint="list them with: advocacy triage --json")
+        ids = ", ".join(item.id for item in items[:SHOWN_ITEMS]) or "nothing"
+        raise ConfigError(f"no open item has the id {event!r}; open is: {ids}", hint="see: advocacy triage --json")
     if len(found) > 1:
         raise ConfigError(f"several items have the id {event!r}: {', '.join(item.id for item in found)}")
     return found[0]

@@ -563,7 +563,8 @@ def test_a_single_problem_is_closed_and_all_others_stay_open(company, advocacy):
         assert urgent(company) == [("A", "down")]
 
     (item,) = open_day(company.services).as_json()["items"]
-    assert advocacy("assess", "close", "nothing")[0] == 2
+    unknown = advocacy("assess", "close", "nothing", "--on", ON)
+    assert (unknown[0], item["event"] in unknown[2]) == (2, True)
     assert advocacy("assess", "close", item["event"], "--note", "patched", "--on", ON)[0] == 0
     assert urgent(company) == []
     assert len(stored(company, "complaint")) == 2
@@ -612,3 +613,6 @@ def test_a_promise_in_a_deal_that_is_not_theirs_is_told(company, advocacy):
     assert advocacy(*promise, "D-A")[2] == ""
     assert "no deal D-X is known" in advocacy(*promise, "D-X")[2]
     assert "the deal D-B is one of Account B" in advocacy(*promise, "D-B")[2]
+    use = ("assess", "use", "A", "--scope", "logo", "--on", ON, "--opportunity")
+    assert "no deal A is known: is it the id of an opportunity?" in advocacy(*use, "A")[2]
+    assert "deal" not in advocacy(*use, "D-B")[2]
