@@ -323,6 +323,9 @@ def _is_same(ask: Ask, event: LedgerEvent) -> bool:
 
 
 def _is_about(ask: Ask, use: LedgerEvent) -> bool:
+    """Whether this was the ask for the reference. Who said no and gave one all the same was won over by another."""
+    if not ask.counts:
+        return False
     if use.request is not None and ask.request is not None:
         return ask.request == use.request
     return use.opportunity is not None and ask.opportunity == use.opportunity

@@ -172,8 +172,23 @@ def test_the_cap_and_the_cooldown_to_the_day(asked, on, used, capped_until, cool
             1,
         ),
         ([at(0, "site_visit"), at(0, "rfp_reference")], {"yes": 2}, 2),
+        # A call that was given after a no was given all the same, and tires once however often it is told.
+        (
+            [at(0, opportunity="O"), at(1, "ask_declined", opportunity="O"), at(9, "reference_call", opportunity="O")],
+            {"yes": 1, "no": 1},
+            1,
+        ),
+        (
+            [
+                at(1, "ask_declined", request="R"),
+                at(9, "reference_call", request="R"),
+                at(9, "site_visit", request="R"),
+            ],
+            {"yes": 1, "no": 1},
+            1,
+        ),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_what_was_asked_and_what_came_back(events, answers, used):
     ledger = ask_ledger(events, RULES, days(30))
