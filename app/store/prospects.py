@@ -26,13 +26,12 @@ class LikenessRow(NamedTuple):
 
 
 def load_prospects(connection: sa.Connection) -> list[str]:
-    """The live accounts with an open deal that never bought anything and hold no licence, by id."""
+    """The live accounts with an open deal that never bought anything and hold no licence, by id; merges followed."""
     rows = connection.exec_driver_sql(
-        "select a.id from account a left join account_value v on v.account_id = a.id"
-        " left join account_standing s on s.account_id = a.id"
-        " where a.is_deleted = 0 and a.merged_into_id is null and coalesce(v.direct, 0) <= 0"
-        " and coalesce(s.is_customer, 0) = 0"
-        f" and exists (select 1 from opportunity o where o.account_id = a.id and {_OPEN}) order by a.id"
+        f"{_survivors(f'select o.account_id from opportunity o where {_OPEN}')} select a.id from account a"
+        " left join account_value v on v.account_id = a.id left join account_standing s on s.account_id = a.id"
+        " where a.id in (select id from up where next_id is null) and a.is_deleted = 0"
+        " and coalesce(v.direct, 0) <= 0 and coalesce(s.is_customer, 0) = 0 order by a.id"
     )
     return [row[0] for row in rows]
 
@@ -66,12 +65,18 @@ def load_told(connection: sa.Connection, types: Collection[str]) -> list[str]:
     """The accounts, as they live on, with a verified event of one of these types; by id."""
     rows = connection.execute(
         sa.text(
-            "with recursive up (id, next_id) as ("
-            " select a.id, a.merged_into_id from account a where a.id in ("
-            "  select account_id from advocacy_event where type in :types and status = 'verified')"
-            " union select a.id, a.merged_into_id from up join account a on a.id = up.next_id)"
-            " select distinct id from up where next_id is null order by id"
+            _survivors("select account_id from advocacy_event where type in :types and status = 'verified'")
+            + " select distinct id from up where next_id is null order by id"
         ).bindparams(sa.bindparam("types", expanding=True)),
         {"types": sorted(types)},
     )
     return [row[0] for row in rows]
+
+
+def _survivors(accounts: str) -> str:
+    """`up`: some accounts, and what each was merged into, on and on; those with no `next_id` live on."""
+    return (
+        "with recursive up (id, next_id) as ("
+        f" select a.id, a.merged_into_id from account a where a.id in ({accounts})"
+        " union select a.id, a.merged_into_id from up join account a on a.id = up.next_id)"
+    )

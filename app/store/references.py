@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.domain.hierarchy import ultimate_parents
 from app.domain.reference import Profile
+from app.store.evidence import stage_asked
 from app.store.staging import stage_ids
 from app.store.values import load_survivor
 
@@ -76,15 +77,18 @@ def load_reference_accounts(connection: sa.Connection, types: Collection[str]) -
 
 
 def load_firms(connection: sa.Connection, ids: Collection[str], *, live: bool = False) -> dict[str, Firm]:
-    """Account id -> what is known of it, for those we hold. `live`: without deleted and merged ones."""
-    stage_ids(connection, "s_firm", ids)
+    """Account id -> what is known of it, for those we hold. `live`: without deleted and merged ones.
+
+    What an account bought that was merged into another, the other one has.
+    """
+    stage_asked(connection, ids)
     only = " where a.is_deleted = 0 and a.merged_into_id is null" if live else ""
     rows = connection.exec_driver_sql(
-        "select a.id, a.name, a.industry, a.employees, a.region from s_firm q join account a on a.id = q.id" + only
+        "select a.id, a.name, a.industry, a.employees, a.region from s_asked q join account a on a.id = q.id" + only
     ).fetchall()
     products: dict[str, set[str]] = defaultdict(set)
     for account, product in connection.exec_driver_sql(
-        "select distinct o.account_id, o.product from s_firm q join opportunity o on o.account_id = q.id"
+        "select distinct m.owner_id, o.product from s_member m join opportunity o on o.account_id = m.account_id"
         f" where {_LIVE_DEAL} and o.is_won = 1 and o.is_closed = 1 and o.product is not null"
     ):
         products[account].add(product)
