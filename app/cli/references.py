@@ -320,6 +320,10 @@ _STRENGTHS = {
 }
 
 
+def _tell_state(state: str) -> str:
+    return "never consented to calls" if state == "none" else state.replace("_", " ")
+
+
 def _say_programme(view: dict[str, Any], top: int) -> None:
     low, high = view["full_strength_low"], view["full_strength_high"]
     span = low if low == high else f"{low} to {high}"
@@ -332,7 +336,7 @@ def _say_programme(view: dict[str, Any], top: int) -> None:
         reading = quarter["reading"].replace("_", " ") if view["goal"] is not None else ""
         new = f"{quarter['new']} new{goal}, {quarter['high_impact']} high impact"
         say(f"{quarter['quarter']}: {new}{'; ' + reading if reading else ''}")
-    states = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in view["states"].items())
+    states = ", ".join(f"{number} {_tell_state(state)}" for state, number in view["states"].items())
     say(f"today: {states or 'nobody'}; {view['utilisation_percent']} % of the asks that the caps allow are used")
     say()
     columns = ("customer", "quality", "high impact", "record", "asks", "given", "balance", "state", "from")
@@ -345,7 +349,7 @@ def _say_programme(view: dict[str, Any], top: int) -> None:
             f"{one['asks_used']} of {one['asks_cap']}",
             one["uses"],
             one["balance"],
-            one["state"].replace("_", " "),
+            _tell_state(one["state"]),
             one["available_from"],
         )
         for one in view["customers"][:top]

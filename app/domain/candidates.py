@@ -12,20 +12,9 @@ from typing import TypeVar
 
 from app.domain.engagement import Deed, detractor_until
 from app.domain.events import VerifiedEvent
-from app.domain.matching import Candidate, Clearance, openness_of
+from app.domain.matching import Availability, Candidate, Clearance, Openness, availability, openness_of
 from app.domain.model import Policy
-from app.domain.permissions import (
-    CONTACT_LEFT,
-    PERMISSION_GRANTED,
-    PERMISSION_REVOKED,
-    Permissions,
-    ReferenceScope,
-    departure_of,
-    grant_of,
-    may_use,
-    permissions_on,
-    revocation_of,
-)
+from app.domain.permissions import PERMISSION_GRANTED, Permissions, ReferenceScope, may_use, read_record
 from app.domain.reference import Outcome, Profile, Quality, Use, profile_on, quality, rating_of, read_reference_outcome
 from app.domain.requests import (
     LEDGER_TYPES,
@@ -37,6 +26,7 @@ from app.domain.requests import (
     ask_ledger,
     ledger_event_of,
 )
+from app.domain.rules import ReferenceRules
 from app.domain.triage import list_open
 
 TRAITS, PROFILE, OUTCOME = "reference_traits", "reference_profile", "reference_outcome"
@@ -65,7 +55,7 @@ def candidate_of(
     return Candidate(
         account=facts.account,
         group=facts.group,
-        clearance=clearance(permissions_of(facts.events, as_of), scope, as_of, contact),
+        clearance=clearance(read_record(facts.events).on(as_of), scope, as_of, contact),
         ledger=ledger,
         quality=quality_of(facts.events, ledger, policy, as_of),
         openness=openness_of(facts.events, as_of, _open_items(facts, policy, as_of), _against(facts, policy, as_of)),
@@ -75,25 +65,26 @@ def candidate_of(
 
 
 def clearance(permissions: Permissions, scope: ReferenceScope, as_of: date, contact: str | None = None) -> Clearance:
-    """Whether that very scope may be used on that very day, and who said so."""
+    """Whether that very scope may be used on that very day, and who said so. Nobody who left is one to ask."""
     verdict = may_use(permissions, scope, as_of, contact)
     given = [consent for consent in permissions.consents if consent.scope is scope]
     if verdict.is_allowed:
         people = sorted({consent.contact for consent in given if consent.contact and consent.holds_on(as_of)})
-        named = [contact] if contact else people
-        return Clearance(True, verdict.reason, tuple(named), verdict.consent.end if verdict.consent else None)
+        named = tuple(who for who in ([contact] if contact else people) if not permissions.has_left(who, as_of))
+        return Clearance(True, verdict.reason, named, verdict.consent.end if verdict.consent else None)
     ahead = [consent.start for consent in given if consent.start > as_of and contact in (None, consent.contact)]
     return Clearance(False, verdict.reason, until=min(ahead, default=None))
 
 
-def permissions_of(events: Iterable[VerifiedEvent], as_of: date) -> Permissions:
-    events = list(events)
-    return permissions_on(
-        list(_each(events, grant_of, PERMISSION_GRANTED)),
-        list(_each(events, revocation_of, PERMISSION_REVOKED)),
-        list(_each(events, departure_of, CONTACT_LEFT)),
-        as_of,
-    )
+def readiness(
+    permissions: Permissions, openness: Openness, ledger: AskLedger, rules: ReferenceRules, as_of: date
+) -> Availability:
+    """How a customer stands for the usual reference, a call (`basic`): whoever lends its logo may not be called."""
+    is_valid = ReferenceScope.BASIC in permissions.valid
+    told = "consented to calls" if is_valid else "no consent to calls that holds today"
+    has_consented = any(consent.scope is ReferenceScope.BASIC for consent in permissions.consents)
+    cleared = Clearance(is_valid, told, until=permissions.basic_turns_on)
+    return availability(cleared, openness, ledger, rules, as_of, has_consented=has_consented)
 
 
 def ledger_of(events: Iterable[VerifiedEvent], policy: Policy, as_of: date) -> AskLedger:

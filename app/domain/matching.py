@@ -60,11 +60,11 @@ class Readiness(StrEnum):
     CAPPED = "capped"
     OPTED_OUT = "opted_out"
     NO_CONSENT = "no_consent"
-    """It consented once, and nothing of it holds any more."""
+    """It consented once, but not for today."""
     ESCALATED = "escalated"
     """Something is open between us, or it speaks against us."""
     NONE = "none"
-    """It never consented to anything."""
+    """It never consented to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Clearance:
-    """Whether a consent holds on one day, for one scope or for any. `reason`: by whom and until when, or why not.
+    """Whether a consent for one scope holds on one day. `reason`: by whom and until when, or why not.
 
     `contacts`: who can be asked for it; `until`: when time alone turns it round.
     """
@@ -177,7 +177,7 @@ def availability(
     *,
     has_consented: bool = True,
 ) -> Availability:
-    """`clearance`: for one scope, or for any. `has_consented`: it did at some time, to anything."""
+    """`clearance`: for one scope. `has_consented`: it did at some time, to the same."""
     blocks = tuple(_blocks(clearance, openness, ledger, rules, as_of))
     untils = [block.until for block in blocks]
     edges = (*untils, clearance.until, ledger.next_change_on, openness.next_change_on)
@@ -218,12 +218,22 @@ def _blocks(
         yield Block(Hold.DETRACTOR, f"speaks against us, which counts until {_eve(until)}", until)
     yield from _paused(Hold.RESTING, "resting", openness.resting, as_of)
     if ledger.capped_until is not None:
-        used = f"asked {_often(ledger.used)} in {rules.window_days} days, the cap is {rules.asks_per_window}"
-        yield Block(Hold.CAPPED, used, ledger.capped_until)
+        yield Block(Hold.CAPPED, _tell_cap(ledger, rules), _known(ledger.capped_until))
     if ledger.cooling_until is not None:
         last = max((ask.last_on for ask in ledger.asks), default=as_of)
         told = f"last asked on {last}, less than {rules.cooldown_days} days ago"
-        yield Block(Hold.COOLDOWN, told, ledger.cooling_until)
+        yield Block(Hold.COOLDOWN, told, _known(ledger.cooling_until))
+
+
+def _tell_cap(ledger: AskLedger, rules: ReferenceRules) -> str:
+    if rules.asks_per_window <= 0:
+        return "the policy lets nobody be asked: its cap is 0"
+    return f"asked {_often(ledger.used)} in {rules.window_days} days, the cap is {rules.asks_per_window}"
+
+
+def _known(day: date) -> date | None:
+    """The end of the calendar stands for never."""
+    return day if day < date.max else None
 
 
 def _paused(hold: Hold, words: str, pauses: Iterable[Pause], as_of: date) -> Iterable[Block]:

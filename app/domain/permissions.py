@@ -6,6 +6,9 @@ when `start <= day < end`. It ends by its own expiry, by a revocation, when a la
 same scope replaces it and, where it is personal, when the person leaves. On one day a revocation beats a consent,
 unless the times of both are known and the consent is the later one: in doubt, nothing leaves the house.
 
+A personal consent that names nobody covers everybody there, but nobody who withdrew from it later, and nobody who
+left. What belongs to the company anybody there may withdraw, whoever granted it.
+
 A permission is a term of a deal like the price. So what was promised in a deal is compared with what was granted and
 used. Only events with the status `verified` come in here; their accounts are resolved through merges before.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -200,7 +203,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Ends every consent for its scopes that was given before, from `day` on. `contact` None: of the whole account."""
+    """Ends every consent for its scopes that was given before, from `day` on: personal ones only of its `contact`.
+
+    `contact` None: of the whole account.
+    """
 
     id: str
     scopes: _Scopes
@@ -251,7 +257,11 @@ def grant_of(event: VerifiedEvent) -> Grant:
 
 
 def revocation_of(event: VerifiedEvent) -> Revocation:
-    scopes = read_revocation(event.attributes)
+    """One that cannot be read revokes everything: somebody said no, and nobody can tell to how little."""
+    try:
+        scopes = read_revocation(event.attributes)
+    except ValueError:
+        scopes = tuple(ReferenceScope)
     return Revocation(event.id, scopes, event.occurred_on, event.start, event.occurred_at, event.contact)
 
 
@@ -297,13 +307,17 @@ class PermissionRecord:
         """What is allowed on a day, and when that changes."""
         return permissions_on(self.grants, self.revocations, self.departures, as_of)
 
+    def departed_on(self, known_on: date) -> dict[str, date]:
+        """Person -> from when on it is gone, as far as is known on a day."""
+        return _departed(self.grants, self.departures, known_on)
+
     def consents_on(self, known_on: date) -> tuple[Consent, ...]:
         """Every consent that is known on a day, ended ones included; by scope, then by start."""
         return _resolve(self.grants, self.revocations, self.departures, known_on)
 
 
 def read_record(events: Iterable[VerifiedEvent]) -> PermissionRecord:
-    """Sort out the events of one account. What is older than its door and cannot be read says nothing."""
+    """Sort out the events of one account. What is older than its door and cannot be read allows nothing."""
     events = list(events)
     return PermissionRecord(
         tuple(_each(events, PERMISSION_GRANTED, grant_of)),
@@ -352,9 +366,15 @@ class Consent:
     contact: str | None = None
     granted_by: str | None = None
     document: str | None = None
+    made_on: date = date.min
+    made_at: datetime | None = None
 
     def holds_on(self, day: date) -> bool:
         return self.start <= day and (self.end is None or day < self.end)
+
+    @property
+    def ever_holds(self) -> bool:
+        return self.end is None or self.start < self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +382,7 @@ class Permissions:
     """What a customer allows. `valid`: from 8a to 8h; `oldest`: of the consents that are valid the one held longest.
 
     `next_change_on`: the first day on which time alone changes `valid`; `turns_on`: the first on which it leaves
-    nothing of it, or, while nothing is valid, makes something so.
+    nothing of it, or, while nothing is valid, makes something so; `basic_turns_on`: the first on which `basic` turns.
     """
 
     valid: _Scopes = ()
@@ -370,11 +390,24 @@ class Permissions:
     """All that are known, ended ones included; by scope, then by start."""
     oldest: Consent | None = None
     turns_on: date | None = None
+    basic_turns_on: date | None = None
     next_change_on: date | None = None
+    revocations: tuple[Revocation, ...] = ()
+    """All that are known."""
+    departed: Mapping[str, date] = field(default_factory=dict)
+    """Person -> from when on it is gone."""
 
     @property
     def strongest(self) -> ReferenceScope | None:
         return self.valid[-1] if self.valid else None
+
+    @property
+    def since(self) -> date | None:
+        """The first day on which anything was allowed, whatever became of it."""
+        return min((consent.start for consent in self.consents if consent.ever_holds), default=None)
+
+    def has_left(self, contact: str, day: date) -> bool:
+        return self.departed.get(contact, date.max) <= day
 
 
 NOTHING_ALLOWED = Permissions()
@@ -388,6 +421,7 @@ def permissions_on(
         return NOTHING_ALLOWED
 
     consents = _resolve(grants, revocations, departures, as_of)
+    known_revocations = (revoked for revoked in revocations if revoked.made_on <= as_of)
     told = (
         *(grant.made_on for grant in grants),
         *(revoked.made_on for revoked in revocations),
@@ -416,7 +450,10 @@ def permissions_on(
             (one for one in consents if one.holds_on(as_of)), key=lambda one: (one.start, one.source), default=None
         ),
         turns_on=first_change(as_of, edges, lambda day: bool(valid_on(day))),
+        basic_turns_on=first_change(as_of, edges, lambda day: ReferenceScope.BASIC in valid_on(day)),
         next_change_on=first_change(as_of, edges, valid_on),
+        revocations=tuple(sorted(known_revocations, key=lambda one: (one.day, one.id))),
+        departed=_departed(grants, departures, as_of),
     )
 
 
@@ -453,11 +490,15 @@ def _settle(
         *((one.start, Ending.REPLACED) for one in later if one.contact == grant.contact and scope in one.scopes),
     ]
     end, ending = min(ends) if ends else (None, None)
-    return Consent(scope, grant.start, end, ending, grant.id, grant.contact, grant.granted_by, grant.document)
+    return Consent(
+        scope, grant.start, end, ending, grant.id, grant.contact, grant.granted_by, grant.document, grant.made_on,
+        grant.made_at,
+    )  # fmt: skip
 
 
 def _revokes(revocation: Revocation, grant: Grant, scope: ReferenceScope) -> bool:
-    of_whom = revocation.contact is None or revocation.contact == grant.contact
+    # The company's name is one: a no from anybody there is a no.
+    of_whom = not scope.is_personal or revocation.contact in (None, grant.contact)
     return of_whom and scope in revocation.scopes and not _is_after(grant, revocation)
 
 
@@ -465,7 +506,16 @@ def _leaves(departure: Departure, grant: Grant) -> bool:
     return departure.contact == grant.contact and not _is_after(grant, departure)
 
 
-def _is_after(grant: Grant, other: Revocation | Departure) -> bool:
+def _departed(grants: Iterable[Grant], departures: Iterable[Departure], known_on: date) -> dict[str, date]:
+    """Whoever consents to anything after leaving is back."""
+    own = [grant for grant in grants if grant.contact is not None and grant.made_on <= known_on]
+    gone = sorted((left.day, left.contact) for left in departures if left.made_on <= known_on and not any(
+        grant.contact == left.contact and _is_after(grant, left) for grant in own
+    ))  # fmt: skip
+    return {contact: day for day, contact in reversed(gone)}
+
+
+def _is_after(grant: Grant | Consent, other: Revocation | Departure) -> bool:
     """Whether the grant was surely given after the other; in doubt it was not."""
     if grant.made_on != other.made_on or grant.made_at is None or other.made_at is None:
         return grant.made_on > other.made_on
@@ -484,12 +534,14 @@ class Verdict:
 def may_use(permissions: Permissions, scope: ReferenceScope, day: date, contact: str | None = None) -> Verdict:
     """Ask before every use. `contact`: the person whose word or name it is; only personal scopes look at it.
 
-    A consent that names no person was given for the account, and covers everybody.
+    A consent that names no person was given for the account, and covers everybody but those who withdrew from it later
+    and those who left.
     """
+    person = contact if scope.is_personal else None
     given = [
-        consent
+        consent if person is None else _for_person(consent, person, permissions)
         for consent in permissions.consents
-        if consent.scope is scope and (contact is None or not scope.is_personal or consent.contact in (None, contact))
+        if consent.scope is scope and (person is None or consent.contact in (None, person))
     ]
     held = [consent for consent in given if consent.holds_on(day)]
     if held:
@@ -503,12 +555,35 @@ def may_use(permissions: Permissions, scope: ReferenceScope, day: date, contact:
         consent = min(given, key=lambda one: (one.start, one.source))
         return Verdict(False, f"granted{_by(consent)} only from {consent.start} on", consent)
     consent = max(ended, key=lambda one: (one.end or date.max, one.start, one.source))
-    return Verdict(False, _ENDED[consent.ending or Ending.EXPIRY].format(by=_by(consent), end=consent.end), consent)
+    return Verdict(False, _tell_end(consent, person), consent)
+
+
+def _for_person(consent: Consent, person: str, permissions: Permissions) -> Consent:
+    """What of a consent covers one person: less, where it was given for all and this one withdrew from it or left."""
+    if consent.contact is not None:
+        return consent
+    ends: list[tuple[date, Ending]] = [
+        (one.day, Ending.REVOKED)
+        for one in permissions.revocations
+        if one.contact == person and consent.scope in one.scopes and not _is_after(consent, one)
+    ]
+    if person in permissions.departed:
+        ends.append((permissions.departed[person], Ending.LEFT))
+    if not ends or (consent.end is not None and consent.end <= min(ends)[0]):
+        return consent
+    end, ending = min(ends)
+    return replace(consent, end=end, ending=ending)
 
 
 def _by(consent: Consent) -> str:
     who = consent.granted_by or consent.contact
     return f" by {who}" if who else ""
+
+
+def _tell_end(consent: Consent, person: str | None) -> str:
+    if consent.ending is Ending.LEFT and consent.contact is None:
+        return f"granted{_by(consent)} for everybody, but {person} left on {consent.end}"
+    return _ENDED[consent.ending or Ending.EXPIRY].format(by=_by(consent), end=consent.end)
 
 
 _ENDED: Mapping[Ending, str] = {

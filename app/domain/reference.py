@@ -398,7 +398,7 @@ def percent_range(hits: int, trials: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A reference customer: one with a consent that holds. `since`: the day of its first consent."""
+    """A reference customer. `since`: the day of its first consent, whether that holds or not."""
 
     account: str
     quality: Quality
@@ -462,9 +462,15 @@ class Programme:
         return self.strength in {Strength.WEAK, Strength.UNPROVEN}
 
 
-def programme(members: Iterable[Member], rules: ReferenceRules, as_of: date, quarters: int = 4) -> Programme:
-    """The last quarters come newest first, the one that `as_of` lies in included."""
+def programme(
+    members: Iterable[Member], rules: ReferenceRules, as_of: date, quarters: int = 4, *, former: Iterable[Member] = ()
+) -> Programme:
+    """The last quarters come newest first, the one that `as_of` lies in included.
+
+    `former`: whose consents have all ended. They are no strength any more, but once they were new.
+    """
     known = list(members)
+    ever = [*known, *former]
     sure = sum(member.quality.is_high_impact for member in known)
     possible = sum(member.quality.may_be_high_impact for member in known)
     kinds = Counter(member.kind for member in known)
@@ -477,7 +483,7 @@ def programme(members: Iterable[Member], rules: ReferenceRules, as_of: date, qua
         strength=_strength(sure, possible, len(known), rules),
         kinds={kind: kinds[kind] for kind in Kind if kinds[kind]},
         goal=rules.goal_per_quarter,
-        quarters=tuple(_quarter(name, known, rules, as_of) for name in last_quarters(as_of, quarters)),
+        quarters=tuple(_quarter(name, ever, rules, as_of) for name in last_quarters(as_of, quarters)),
     )
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import NamedTuple, TypeVar
 
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
+from app.domain.candidates import TRAITS, ledger_of, quality_of, readiness
 from app.domain.care import Care, care
 from app.domain.commitment import (
     Commitment,
@@ -25,28 +26,10 @@ from app.domain.contradictions import Measures, Radar, find_contradictions
 from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.event_attributes import READERS
 from app.domain.events import VerifiedEvent
-from app.domain.matching import (
-    OPENNESS_TYPES,
-    Availability,
-    Clearance,
-    Openness,
-    Readiness,
-    availability,
-    openness_of,
-)
+from app.domain.matching import OPENNESS_TYPES, Availability, Openness, Readiness, openness_of
 from app.domain.model import Policy
-from app.domain.permissions import (
-    CONTACT_LEFT,
-    NOTHING_ALLOWED,
-    PERMISSION_GRANTED,
-    PERMISSION_REVOKED,
-    Permissions,
-    departure_of,
-    grant_of,
-    permissions_on,
-    revocation_of,
-)
-from app.domain.reference import Quality, quality, rating_of
+from app.domain.permissions import NOTHING_ALLOWED, Permissions, read_record
+from app.domain.reference import Quality, quality
 from app.domain.relationship import (
     OFFER_RATING,
     PERSONAL_RATING,
@@ -58,13 +41,12 @@ from app.domain.relationship import (
     personal_rating_of,
     personal_standing,
 )
-from app.domain.requests import LEDGER_TYPES, Answer, AskLedger, ask_ledger, ledger_event_of
+from app.domain.requests import LEDGER_TYPES, Answer, AskLedger, ask_ledger
 from app.domain.roles import Roles, Stance, Voice, derive_roles, take_stance
 from app.domain.rows import Cell
 from app.domain.segments import Quadrant
 from app.domain.triage import Item, list_open
 
-REFERENCE_TRAITS = "reference_traits"
 TELLING_TYPES = frozenset({*READERS, *LEDGER_TYPES, *OPENNESS_TYPES, *CALL_TYPES, RECOVERED})
 
 Read = TypeVar("Read")
@@ -148,7 +130,7 @@ class Frame:
 
 def build_frame(policy: Policy, as_of: date) -> Frame:
     unasked = ask_ledger((), policy.reference, as_of)
-    never = availability(_clear(NOTHING_ALLOWED), Openness(), unasked, policy.reference, as_of, has_consented=False)
+    never = readiness(NOTHING_ALLOWED, Openness(), unasked, policy.reference, as_of)
     telling = TELLING_TYPES.union(policy.triage.severities)
     return Frame(policy, as_of, telling, quality((), policy.reference, as_of), unasked, never)
 
@@ -157,7 +139,7 @@ def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
     """Every human measure of one account on a day. Whatever order its events come in, the answer is the same."""
     events, policy, as_of = facts.events, frame.policy, frame.as_of
     telling = [event for event in events if event.type in frame.telling]
-    permissions = _permissions(telling, as_of)
+    permissions = read_record(telling).on(as_of)
     evidence = [one for one in _each(events, evidence_of) if one is not None]
     commitment = assess_commitment(
         (*facts.sales, *evidence, *reference_evidence(permissions, as_of)), policy.commitment, as_of
@@ -165,8 +147,7 @@ def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
     offer = offer_standing(_of_type(telling, OFFER_RATING, offer_rating_of), policy.relationship, as_of)
     personal = personal_standing(_of_type(telling, PERSONAL_RATING, personal_rating_of), policy.relationship, as_of)
     open_items = tuple(list_open({facts.id: telling}, {}, policy.triage, as_of))
-    asked = list(_each(_only(telling, LEDGER_TYPES), ledger_event_of))
-    ledger = ask_ledger(asked, policy.reference, as_of) if asked else frame.unasked
+    ledger = ledger_of(telling, policy, as_of) if _only(telling, LEDGER_TYPES) else frame.unasked
     standing = care(telling, policy.care, as_of, is_customer=commitment.is_customer)
     voice = take_stance(events, policy.roles, policy.engagement, as_of)
     measures = Measures(
@@ -217,28 +198,11 @@ def _of_type(events: Iterable[VerifiedEvent], code: str, read: Callable[[Verifie
     return list(_each(_only(events, (code,)), read))
 
 
-def _permissions(events: Sequence[VerifiedEvent], as_of: date) -> Permissions:
-    return permissions_on(
-        _of_type(events, PERMISSION_GRANTED, grant_of),
-        _of_type(events, PERMISSION_REVOKED, revocation_of),
-        _of_type(events, CONTACT_LEFT, departure_of),
-        as_of,
-    )
-
-
-def _clear(permissions: Permissions) -> Clearance:
-    """Whether any consent holds."""
-    if permissions.valid:
-        return Clearance(True, "consented to " + ", ".join(permissions.valid), until=permissions.turns_on)
-    return Clearance(False, "no consent that holds today", until=permissions.turns_on)
 
 
 def _quality(events: Sequence[VerifiedEvent], ledger: AskLedger, frame: Frame) -> Quality:
-    ratings = _of_type(events, REFERENCE_TRAITS, rating_of)
-    declines = [ask.answered_on or ask.sent_on for ask in ledger.asks if ask.answer is Answer.NO]
-    if not ratings and not declines:
-        return frame.unrated
-    return quality(ratings, frame.policy.reference, frame.as_of, declines)
+    is_told = any(event.type == TRAITS for event in events) or ledger.counts.get(Answer.NO)
+    return quality_of(events, ledger, frame.policy, frame.as_of) if is_told else frame.unrated
 
 
 def _availability(
@@ -253,14 +217,7 @@ def _availability(
     if ledger is frame.unasked and not (permissions.consents or pauses or open_items or detractor):
         return frame.never_consented
     openness = openness_of(pauses, frame.as_of, tuple(map(_tell_item, open_items)), detractor)
-    return availability(
-        _clear(permissions),
-        openness,
-        ledger,
-        frame.policy.reference,
-        frame.as_of,
-        has_consented=bool(permissions.consents),
-    )
+    return readiness(permissions, openness, ledger, frame.policy.reference, frame.as_of)
 
 
 def _detractor_until(events: Sequence[VerifiedEvent], frame: Frame) -> date | None:

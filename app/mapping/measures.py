@@ -140,7 +140,7 @@ MEASURES: Mapping[str, MeasureRule] = {
     "is_high_impact": MeasureRule(MeasureKind.FLAG, "Whether that is enough for a high-impact reference."),
     "reference_state": MeasureRule(
         MeasureKind.TEXT,
-        "Whether it may be asked for a reference today.",
+        "Whether it may be asked for a reference call (basic) today; empty: it never consented to any.",
         values=READINESS,
     ),
     "available_from": MeasureRule(MeasureKind.DATE, "The day from which it may be asked again, where that is known."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 from typing import Any, NamedTuple
@@ -69,16 +70,17 @@ def load_first_sales(connection: sa.Connection, account_ids: Collection[str]) ->
     return {account: date.fromisoformat(day) for account, day in rows}
 
 
-def load_buyer_contacts(connection: sa.Connection, account_ids: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Account id -> (contact id, its role as the CRM has it): of the best buying role, from the latest deal."""
+def load_buyer_contacts(connection: sa.Connection, account_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """Account id -> (contact id, its role as the CRM has it): the best buying role first, then the latest deal."""
     stage_asked(connection, account_ids)
     rank = " ".join(f"when '{role}' then {place}" for place, role in enumerate(BUYER_ROLES))
     rows = connection.exec_driver_sql(
-        "select owner_id, contact_id, role from ("
-        " select m.owner_id, r.contact_id, r.role, row_number() over (partition by m.owner_id order by"
-        f" case lower(r.role) {rank} end, coalesce(o.close_on, '') desc, o.id desc, r.contact_id) as place"
-        " from s_member m join opportunity o on o.account_id = m.account_id"
+        "select m.owner_id, r.contact_id, r.role from s_member m join opportunity o on o.account_id = m.account_id"
         " join contact_role r on r.opportunity_id = o.id"
-        f" where o.is_deleted = 0 and r.is_deleted = 0 and case lower(r.role) {rank} end is not null) x where place = 1"
+        f" where o.is_deleted = 0 and r.is_deleted = 0 and case lower(r.role) {rank} end is not null"
+        f" order by m.owner_id, case lower(r.role) {rank} end, coalesce(o.close_on, '') desc, o.id desc, r.contact_id"
     )
-    return {account: (contact, role) for account, contact, role in rows}
+    found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for account, contact, role in rows:
+        found[account].append((contact, role))
+    return dict(found)

@@ -21,7 +21,7 @@ from app.domain.commitment import Evidence, rung_of, sale_evidence
 from app.domain.events import VerifiedEvent
 from app.domain.matching import Readiness
 from app.domain.model import Policy
-from app.domain.permissions import RECORD_TYPES, read_record
+from app.domain.permissions import RECORD_TYPES, ReferenceScope, read_record
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
 from app.domain.standing import AccountFacts, AccountStanding, Frame, Worth, assess_account, build_frame, shown
@@ -295,9 +295,11 @@ class StandingRow:
 
     def narrowed(self, valid: Collection[str]) -> StandingRow:
         """The same with those permissions only that still hold: what was stored says what held at the last run."""
-        held = [scope for scope in str(self.measures["permissions"]).split() if scope in valid]
+        known = str(self.measures["permissions"]).split()
+        held = [scope for scope in known if scope in valid]
         kept: dict[str, Cell] = {"permissions": " ".join(held), "strongest_permission": held[-1] if held else None}
-        if not held and self.measures["permissions"]:
+        took_calls = ReferenceScope.BASIC in known and ReferenceScope.BASIC not in held
+        if took_calls and self.measures["reference_state"] != Readiness.OPTED_OUT:
             kept |= {"reference_state": Readiness.NO_CONSENT, "available_from": None}
         return StandingRow({**self.measures, **kept})
 

@@ -1,14 +1,15 @@
 """One call a day: whom to call and what to talk about, how well the list is covered, and what came of a call.
 
-What a queue shows was known before its day, and stays the same all day; only the state of the call moves. What decides
-about the order, total and value tier, is of the last run before the day; the money that is told is of the last run.
+What a queue shows was known before its day, and stays the same all day; only the state of the call moves, and nobody is
+named as a contact who is known to have left. What decides about the order, total and value tier, is of the last run
+before the day; the money that is told is of the last run.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -40,6 +41,7 @@ from app.domain.events import VerifiedEvent
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
 from app.domain.money import major_units
+from app.domain.permissions import CONTACT_LEFT, PERMISSION_GRANTED, read_record
 from app.domain.rules import CareRules
 from app.errors import ConfigError
 from app.intake.assessments import record
@@ -483,6 +485,8 @@ def _view(services: Services, connection: Connection, calls: Sequence[tuple[_Lis
     """What there is to say about each of some calls."""
     policy, ids = services.mapping.policy, {call.buyer.id for _, call in calls}
     standings, contacts = load_standing(connection, ids), load_buyer_contacts(connection, ids)
+    people = load_verified(connection, ids, services.today, (CONTACT_LEFT, PERMISSION_GRANTED))
+    departed = {id_: read_record(events).departed_on(services.today) for id_, events in people.items()}
     currency = policy.reporting_currency
     places = load_places(connection, currency)
     views = []
@@ -491,7 +495,8 @@ def _view(services: Services, connection: Connection, calls: Sequence[tuple[_Lis
         events = known_before(one.events[row.id], call.day)
         standing = care_on(events, policy.care, call.day, is_customer=bool(standings[row.id].measures["is_customer"]))
         direct, referred, total = (major_units(amount, places) for amount in (row.direct, row.referred, row.total))
-        contact, role = contacts.get(row.id) or (_last_contact(events), None)
+        gone = {person for person, left_on in departed[row.id].items() if left_on <= call.day}
+        contact, role = _contact(contacts.get(row.id, ()), events, gone)
         worth = f"Worth {_money(total)} {currency}: own {_money(direct)}, referred {_money(referred)}."
         points = (*tell_bucket(standing), worth, standing.action, *_tell_value(standing, success(events, call.day)))
         views.append(
@@ -522,11 +527,12 @@ def _account_url(services: Services, account_id: str) -> str:
     return services.record_url(section.object, account_id) if section else ""
 
 
-def _last_contact(events: Iterable[VerifiedEvent]) -> str | None:
-    """Whoever answered last, where the CRM names no buyer."""
-    return next(
-        (event.contact for event in reversed(list(events)) if event.type == CARE_ANSWER and event.contact), None
-    )
+def _contact(
+    buyers: Iterable[tuple[str, str]], events: Sequence[VerifiedEvent], gone: Collection[str]
+) -> tuple[str | None, str | None]:
+    """(contact, its role): the best buyer, or whoever answered last where the CRM names none; nobody who has left."""
+    answered = ((event.contact, None) for event in reversed(events) if event.type == CARE_ANSWER and event.contact)
+    return next((one for one in (*buyers, *answered) if one[0] not in gone), (None, None))
 
 
 def tell_bucket(standing: Care) -> Iterable[str]:

@@ -1,7 +1,8 @@
 """Asking a customer for a reference, and what became of it.
 
-Every step looks at the consent that holds at that moment and on the day it is told of. What a step is worth recording
-becomes advocacy events, in the same transaction.
+Asking and arranging look at what holds the customer back at that moment, on the day they are told of, and on the day
+of the meeting to come; what took place, at the day it did. What a step is worth recording becomes advocacy events, in
+the same transaction.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from app.domain.candidates import candidate_of
+from app.domain.candidates import candidate_of, clearance
 from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
 from app.domain.matching import OVERRIDABLE, Candidate, Hold, rank_references
-from app.domain.permissions import ReferenceScope
+from app.domain.permissions import ReferenceScope, read_record
 from app.domain.reference import Grade
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
 from app.domain.requests import State, Step, next_state, open_steps
@@ -175,14 +176,30 @@ def _check_askable(
     left = [block for block in blocks if not (override and block.hold in OVERRIDABLE)]
     if left:
         liftable = all(block.hold in OVERRIDABLE for block in left)
-        firms = references.load_firms(connection, [favour.account])
-        name = firms[favour.account].name if favour.account in firms else favour.account
         raise HeldError(
-            f"{name} may not be asked for {favour.scope}: " + "; ".join(block.reason for block in left),
+            f"{_name_of(connection, favour.account)} may not be asked for {favour.scope}: "
+            + "; ".join(block.reason for block in left),
             code="reference_held",
             hint="say why it should be asked all the same: --override REASON" if liftable else "",
         )
     return candidate
+
+
+def _name_of(connection: Connection, account: str) -> str:
+    firms = references.load_firms(connection, [account])
+    return firms[account].name if account in firms else account
+
+
+def _check_consent(services: Services, connection: Connection, favour: _Favour, day: date) -> None:
+    """Raises HeldError where, as far as is known today, the customer does not consent for that day."""
+    facts = load_facts(connection, [favour.account], services.today)[favour.account]
+    found = clearance(read_record(facts.events).on(services.today), favour.scope, day, favour.contact)
+    if not found.is_valid:
+        raise HeldError(
+            f"{_name_of(connection, favour.account)} may not be asked for {favour.scope} on {day}: {found.reason}",
+            code="reference_held",
+            hint="choose a day on which the consent holds, or ask for a new consent first",
+        )
 
 
 def take_step(services: Services, request_id: int, step: Step, report: Report, who: str) -> RequestView:
@@ -208,7 +225,10 @@ def take_step(services: Services, request_id: int, step: Step, report: Report, w
         override = (report.override or "").strip() or stored.override_reason
         favour = _Favour(_deal_of(connection, stored), account, ReferenceScope(stored.scope), stored.contact_id)
         if step in _CHECKED:
-            _check_askable(services, connection, favour, override, on, _CHECKED[step])
+            for day in sorted({on} if step is Step.COMPLETE else {on, today}):
+                _check_askable(services, connection, favour, override, day, _CHECKED[step])
+        if step is Step.SCHEDULE and report.scheduled_for is not None:
+            _check_consent(services, connection, favour, report.scheduled_for)
         events = events_of_step(
             RequestFacts(
                 stored.number, account, stored.opportunity_id, favour.scope, stored.kind, stored.contact_id,

@@ -17,26 +17,24 @@ from app.domain.candidates import (
     ReferenceFacts,
     candidate_of,
     ledger_of,
-    permissions_of,
+    readiness,
     uses_of,
 )
 from app.domain.matching import (
     OVERRIDABLE,
     Availability,
     Block,
-    Clearance,
     Exclusion,
     Facet,
     Match,
     Matching,
     Need,
     Readiness,
-    availability,
     rank_references,
     shown,
 )
 from app.domain.money import major_units
-from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope
+from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope, read_record
 from app.domain.reference import Member, Programme, Record, programme, record_of
 from app.domain.requests import Answer, AskLedger
 from app.domain.sizes import read_size, size_band
@@ -373,7 +371,7 @@ class ProgrammeView:
 
 
 def show_programme(services: Services) -> ProgrammeView:
-    """Every customer with any consent that holds today; the best first."""
+    """Every customer with any consent that holds today, the best first; and when whoever ever gave one was new."""
     as_of, policy = services.today, services.mapping.policy
     with services.database.read() as connection:
         accounts = references.load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES)
@@ -381,33 +379,28 @@ def show_programme(services: Services) -> ProgrammeView:
         firms = references.load_firms(connection, accounts)
         ledgers = {account: ledger_of(one.events, policy, as_of) for account, one in facts.items()}
         records = _records(services, connection, facts, ledgers)
-    customers = [
-        customer
-        for account, one in facts.items()
-        if (customer := _customer(services, one, firms[account].name, records[account], as_of)) is not None
-    ]
+    customers: list[ReferenceCustomer] = []
+    former: list[ReferenceCustomer] = []
+    for account, one in facts.items():
+        customer, is_current = _customer(services, one, firms[account].name, records[account], as_of)
+        (customers if is_current else former).append(customer)
     customers.sort(key=lambda one: (-one.member.quality.low, -one.member.quality.high, one.account))
     answers = {answer: sum(one.ledger.counts.get(answer, 0) for one in customers) for answer in Answer}
-    whole = programme([one.member for one in customers], policy.reference, as_of)
+    whole = programme([one.member for one in customers], policy.reference, as_of, former=[one.member for one in former])
     return ProgrammeView(whole, tuple(customers), as_of, {a: n for a, n in answers.items() if n})
 
 
 def _customer(
     services: Services, facts: ReferenceFacts, name: str, record: Record, as_of: date
-) -> ReferenceCustomer | None:
-    """None for an account without a consent that holds."""
+) -> tuple[ReferenceCustomer, bool]:
+    """How one stands, and whether any of its consents holds."""
     policy = services.mapping.policy
-    permissions = permissions_of(facts.events, as_of)
-    if not permissions.valid:
-        return None
-    # The scope is of no matter here: what else holds a customer back is the same for all of them.
-    candidate = candidate_of(facts, permissions.valid[0], policy, as_of)
-    found = availability(
-        Clearance(True, "", until=permissions.turns_on), candidate.openness, candidate.ledger, policy.reference, as_of
-    )
-    since = min(consent.start for consent in permissions.consents)
-    member = Member(facts.account, candidate.quality, since, record.kind)
-    return ReferenceCustomer(facts.account, name, member, found, candidate.ledger, record)
+    permissions = read_record(facts.events).on(as_of)
+    # The scope is of no matter here: what is told of a candidate beside its clearance is the same for all of them.
+    candidate = candidate_of(facts, ReferenceScope.BASIC, policy, as_of)
+    found = readiness(permissions, candidate.openness, candidate.ledger, policy.reference, as_of)
+    member = Member(facts.account, candidate.quality, permissions.since, record.kind)
+    return ReferenceCustomer(facts.account, name, member, found, candidate.ledger, record), bool(permissions.valid)
 
 
 def iso(day: date | None) -> str | None:

@@ -24,13 +24,13 @@ NOBODY = "nobody has said"
 SHOWN_STEPS = 2
 BUCKETS = {Bucket.NEED_YOU: "Need you", Bucket.OK: "It's ok", Bucket.WHO_ARE_YOU: "Who are you?"}
 _READINESS = {
-    Readiness.AVAILABLE: "May be asked",
+    Readiness.AVAILABLE: "May be asked for a call",
     Readiness.RESTING: "Resting",
     Readiness.CAPPED: "Asked often enough",
     Readiness.OPTED_OUT: "Opted out",
-    Readiness.NO_CONSENT: "No consent any more",
+    Readiness.NO_CONSENT: "No consent to calls today",
     Readiness.ESCALATED: "Something is open",
-    Readiness.NONE: "Never consented",
+    Readiness.NONE: "Never consented to calls",
 }
 _STANCES = {
     Stance.ADVOCATE: "Speaks for us",

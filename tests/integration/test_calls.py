@@ -267,6 +267,35 @@ def test_the_buyer_of_a_deal_is_the_one_to_call_and_else_who_answered(company):
     assert (queue.call.account, queue.call.contact, queue.call.contact_role) == ("A", "anna", None)
 
 
+def test_nobody_who_has_left_is_the_one_to_call(company):
+    services, _ = company
+    with services.database.begin() as connection:
+        for id_, contact, role in (("1", "boss", "Economic Buyer"), ("2", "user", "Business User")):
+            connection.execute(
+                sa.text("insert into contact_role (id, opportunity_id, contact_id, role) values (:i, 'D2', :c, :r)"),
+                {"i": id_, "c": contact, "r": role},
+            )
+
+    def contact():
+        (queue,) = list_calls(services, rep="kim")
+        assert queue.call.account == "B"
+        return queue.call.contact, queue.call.contact_role
+
+    def told(id_, kind, who, day, account="B", **more):
+        save(services, AdvocacyEvent("t", id_, kind, date.fromisoformat(day), account, contact=who, **more))
+
+    told("0", "care_answer", "user", "2025-06-01", attributes={"bucket": "ok"})
+    told("1", "contact_left", "boss", "2025-02-01", account="A")
+    told("2", "contact_left", "boss", "2026-03-02", valid_from=date(2026, 3, 3))
+    assert contact() == ("boss", "Economic Buyer")
+    told("3", "contact_left", "boss", "2026-02-01")
+    assert contact() == ("user", "Business User")
+    told("4", "contact_left", "user", "2026-02-01")
+    assert contact() == (None, None)
+    told("5", "permission_granted", "boss", "2026-02-02", attributes={"scopes": ["basic"]})
+    assert contact() == ("boss", "Economic Buyer")
+
+
 def test_what_a_merged_account_said_counts_for_the_one_that_remains(company):
     services, _ = company
     save(services, said("1", "OLD", "2026-02-27", "need_you"), said("2", "B", "2026-02-27", "need_you"))
@@ -428,6 +457,14 @@ def test_s3_12_prospects_of_the_open_funnel_with_the_reasons_they_share(company)
     other = list_lookalikes(services, "B")
     assert not other.needs_us
     assert [(one.account, one.reasons) for one in other.found] == [("Q", ("product: Beta", "region: APAC"))]
+
+
+def test_a_deal_that_still_stands_on_a_merged_account_makes_a_prospect(company):
+    services, _ = company
+    log_call(services, "A", {"bucket": "need_you", "verbatim": NEED})
+    with services.database.begin() as connection:
+        connection.exec_driver_sql("update account set merged_into_id = 'R' where id = 'P'")
+    assert [one.account for one in list_lookalikes(services).found] == ["R"]
 
 
 def test_what_a_profile_says_counts_beside_the_crm(company):

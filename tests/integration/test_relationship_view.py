@@ -111,11 +111,15 @@ def test_a_consent_that_was_taken_back_or_ran_out_is_nowhere_to_be_seen_before_t
     revoked = find_account(services, "B").as_json()
     later = replace(services, now=lambda: datetime(2026, 3, 5, 12, tzinfo=UTC))
     expired = find_account(later, "B").as_json()
+    told(services, "permission_revoked", date(2026, 3, 2), attributes={"scopes": ["basic"], "note": "no calls"})
+    no_calls = find_account(services, "B").as_json()
+    assert cards(explain_account(services, "B"))["reference"][0] == "No consent to calls today"
     told(services, "permission_revoked", date(2026, 3, 2))
     nothing = find_account(services, "B").as_json()
 
     assert (revoked["permissions"], revoked["strongest_permission"]) == ("basic linkedin", "linkedin")
-    assert expired["permissions"] == "basic"
+    assert (expired["permissions"], expired["reference_state"]) == ("basic", revoked["reference_state"])
+    assert (no_calls["permissions"], no_calls["reference_state"]) == ("linkedin", "no_consent")
     assert (nothing["permissions"], nothing["reference_state"]) == (None, "no_consent")
     assert cards(explain_account(services, "B"))["permissions"][0] == "Nothing"
     assert list_accounts(services, include_all=True)[0].as_json()["permissions"] is None

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.candidates import ReferenceFacts, candidate_of, clearance, ledger_of, permissions_of, uses_of
+from app.domain.candidates import ReferenceFacts, candidate_of, clearance, ledger_of, readiness, uses_of
 from app.domain.event_attributes import check_attributes
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity, VerifiedEvent
-from app.domain.matching import Hold, Need, rank_references
+from app.domain.matching import Hold, Need, openness_of, rank_references
 from app.domain.model import Policy
-from app.domain.permissions import ReferenceScope, may_use
+from app.domain.permissions import ReferenceScope, may_use, read_record
 from app.domain.reference import Grade, Outcome, Profile
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
 from app.domain.requests import State, Step
+from app.domain.standing import AccountFacts, assess_account, build_frame, shown
 
 POLICY = Policy()
 DAY = date(2026, 6, 1)
@@ -65,12 +66,33 @@ def offered(events, scope=BASIC, day=DAY, contact=None, group="G"):
         ([consent(), event("x", "escalation", -1), event("y", "recovered")], BASIC, None, True),
         ([consent(), event("x", "nps_response", -5, polarity=Polarity.DETRACTOR)], BASIC, None, False),
         ([consent(), event("x", "nps_response", -180, polarity=Polarity.DETRACTOR)], BASIC, None, True),
+        # Whoever withdrew or left is not covered by what was given for everybody; the others are.
+        ([consent(), event("r", "permission_revoked", -1, contact="bob")], BASIC, "bob", False),
+        ([consent(), event("r", "permission_revoked", -1, contact="bob")], BASIC, "ann", True),
+        ([consent(), event("l", "contact_left", -1, contact="bob")], BASIC, "bob", False),
+        ([consent(), event("l", "contact_left", -1, contact="bob")], BASIC, None, True),
+        # The company's name is withdrawn by whoever of the company says so.
+        ([consent(scopes=("logo",)), event("r", "permission_revoked", -1, contact="bob")], LOGO, None, False),
+        (
+            [consent(scopes=("logo",), contact="ann"), event("r", "permission_revoked", -1, contact="bob")],
+            LOGO,
+            None,
+            False,
+        ),
         # What cannot be read says nothing, and never yes.
+        ([consent(), event("r", "permission_revoked", attributes={"scope": "basic"})], BASIC, None, False),
+        (
+            [consent(contact="ann"), event("l", "contact_left", contact="ann", attributes={"why": 1})],
+            BASIC,
+            None,
+            False,
+        ),
+        ([consent(), event("o", "opted_out", attributes={"reasn": "tired"})], BASIC, None, False),
         ([event("c", "permission_granted", attributes={"scopes": "everything"})], BASIC, None, False),
         ([consent(), event("a", "ask_sent", attributes={"days": "many"})], BASIC, None, True),
         ([consent(), event("p", "reference_profile", attributes={"size": 0})], BASIC, None, True),
     ],
-    ids=range(25),
+    ids=range(34),
 )
 def test_g13_who_is_offered(events, scope, contact, is_offered):
     assert bool(offered(events, scope, contact=contact).matches) is is_offered
@@ -105,7 +127,7 @@ def test_no_candidate_is_ever_offered_without_a_consent_valid_for_that_scope_on_
 ):
     day = DAY + timedelta(on)
     found = offered(events, scope, day, contact)
-    allowed = may_use(permissions_of(events, day), scope, day, contact).is_allowed
+    allowed = may_use(read_record(events).on(day), scope, day, contact).is_allowed
     if found.matches:
         assert allowed
     holds = {block.hold for one in found.excluded for block in one.blocks}
@@ -120,11 +142,44 @@ def test_who_can_be_asked_is_named_and_until_when():
         consent("2", contact="bob", valid_to=DAY),
         consent("3", contact="eve", valid_to=DAY + timedelta(5)),
     ]
-    found = clearance(permissions_of(given_, DAY), BASIC, DAY)
+    found = clearance(read_record(given_).on(DAY), BASIC, DAY)
     assert (found.contacts, found.until) == (("ann", "eve"), DAY + timedelta(9))
-    assert clearance(permissions_of(given_, DAY), BASIC, DAY, "eve").until == DAY + timedelta(5)
-    ahead = clearance(permissions_of([consent(valid_from=DAY + timedelta(3))], DAY), BASIC, DAY)
+    assert clearance(read_record(given_).on(DAY), BASIC, DAY, "eve").until == DAY + timedelta(5)
+    ahead = clearance(read_record([consent(valid_from=DAY + timedelta(3))]).on(DAY), BASIC, DAY)
     assert (ahead.is_valid, ahead.until) == (False, DAY + timedelta(3))
+
+
+def test_whoever_left_is_no_contact_though_what_it_signed_for_the_company_holds():
+    signed = [consent("1", ("logo",), contact="ann"), consent("2", ("logo",), contact="bob")]
+    left = [*signed, event("l", "contact_left", -1, contact="ann")]
+    assert clearance(read_record(left).on(DAY), LOGO, DAY).contacts == ("bob",)
+    assert clearance(read_record(left).on(DAY), LOGO, DAY, "ann").contacts == ()
+    assert clearance(read_record(left).on(DAY), LOGO, DAY - timedelta(2)).contacts == ("ann", "bob")
+    back = [*left, consent("3", ("nda_only",), 0, contact="ann")]
+    assert clearance(read_record(back).on(DAY), LOGO, DAY).contacts == ("ann", "bob")
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "available_from"),
+    [
+        ([], "none", None),
+        ([consent()], "available", None),
+        # Whoever lends its logo may not be called.
+        ([consent(scopes=("logo",))], "none", None),
+        ([consent(scopes=("logo",)), event("p", "opted_out")], "opted_out", None),
+        ([consent(scopes=("logo",)), consent("d", valid_to=DAY)], "no_consent", None),
+        ([consent(scopes=("logo",)), consent("d", valid_from=DAY + timedelta(9))], "no_consent", 9),
+        ([consent(), event("a", "ask_sent", -5)], "resting", 9),
+    ],
+    ids=range(7),
+)
+def test_the_state_of_a_customer_is_about_calls(events, state, available_from):
+    permissions, ledger = read_record(events).on(DAY), ledger_of(events, POLICY, DAY)
+    found = readiness(permissions, openness_of(events, DAY), ledger, POLICY.reference, DAY)
+    assert found.state == state
+    assert found.available_from == (None if available_from is None else DAY + timedelta(available_from))
+    standing = shown(assess_account(AccountFacts("C", events), build_frame(POLICY, DAY)))
+    assert standing["reference_state"] == (None if state == "none" else state)
 
 
 def test_what_the_crm_knows_fills_what_nobody_said():

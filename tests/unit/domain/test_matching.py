@@ -112,6 +112,24 @@ def test_g14_reached_cap_excludes_with_its_reason():
     assert excluded.blocks[0].reason == "asked twice in 90 days, the cap is 2"
 
 
+def test_a_cap_of_nothing_names_no_day_and_no_number_of_asks():
+    nobody = replace(RULES, asks_per_window=0)
+    for asked in ((), (LedgerEvent("a", "ask_sent", DAY),)):
+        found = availability(YES, Openness(), ask_ledger(asked, nobody, DAY), nobody, DAY)
+        assert (found.state, found.available_from) == (Readiness.CAPPED, None)
+        assert (found.blocks[0].until, found.blocks[0].reason) == (
+            None,
+            "the policy lets nobody be asked: its cap is 0",
+        )
+
+
+def test_a_cooldown_without_an_end_names_no_day():
+    forever = replace(RULES, cooldown_days=10**7)
+    asked = ask_ledger([LedgerEvent("a", "ask_sent", DAY)], forever, DAY)
+    found = availability(YES, Openness(), asked, forever, DAY)
+    assert (found.state, found.available_from, found.blocks[0].until) == (Readiness.RESTING, None, None)
+
+
 def test_g22_only_cap_and_cooldown_can_be_overridden():
     assert {Hold.CAPPED, Hold.COOLDOWN} == OVERRIDABLE
 

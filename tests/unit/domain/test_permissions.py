@@ -211,6 +211,46 @@ def test_a_use_is_allowed_or_refused_with_the_reason(scope, day, contact, is_all
     assert (verdict.is_allowed, reason in verdict.reason) == (is_allowed, True), verdict
 
 
+MORNING, EVENING = datetime(2026, 3, 10, 9, tzinfo=UTC), datetime(2026, 3, 10, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("scope", "contact", "grants", "revocations", "departures", "day", "reason"),
+    [
+        (S.BASIC, "C9", [grant(S.BASIC)], [revoked(MAR, contact="C9")], [], MAR, "granted by Ada, but revoked on 2026-03-10"),
+        (S.BASIC, "C9", [grant(S.BASIC)], [revoked(MAR, contact="C9")], [], MAR - timedelta(1), ""),
+        (S.BASIC, "C8", [grant(S.BASIC)], [revoked(MAR, contact="C9")], [], MAR, ""),
+        (S.BASIC, None, [grant(S.BASIC)], [revoked(MAR, contact="C9")], [], MAR, ""),
+        (S.BASIC, "C9", [grant(S.BASIC)], [revoked(MAR, (S.LINKEDIN,), contact="C9")], [], MAR, ""),
+        # Given again for everybody, or by the person itself.
+        (S.BASIC, "C9", [grant(S.BASIC), grant(S.BASIC, JUN, id_="g2")], [revoked(MAR, contact="C9")], [], JUN, ""),
+        (S.BASIC, "C9", [grant(S.BASIC), grant(S.BASIC, JUN, id_="g2", contact="C9")], [revoked(MAR, contact="C9")], [], JUN, ""),
+        (S.BASIC, "C9", [grant(S.BASIC, MAR)], [revoked(MAR, contact="C9")], [], MAR, "but revoked on 2026-03-10"),
+        (S.BASIC, "C9", [grant(S.BASIC, MAR, at=EVENING)], [revoked(MAR, contact="C9", at=MORNING)], [], MAR, ""),
+        # Notice was given in March for June.
+        (S.BASIC, "C9", [grant(S.BASIC)], [revoked(JUN, contact="C9", made_on=MAR)], [], MAR, "until 2026-06-10 exclusive"),
+        (S.BASIC, "C9", [grant(S.BASIC, JAN, MAR)], [revoked(JUN, contact="C9")], [], JUN, "expired on 2026-03-10"),
+        (S.BASIC, "C9", [grant(S.BASIC)], [], [left(MAR, "C9")], MAR, "granted by Ada for everybody, but C9 left on 2026-03-10"),
+        (S.BASIC, "C9", [grant(S.BASIC)], [], [left(MAR, "C9")], MAR - timedelta(1), ""),
+        (S.BASIC, "C8", [grant(S.BASIC)], [], [left(MAR, "C9")], MAR, ""),
+        # What was given for everybody later brings nobody back; a word of its own does.
+        (S.BASIC, "C9", [grant(S.BASIC, JUN)], [], [left(MAR, "C9")], JUN, "C9 left on 2026-03-10"),
+        (S.BASIC, "C9", [grant(S.BASIC, JUN), grant(S.LOGO, JUN, id_="g2", contact="C9")], [], [left(MAR, "C9")], JUN, ""),
+        # The company's name is one: anybody there may withdraw it, and nobody takes it along.
+        (S.LOGO, None, [grant(S.LOGO)], [revoked(MAR, contact="C9")], [], MAR, "but revoked on 2026-03-10"),
+        (S.LOGO, "C1", [grant(S.LOGO, contact="C1")], [revoked(MAR, contact="C9")], [], MAR, "but revoked on 2026-03-10"),
+        (S.LOGO, "C9", [grant(S.LOGO)], [], [left(MAR, "C9")], MAR, ""),
+    ],
+    ids=range(19),
+)  # fmt: skip
+def test_a_consent_for_everybody_covers_nobody_who_withdrew_or_left(
+    scope, contact, grants, revocations, departures, day, reason
+):
+    verdict = may_use(permissions_on(grants, revocations, departures, DEC), scope, day, contact)
+
+    assert (verdict.is_allowed, reason in verdict.reason) == (reason == "" or reason.startswith("until"), True), verdict
+
+
 def test_a_replaced_consent_says_so_where_the_later_one_does_not_reach():
     earlier, later = grant(S.LOGO, JAN, id_="a"), grant(S.LOGO, MAR, id_="b")
     held = permissions_on([earlier, later], (), (), DEC)
@@ -314,7 +354,7 @@ def by_definition(grants, revocations, departures, scope, day):
             continue
         if any(
             scope in r.scopes and r.made_on <= day and r.day <= day and one.made_on <= r.made_on
-            and r.contact in (None, one.contact)
+            and (r.contact in (None, one.contact) or not scope.is_personal)
             for r in revocations
         ):  # fmt: skip
             continue
@@ -352,6 +392,8 @@ def test_the_next_change_is_exactly_the_first_day_on_which_something_flips(grant
 
     assert now.next_change_on == next((day for day, held in later if held != now.valid), None)
     assert now.turns_on == next((day for day, held in later if bool(held) != bool(now.valid)), None)
+    is_basic = S.BASIC in now.valid
+    assert now.basic_turns_on == next((day for day, held in later if (S.BASIC in held) != is_basic), None)
 
 
 @given(grant_lists(), REVOCATIONS, DEPARTURES, DAYS, st.data())
@@ -445,6 +487,16 @@ def test_a_departure_names_who_left_and_a_promise_names_the_deal():
         departure_of(event("contact_left"))
     with pytest.raises(ValueError, match="which deal"):
         promise_of(event("permission_promised", {"scopes": "logo"}))
+
+
+def test_a_revocation_that_cannot_be_read_revokes_everything():
+    granted = event("permission_granted", {"scopes": ["basic", "logo"]}, contact="C1")
+    for attributes in ({"scope": "logo"}, {"scopes": "logos"}, {"scopes": []}, {"scopes": 7}):
+        revoked_ = event("permission_revoked", attributes, on=MAR)
+        assert read_record([granted, revoked_]).on(MAR).valid == ()
+        assert read_record([granted, revoked_]).on(MAR - timedelta(1)).valid == (S.BASIC, S.LOGO)
+    left_ = event("contact_left", {"nte": 7}, on=MAR, contact="C1")
+    assert read_record([granted, left_]).on(MAR).valid == (S.LOGO,)
 
 
 def test_a_record_sorts_out_events_and_leaves_out_what_cannot_be_read():

@@ -272,6 +272,16 @@ def test_s2_07_the_goal_of_a_quarter_is_read_with_quality(goal, strong, poor, in
     assert (quarter.new, quarter.high_impact, quarter.reading) == (strong + poor, strong, GoalReading(reading))
 
 
+def test_whoever_ended_its_consent_was_new_all_the_same_and_is_no_strength():
+    since = date(2026, 2, 15)
+    current, former = Member("c", rated(*CUSTOMER_A), since), Member("f", rated(*CUSTOMER_B), since)
+    found = programme([current], RULES, DAY, former=[former])
+    quarter = next(one for one in found.quarters if one.name == "2026Q1")
+    assert (quarter.new, quarter.high_impact) == (2, 1)
+    assert (found.references, found.high_impact) == (1, 0)
+    assert found.full_low == programme([current], RULES, DAY).full_low
+
+
 def test_quarters_come_newest_first():
     assert last_quarters(date(2026, 3, 31), 5) == ("2026Q1", "2025Q4", "2025Q3", "2025Q2", "2025Q1")
     assert last_quarters(date(2026, 4, 1), 1) == ("2026Q2",)
