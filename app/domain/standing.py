@@ -198,8 +198,6 @@ def _of_type(events: Iterable[VerifiedEvent], code: str, read: Callable[[Verifie
     return list(_each(_only(events, (code,)), read))
 
 
-
-
 def _quality(events: Sequence[VerifiedEvent], ledger: AskLedger, frame: Frame) -> Quality:
     is_told = any(event.type == TRAITS for event in events) or ledger.counts.get(Answer.NO)
     return quality_of(events, ledger, frame.policy, frame.as_of) if is_told else frame.unrated
