@@ -80,10 +80,11 @@ def create(engine: Engine, call: Call) -> Reply:
 def dialect(body: dict[str, Any]) -> tuple[str, str]:
     """Names of the column delimiter and of the line ending a job asks for."""
     delimiter, line_ending = body.get("columnDelimiter") or "COMMA", body.get("lineEnding") or "LF"
+    # Lists, because what was asked for may be anything, also what no set can look for.
     if (
-        body.get("contentType", "CSV") not in {"CSV", None}
-        or delimiter not in DELIMITERS
-        or line_ending not in LINE_ENDINGS
+        body.get("contentType", "CSV") not in ["CSV", None]
+        or delimiter not in list(DELIMITERS)
+        or line_ending not in list(LINE_ENDINGS)
     ):
         raise ApiError("API_ERROR", "contentType, columnDelimiter or lineEnding is not supported")
     return delimiter, line_ending

@@ -35,7 +35,7 @@ def answer(engine: Engine, call: Call) -> Reply:
         return respond(engine, call)
     except ApiError as error:
         return error_reply(error)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         return error_reply(ApiError("BAD_ACTION", f"{type(error).__name__}: {error}"))
 
 

@@ -21,7 +21,8 @@ row        refuse a written row with `code` and `message`, if it is in `ids` (em
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,35 @@ KINDS = frozenset(
         "row",
     }
 )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_count_or_none(value: Any) -> bool:
+    return value is None or _is_count(value)
+
+
+_FITTING: dict[str, Callable[[Any], bool]] = {
+    "on": _is_text,
+    "times": _is_count_or_none,
+    "skip": _is_count,
+    "contains": _is_text,
+    "code": _is_text,
+    "message": _is_text,
+    "status": lambda value: _is_count(value) and 200 <= value <= 599,
+    "seconds": lambda value: isinstance(value, (int, float)) and 0 <= value < threading.TIMEOUT_MAX,
+    "rows": _is_count_or_none,
+    "keep": _is_count_or_none,
+    "ids": lambda value: isinstance(value, Collection) and not _is_text(value) and all(map(_is_text, value)),
+    "after_work": lambda value: isinstance(value, bool),
+}
+"""What a fault may hold, which comes over the wire: what does not fit would crash the request it strikes."""
 
 
 @dataclass(slots=True)
@@ -67,6 +97,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; one of {', '.join(sorted(KINDS))}")
+        for name, fits in _FITTING.items():
+            if not fits(getattr(self, name)):
+                raise ValueError(f"a fault cannot have {name} = {getattr(self, name)!r}")
 
 
 @dataclass(slots=True)

@@ -60,10 +60,11 @@ def _bin(org: Org, table: Table, row: Row, *, along_with: str) -> None:
 
 
 def undelete_record(org: Org, table: Table, record_id: str) -> None:
-    """Out of the bin, with what went along."""
-    taken = [record_id, *(one for one, deletion in org.deletions.items() if deletion.along_with == record_id)]
-    for one in taken:
-        owner = table if one == record_id else org.tables[org.deletions[one].object]
+    """Out of the bin, with what went along and was not purged since."""
+    if record_id not in table.rows:
+        raise ApiError("UNDELETE_FAILED", "Entity is not in the recycle bin")
+    along = [(one, org.tables[gone.object]) for one, gone in org.deletions.items() if gone.along_with == record_id]
+    for one, owner in [(record_id, table), *((one, owner) for one, owner in along if one in owner.rows)]:
         cleared = {"MasterRecordId": None} if "MasterRecordId" in owner.type.fields else {}
         _put(org, owner, owner.rows[one], IsDeleted=False, SystemModstamp=org.clock.stamp(), **cleared)
         org.deletions.pop(one, None)

@@ -106,7 +106,10 @@ def retrieve_many(engine: Engine, call: Call, name: str) -> Reply:
 
 
 def _listed(value: Any) -> list[str]:
-    return [one for one in value.split(",") if one] if isinstance(value, str) else list(value or ())
+    listed = [one for one in value.split(",") if one] if isinstance(value, str) else value or []
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise ApiError("JSON_PARSER_ERROR", "ids and fields must be lists of texts")
+    return listed
 
 
 def _read_record(engine: Engine, call: Call, record: Any, key: str = "") -> tuple[ObjectType, dict[str, Any]]:

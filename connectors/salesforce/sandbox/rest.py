@@ -125,7 +125,7 @@ def _conditional(engine: Engine, call: Call, body: Mapping[str, Any]) -> Reply:
 def _http_instant(text: str) -> datetime:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.min.replace(tzinfo=UTC)
 
 
@@ -263,7 +263,7 @@ def _window(engine: Engine, call: Call, *, days: int) -> tuple[str, str]:
             datetime.fromisoformat(call.query[name]).replace(second=0, microsecond=0) for name in ("start", "end")
         )
         start, end = start.astimezone(UTC), end.astimezone(UTC)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         raise ApiError("INVALID_REPLICATION_DATE", "start and end must be dates with time and offset") from None
     if end - start < timedelta(minutes=1):
         raise ApiError("INVALID_REPLICATION_DATE", "endDate must be at least one minute greater than startDate")

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from connectors.salesforce.sandbox import memory
 from connectors.salesforce.sandbox.access import Access
+from connectors.salesforce.sandbox.automations import Automation
 from connectors.salesforce.sandbox.clock import Clock
 from connectors.salesforce.sandbox.currencies import refresh_currencies
 from connectors.salesforce.sandbox.engine import Engine
@@ -70,6 +71,7 @@ def _head(org: Org) -> dict[str, Any]:
         "deletions": {record_id: asdict(gone) for record_id, gone in org.deletions.items()},
         "refusals": {record_id: asdict(refusal) for record_id, refusal in org.refusals.items()},
         "components": sorted(map(list, org.components)),
+        "automations": None if org.automations is None else [asdict(one) for one in org.automations],
         "objects": [_saved_type(table.type) for table in org.tables.values()],
         "formulas": {name: asdict(one) | {"formula": None} for name, one in _named_formulas(org)},
     }
@@ -237,6 +239,8 @@ def _restore_set_up(org: Org, head: dict[str, Any], given: Mapping[str, Formula]
         for record_id, refusal in head["refusals"].items()
     }
     org.components = {(kind, name) for kind, name in head["components"]}
+    seen = head.get("automations", [])
+    org.automations = None if seen is None else [Automation(**one) for one in seen]
 
 
 def _restore_formulas(org: Org, saved: Mapping[str, Any], given: Mapping[str, Formula]) -> None:

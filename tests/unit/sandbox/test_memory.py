@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.salesforce.sandbox import Field, Org, Sandbox, load_org
+from connectors.salesforce.sandbox import Automation, Field, Org, Sandbox, load_org
 from connectors.salesforce.settings import SalesforceSettings
 
 from .conftest import Client
@@ -209,18 +209,28 @@ def test_an_org_without_a_server_keeps_what_one_left_in_it(running, state, org, 
         assert client.get("limits").status_code == 200
 
 
+@pytest.mark.parametrize("seen", [None, [], [Automation("flow", "Account", "Tidy", "Create", active=False)]])
+def test_automations_survive(running, state, seen):
+    running.org.automations = seen
+
+    running.save()
+
+    assert load_org(state).automations == seen
+
+
 def test_a_state_file_of_an_earlier_version_opens(running, state, org):
-    """Before, the head said nothing of formulas, and there were no lines of the server."""
+    """Before, the head said nothing of formulas or automations, and there were no lines of the server."""
     import json
 
     fill(org, 2)
     running.save()
     head, *lines = state.read_text("utf-8").splitlines()
-    older = {key: value for key, value in json.loads(head).items() if key != "formulas"}
+    older = {key: value for key, value in json.loads(head).items() if key not in {"formulas", "automations"}}
     path = state.with_name("older.state")
     path.write_text("\n".join([json.dumps(older), *(one for one in lines if one.startswith("["))]) + "\n", "utf-8")
 
     assert load_org(path).count("Account") == 2
+    assert load_org(path).automations == []
 
 
 def test_without_a_state_file_nothing_is_written(tmp_path, monkeypatch):
