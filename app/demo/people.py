@@ -34,6 +34,7 @@ def add_people(world: DemoWorld, dice: Random) -> None:
     _add_consents(world)
     _add_ladder(world)
     _add_voices(world, dice)
+    _add_prospects(world)
 
 
 def _say(world: DemoWorld, number: str, kind: str, account: str, day: date, /, **attributes: Any) -> None:
@@ -173,3 +174,16 @@ def _bases() -> Iterator[tuple[str, dict[str, bool]]]:
     yield "value_added", {"calls_first": True, "last_chance": True}
     yield "value_added", {"pays_premium": True}
     yield "tco", {"pays_premium": True}
+
+
+def _add_prospects(world: DemoWorld) -> None:
+    """Two that have bought nothing yet, with an open deal each, and much in common with customers who need us."""
+    world.add_account("p-1", "Harrowdene Growers", "Agriculture", NumberOfEmployees=420)
+    world.add_account("p-2", "Coldbrook Nurseries", "Agriculture", NumberOfEmployees=75)
+    world.add_contact("tove", "p-1", "Tove Lindahl", "Head of Operations")
+    world.add_deal("p-1-1", "p-1", "Team plan", 28_000, date(2026, 8, 24), StageName="Proposal/Price Quote",
+                   CloseDate=date(2026, 11, 30))  # fmt: skip
+    world.add_deal("p-2-1", "p-2", "Starter", 9_000, date(2026, 9, 14), StageName="Needs Analysis",
+                   CloseDate=date(2026, 12, 18))  # fmt: skip
+    _say(world, "needs-p-1", "needs_shared", "p-1", date(2026, 9, 3), contact="tove", needs=["planning", "less waste"])
+    _say(world, "needs-p-2", "needs_shared", "p-2", date(2026, 9, 22), needs=["saves time"])

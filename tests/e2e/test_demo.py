@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import signal
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def commands_of(text: str) -> list[list[str]]:
@@ -22,7 +26,7 @@ def test_the_demo_puts_customer_b_above_customer_a(demo: Any) -> None:
     assert re.search(r"Customer B +280,000 USD +30,000 +250,000", answer.out)
     assert re.search(r"Customer A +140,000 USD +100,000 +40,000", answer.out)
     assert answer.out.index("Customer B ") < answer.out.index("Customer A ")
-    assert "wrote 42 accounts" in answer.out
+    assert "wrote 44 accounts" in answer.out
     assert "\x1b" not in answer.out
 
 
@@ -67,6 +71,42 @@ def test_the_demo_may_be_repeated(demo: Any) -> None:
     assert again.json["events_added"] == 0
     assert again.json["run"]["counts"]["written"] == 0
     assert again.json["accounts"][0]["name"] == "Customer B"
+
+
+def block_under(heading: str) -> list[list[str]]:
+    """The commands of the first block of code under a heading of the README."""
+    text = (PROJECT / "README.md").read_text("utf-8").partition(f"\n## {heading}\n")[2]
+    return [shlex.split(line)[1:] for line in text.split("```")[1].splitlines() if line.startswith("advocacy ")]
+
+
+@pytest.mark.parametrize("heading", ["The human half", "References", "One call a day"])
+def test_the_commands_of_the_readme_work_on_the_demo(demo: Any, tmp_path: Any, heading: str) -> None:
+    shell, _ = demo
+    for file in shell.folder.glob("advocacy-demo*"):
+        shutil.copy(file, tmp_path)
+    own, commands = type(shell)(tmp_path), block_under(heading)
+
+    assert len(commands) > 5
+    for command in commands:
+        answer = own.run(*command)
+        # A permission that is not there is code 4: the command answers what it was asked.
+        assert answer.code == (4 if command[:2] == ["permissions", "check"] else 0), (command, answer.err)
+
+
+def test_s3_12_prospects_of_the_demo_resemble_customers_who_need_us(demo: Any) -> None:
+    shell, _ = demo
+
+    found = {one["name"]: one for one in shell.run("lookalikes", "--json").json}
+
+    assert {name: one["resembles_name"] for name, one in found.items()} == {
+        "Harrowdene Growers": "Customer B",
+        "Coldbrook Nurseries": "Solmarine Orchards",
+    }
+    assert found["Harrowdene Growers"]["reasons"] == [
+        "reason: less waste, planning",
+        "industry: Agriculture",
+        "size: 250-999",
+    ]
 
 
 def test_the_demo_keeps_away_from_what_is_really_set_up(demo: Any) -> None:
@@ -132,8 +172,6 @@ def test_the_same_answers_come_as_a_list_for_programs(demo: Any) -> None:
 
 
 def test_the_crm_is_set_up_once_and_written_in_full(demo: Any, tmp_path: Any) -> None:
-    import shutil
-
     shell, _ = demo
     for file in shell.folder.glob("advocacy-demo*"):
         shutil.copy(file, tmp_path)
