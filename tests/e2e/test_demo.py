@@ -105,7 +105,7 @@ def test_s3_12_prospects_of_the_demo_resemble_customers_who_need_us(demo: Any) -
     assert found["Harrowdene Growers"]["reasons"] == [
         "reason: less waste, planning",
         "industry: Agriculture",
-        "size: 250-999",
+        "size: large",
     ]
 
 
