@@ -21,10 +21,13 @@ from app.logs import open_log
 from app.store.events import save_events_on
 from app.store.inbox import Delivery, fail_delivery, finish_delivery_on, list_deliveries, load_due
 from app.sync.run import run_sync
+from connectors.errors import ConfigurationError, CredentialsError
 
 IDLE_SECONDS = 5.0
 LEASE_WAIT_SECONDS = 5.0
 FAILURE_WAIT_SECONDS = 60.0
+HOPELESS_WAIT_SECONDS = 900.0
+"""After a failure that time alone does not mend: a login that was refused, a setting that is wrong."""
 CATCH_UP = timedelta(days=1)
 CATCH_UP_DELIVERIES = 200
 HINTS = "salesforce"
@@ -77,7 +80,8 @@ class InboxWorker:
             return LEASE_WAIT_SECONDS
         except AppError as error:
             open_log().warning("webhook run postponed", reason=error.message)
-            return FAILURE_WAIT_SECONDS
+            hopeless = isinstance(error.__cause__, CredentialsError | ConfigurationError)
+            return HOPELESS_WAIT_SECONDS if hopeless else FAILURE_WAIT_SECONDS
         except Exception as error:  # noqa: BLE001 - the top of the job
             open_log().error("webhook run failed", exc_info=error)
             return FAILURE_WAIT_SECONDS

@@ -1,11 +1,12 @@
 """One access token for all threads of a connector: fetched when first needed, renewed under a lock, never logged.
 
-A login that Salesforce refused is not tried again by the same connector (repeating it locks the user), and a token
-that keeps expiring at once blows a fuse instead of storming the login. SOAP login is never used.
+A login that Salesforce refused is not tried again by the same process with the same credentials (repeating it locks
+the user), and a token that keeps expiring at once blows a fuse instead of storming the login. SOAP login is never used.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
@@ -86,6 +87,11 @@ REFUSALS: tuple[Refusal, ...] = (
 """Read from the top: the first row that fits decides."""
 
 
+REFUSED: dict[str, ConnectorError] = {}
+"""What Salesforce said to credentials that it refused, by their digest. Of the process: every run has a connector of
+its own, and so has the listener for changes. Other settings or another secret are other credentials."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     value: str = field(repr=False)
@@ -129,18 +135,28 @@ class TokenSource:
             return self._log_in()
 
     def _log_in(self) -> Token:
-        if self._refusal is not None:
-            raise self._refusal
+        refusal = self._refusal or REFUSED.get(self._credentials())
+        if refusal is not None:
+            # A new one each time: an error that is raised again and again collects a traceback without end.
+            said = f"{refusal.message} It is not tried again: start this program anew when that is mended."
+            raise type(refusal)(said, code=refusal.code)
         if self.settings.grant == "fixed":
             self._token = self._fixed_token()
             return self._token
         self._check_fuse()
         try:
             self._token = self.retry.run(self._request_token)
-        except CredentialsError as error:
+        except (CredentialsError, ConfigurationError) as error:
             self._refusal = error
             raise
         return self._token
+
+    def _credentials(self) -> str:
+        """A digest of everything that decides whether a login is let in."""
+        s = self.settings
+        secrets = (s.client_secret, s.private_key, self.refresh_token.current())
+        parts = (s.login_url, s.grant, s.client_id, s.username, s.audience, *secrets)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _fixed_token(self) -> Token:
         if self._token is not None:
@@ -162,7 +178,11 @@ class TokenSource:
         if answer.status_code == 400 and (self._learn_clock(answer) or self._was_rotated(sent)):
             answer = self._post(self._form())
         if answer.status_code != 200:
-            raise read_refusal(answer.status_code, answer.content, answer.headers)
+            error = read_refusal(answer.status_code, answer.content, answer.headers)
+            # Salesforce names a reason; who names none may be a proxy in between, and that passes.
+            if not isinstance(error, TransientError) and error.code != str(answer.status_code):
+                REFUSED[self._credentials()] = error
+            raise error
         return self._read_token(answer)
 
     def _post(self, form: Mapping[str, str]) -> httpx.Response:

@@ -18,6 +18,7 @@ from app.jobs import worker as jobs
 from app.jobs.worker import InboxWorker
 from app.store.events import list_events
 from app.store.inbox import list_deliveries, save_delivery
+from connectors.salesforce.sandbox import Sandbox
 
 A, B = "001000000000001AAA", "001000000000002AAA"
 EVENT = {"source_event_id": "e1", "type": "referral", "occurred_on": "2026-01-01", "account": A, "referred_account": B}
@@ -225,3 +226,25 @@ def test_the_thread_works_when_woken_and_ends_when_told(services: Services, runs
 
     assert not thread.is_alive()
     assert runs.calls == [(A, B)]
+
+
+def test_a_refused_login_is_not_repeated_however_often_the_worker_looks(tmp_path: Path, sqlite_template: Path) -> None:
+    shutil.copyfile(sqlite_template, tmp_path / "advocacy.db")
+    with Sandbox() as sandbox:
+        services = build_services(
+            load_settings(
+                database_url=f"sqlite:///{tmp_path / 'advocacy.db'}",
+                crm="salesforce",
+                salesforce_login_url=sandbox.url,
+                salesforce_client_id=sandbox.credentials.client_id,
+                salesforce_client_secret="wrong",
+            )
+        )
+        worker = InboxWorker(services, pending={A})
+
+        waits = [worker._attempt(worker.work_once) for _ in range(3)]
+
+        assert worker.pending == {A}
+        assert waits == [jobs.HOPELESS_WAIT_SECONDS] * 3
+        assert sandbox.calls["token"] == 1
+        services.database.close()

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.errors import ConfigurationError, CredentialsError, ProtocolError, TransientError, UnreachableError
 from connectors.retry import RetryPolicy
-from connectors.salesforce.auth import FUSE_LOGINS, REFUSALS, TokenSource, read_refusal
+from connectors.salesforce.auth import FUSE_LOGINS, REFUSALS, REFUSED, TokenSource, read_refusal
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.settings import SalesforceSettings
 
@@ -48,6 +48,14 @@ def key() -> str:
 
 
 Source = Callable[..., TokenSource]
+
+
+@pytest.fixture(autouse=True)
+def new_process():
+    """Nothing was refused yet."""
+    REFUSED.clear()
+    yield
+    REFUSED.clear()
 
 
 @pytest.fixture
@@ -222,6 +230,48 @@ def test_a_refused_login_is_never_repeated_since_repeating_locks_the_user(source
             tokens.current()
 
     assert login.call_count == 1
+
+
+LASTING = [row for row in REFUSALS if not issubclass(row.kind, TransientError)]
+
+
+@pytest.mark.parametrize("row", LASTING, ids=[f"{row.error}: {row.text}" for row in LASTING])
+def test_no_connector_of_a_process_repeats_what_was_refused_to_another(source: Source, login, row) -> None:
+    login.respond(400, json={"error": row.error, "error_description": row.text})
+
+    for _ in range(3):
+        with pytest.raises(row.kind) as refused:
+            source(CLIENT).current()
+
+    assert login.call_count == 1
+    assert row.advice in refused.value.message
+    assert "start this program anew" in refused.value.message
+
+
+def test_other_credentials_are_tried_although_some_were_refused(source: Source, login, tmp_path) -> None:
+    login.respond(400, json={"error": "invalid_grant", "error_description": "expired access/refresh token"})
+    path = token_file(tmp_path)
+    rotating = replace(CLIENT, refresh_token="first", refresh_token_file=path)
+    for settings in (CLIENT, rotating):
+        with pytest.raises(CredentialsError):
+            source(settings).current()
+
+    login.respond(json=GOOD)
+    path.write_text("second\n", "utf-8")
+    for settings in (replace(CLIENT, client_secret="mended"), rotating):
+        assert source(settings).current().value == GOOD["access_token"]
+
+
+@pytest.mark.parametrize("passing", [(503, {"error": "server_error"}), (403, {})], ids=["trouble", "a proxy"])
+def test_what_may_pass_is_tried_by_the_next_connector(source: Source, login, passing) -> None:
+    status, body = passing
+    login.respond(status, json=body)
+    with pytest.raises((TransientError, CredentialsError)):
+        source(CLIENT).current()
+
+    login.respond(json=GOOD)
+
+    assert source(CLIENT).current().value == GOOD["access_token"]
 
 
 def test_passing_trouble_at_the_login_is_retried(source: Source, login) -> None:

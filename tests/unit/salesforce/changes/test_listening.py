@@ -23,6 +23,7 @@ from connectors.errors import (
 )
 from connectors.salesforce.changes.listener import SalesforceChanges, build_changes
 from connectors.salesforce.changes.messages import ReplayPreset
+from connectors.salesforce.sandbox import Sandbox
 from connectors.salesforce.settings import SalesforceSettings
 
 A, B = "001000000000001AAA", "001000000000002AAA"
@@ -281,3 +282,13 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_sent(endpoint:
             endpoint=endpoint,
             topics=topics,
         )
+
+
+def test_a_login_that_was_refused_is_not_repeated_by_the_next_listener(listen: Open) -> None:
+    with Sandbox() as sandbox:
+        wrong = {"login_url": sandbox.url, "client_id": "app", "client_secret": "wrong", "access_token": ""}
+        for _ in range(3):
+            with pytest.raises(CredentialsError):
+                hear(listen(**wrong), 1)
+
+        assert sandbox.calls["token"] == 1
