@@ -53,6 +53,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The CRM holds another number of live records than we do, also after reading again.",
         "Nothing at first: the next run reads that object in full. If it stays, check the rights of the user.",
     ),
+    "not_counted": Explanation(
+        "The CRM took too long to count its records, so that its counts and ours could not be compared.",
+        "Nothing: the next run counts again. If it stays, run at a quieter time, or narrow `where` in the mapping.",
+    ),
     "ledger_differs": Explanation(
         "Stored credit lines differed from a computation from scratch; everything was computed again.",
         "Please report it with the run's report: it is a bug.",

@@ -16,6 +16,7 @@ from app.store import mirror
 from app.sync.execution import Run
 from app.sync.pull import Puller, pull_changes, source_name
 from app.sync.revalue import prove_valuation, revalue
+from connectors.errors import QueryTimeoutError
 
 COUNTED = (Entity.ACCOUNT, Entity.OPPORTUNITY)
 
@@ -58,10 +59,16 @@ def prove_ledger(run: Run) -> None:
 
 def prove(run: Run, puller: Puller) -> None:
     """Compare counts; heal by reading again; report what stays."""
-    different = _compare(puller)
-    if different:
-        pull_changes(puller, full=False)
+    try:
         different = _compare(puller)
+        if different:
+            pull_changes(puller, full=False)
+            different = _compare(puller)
+    except QueryTimeoutError as error:
+        # Large objects are counted slowly, and on some evenings too slowly; the next run counts again.
+        run.notes.append(f"whether the CRM holds as many records as we do could not be compared: {error.message}")
+        run.flaws["not_counted"] += 1
+        return
     plans = {plan.object: plan for plan in _counted(puller)}
     for name, plan in sorted(plans.items()):
         ours, theirs = different.get(name, (None, None))

@@ -311,6 +311,20 @@ def test_a_record_whose_currency_differs_shows_the_value_in_its_own_currency(mig
         company.services.database.close()
 
 
+def test_a_count_that_takes_too_long_leaves_what_was_written_and_says_so(company):
+    def too_long(step, *_rest):
+        if step == "prove":
+            company.sandbox.faults.inject("error", "query", code="QUERY_TIMEOUT", status=400)
+
+    report = company.sync(progress=too_long)
+
+    assert company.sandbox.faults.struck == 1
+    assert (report.status, report.issues["not_counted"]) == ("partial", 1)
+    assert "could not be compared" in " ".join(report.notes)
+    assert company.shown("A")[0] == "140000.00"
+    assert company.sync().status == "ok"
+
+
 OF_ACCOUNTS = "    currency: {field: CurrencyIsoCode, optional: true}   # exists only with multiple currencies\n"
 OF_DEALS = "    currency: {field: CurrencyIsoCode, optional: true}\n    created_on"
 
