@@ -236,6 +236,8 @@ class SetupStep:
     note: str = ""
     partial: bool = False
     """It exists, but not with everything it needs: `apply_setup` would repair it. Then `present` is false."""
+    differs: bool = False
+    """It exists in another shape, see `note`: only a person may change that. Then `present` is false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +309,8 @@ class CrmConnector(Protocol):
     def plan_setup(self, *, user: str = "") -> Sequence[SetupStep]:
         """What `apply_setup` would do. `user`: who gets the rights; empty: the connecting user."""
 
-    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]: ...
+    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]:
+        """Create what is missing, after the CRM has tried it; with `check_only` the CRM only tries."""
 
     def record_url(self, object_name: str, record_id: str) -> str:
         """Where a person opens this record in the CRM; empty when there is no such page."""

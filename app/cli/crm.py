@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from connectors.contract import SetupStep
 
 EXIT_CHANGES = 10
+INCOMPLETE = "run advocacy crm setup again; when it stays so, deploy the package as an administrator"
+DIFFERS = (
+    "change the fields that differ in the CRM's set-up, or rename them there and run advocacy crm setup again; "
+    "nothing that holds data is changed from here"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +49,9 @@ def set_up(
                 raise ConfigError(f"{services.settings.crm} needs no setup, or it cannot be done from here")
             steps = connector.plan_setup(user=user)
             missing = [step for step in steps if not step.present]
-            if missing and not check and not yes:
-                _ask(missing)
+            wanted = [step for step in missing if not step.differs]
+            if wanted and not check and not yes:
+                _ask(wanted)
             if missing:
                 steps = connector.apply_setup(check_only=check, user=user)
         finally:
@@ -57,7 +63,7 @@ def set_up(
     if left:
         raise AppError(
             f"the set-up is not complete: {', '.join(left)}",
-            hint="run advocacy crm setup again; when it stays so, deploy the package as an administrator",
+            hint=DIFFERS if any(step.differs for step in steps) else INCOMPLETE,
         )
 
 
@@ -89,6 +95,8 @@ def _state(step: SetupStep, missing: SetupStep | None, *, check: bool) -> str:
     """`step`: as it is now. `missing`: as it was before, unless it was there already."""
     if missing is None and step.present:
         return "there"
+    if step.differs:
+        return "differs"
     verb = "repaired" if missing is not None and missing.partial else "created"
     if check:
         return f"would be {verb}"

@@ -1,9 +1,10 @@
 """Create the fields that scores go to and the permission sets that open them: a Metadata deployment of `metadata/`.
 
 Only what is missing is deployed, so that what an administrator changed afterwards stays; a permission set that lacks
-one of its rights is deployed again as a whole. Everything is rolled back when one component fails. Needs the right to
-customise the application, which the nightly user should not have. Whoever may not even read permission sets is told
-what it can see and do, by describe.
+one of its rights is deployed again as a whole. A field that is there in another shape is named and left alone: another
+type or length could cost data, so a person decides. Salesforce tries everything before anything is deployed, and rolls
+all of it back when one component fails. Needs the right to customise the application, which the nightly user should not
+have. Whoever may not even read permission sets is told what it can see and do, by describe.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element, fromstring
 from xml.sax.saxutils import escape
 
-from connectors.contract import Condition, ObjectSchema, Operator, SetupStep
+from connectors.contract import Condition, FieldSchema, FieldType, ObjectSchema, Operator, SetupStep
 from connectors.errors import ConfigurationError, ConnectorError, CredentialsError, ProtocolError, SchemaError
 from connectors.http import decode_json, redact, require
 from connectors.salesforce.composite import query_path, read_composite
@@ -40,6 +41,17 @@ _SPACE = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
 _TAG = "{http://soap.sforce.com/2006/04/metadata}"
 FIELD, PERMISSION_SET = "field", "permission set"
 ASSIGNMENT, ACCESS = "assignment", "access"
+
+_FITTING: Mapping[str, tuple[FieldType, ...]] = {
+    "Checkbox": (FieldType.BOOLEAN,),
+    "Currency": (FieldType.CURRENCY, FieldType.NUMBER),
+    "Date": (FieldType.DATE,),
+    "LongTextArea": (FieldType.LONG_TEXT,),
+    "Number": (FieldType.NUMBER, FieldType.INTEGER),
+    "Picklist": (FieldType.PICKLIST,),
+    "Text": (FieldType.TEXT, FieldType.LONG_TEXT),
+}
+"""The metadata's type -> how it is described, then what does as well: numbers suit orgs with several currencies."""
 
 Right = tuple[str, str]
 """What is allowed on what: `("edit", "Account.Field__c")`, `("view all", "Account")`, `("use", "ApiEnabled")`."""
@@ -98,11 +110,10 @@ class Setup:
             # Who may not read permission sets is no administrator: what it may do is all there is to judge by.
             if self.user:
                 raise
-            return (*(SetupStep(FIELD, _shown(c), _shown(c) in fields) for c in components if c.kind == FIELD), access)
+            return (*(_plan_field(c, fields, seen) for c in components if c.kind == FIELD), access)
         fields |= {on for rights in granted.values() for _, on in rights}
         steps = [
-            SetupStep(FIELD, _shown(c), _shown(c) in fields) if c.kind == FIELD else _plan_set(c, granted.get(c.name))
-            for c in components
+            _plan_field(c, fields, seen) if c.kind == FIELD else _plan_set(c, granted.get(c.name)) for c in components
         ]
         assignee = self._assignee()
         assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET]["Id"], assignee)
@@ -113,10 +124,11 @@ class Setup:
     def apply(self, *, check_only: bool) -> tuple[SetupStep, ...]:
         """Deploy what is missing and give the user the rights; with `check_only` Salesforce only tries."""
         steps = self.plan()
-        lacking = {(step.kind, step.name) for step in steps if not step.present}
+        lacking = {(step.kind, step.name) for step in steps if not step.present and not step.differs}
         missing = [c for c in read_components() if (c.kind, _shown(c)) in lacking]
-        if missing:
-            self._deploy(missing, check_only=check_only)
+        for only_trying in (True,) if check_only else (True, False):
+            if missing:
+                self._deploy(missing, check_only=only_trying)
         if check_only:
             return steps
         if any(kind == ASSIGNMENT for kind, _ in lacking):
@@ -275,6 +287,36 @@ def _fields_in(seen: Mapping[str, ObjectSchema | None]) -> set[str]:
     """The fields that the connecting user sees. A grant proves a field too: who sets up need not see it."""
     schema = seen.get(OBJECT)
     return {f"{OBJECT}.{name}" for name in schema.fields} if schema else set()
+
+
+def _plan_field(component: Component, fields: set[str], seen: Mapping[str, ObjectSchema | None]) -> SetupStep:
+    """Whether the field is there, and as the package has it. What the user cannot see is taken for good."""
+    schema = seen.get(OBJECT)
+    found = schema.fields.get(component.name) if schema else None
+    if found is None:
+        return SetupStep(FIELD, _shown(component), _shown(component) in fields)
+    note = "; ".join(find_differences(component, found))
+    return SetupStep(FIELD, _shown(component), present=not note, note=note, differs=bool(note))
+
+
+def find_differences(component: Component, found: FieldSchema) -> Iterator[str]:
+    """Why the values for this field of the package do not fit the one that is there. More room is no difference."""
+    root = fromstring(component.source.encode())  # noqa: S314 - see `_wanted_rights`
+    wanted, *fitting = _FITTING[root.findtext(f"{_TAG}type", "")]
+    if found.type not in (wanted, *fitting):
+        yield f"is a {found.type} field, not {wanted}"
+        return
+    length, precision, scale = (int(root.findtext(f"{_TAG}{name}", "0")) for name in ("length", "precision", "scale"))
+    if found.length < length:
+        yield f"holds {found.length} characters, not {length}"
+    if found.scale < scale:
+        yield f"keeps {found.scale} decimals, not {scale}"
+    if found.precision - found.scale < precision - scale:
+        yield f"holds {found.precision - found.scale} digits before the point, not {precision - scale}"
+    values = [one.findtext(f"{_TAG}fullName", "") for one in root.iter(f"{_TAG}value")]
+    missing = [value for value in values if value not in found.picklist_values]
+    if missing and found.restricted_picklist:
+        yield f"is restricted and lacks the values {', '.join(missing)}"
 
 
 def _plan_access(user: str, lacking: Sequence[Right]) -> SetupStep:

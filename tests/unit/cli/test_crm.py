@@ -104,6 +104,18 @@ def test_what_is_missing_afterwards_is_a_failure_that_says_what_to_do(run: Run) 
     assert "as an administrator" in err
 
 
+def test_a_field_that_only_a_person_may_change_is_told_with_what_to_do(run: Run) -> None:
+    odd = SetupStep("field", "Account.Odd__c", present=False, note="is a text field, not number", differs=True)
+
+    code, out, err = run(Crm((*PLANNED, odd), (*DONE, odd)), "--yes")
+    checked, tried, _ = run(Crm((*DONE, odd), ()), "--check")
+
+    assert (code, checked) == (1, 10)
+    for said in (out, tried):
+        assert "field Account.Odd__c differs is a text field, not number" in lines(said)
+    assert "change the fields that differ" in err
+
+
 @pytest.mark.parametrize(
     ("planned", "applied", "option", "code", "complete", "missing"),
     [

@@ -14,7 +14,7 @@ import pytest
 
 from connectors.contract import FieldType
 from connectors.errors import ConfigurationError, CredentialsError
-from connectors.salesforce.sandbox import Org, Sandbox
+from connectors.salesforce.sandbox import Field, Org, Sandbox
 from connectors.salesforce.setup import (
     ACCESS,
     ASSIGNMENT,
@@ -61,12 +61,10 @@ def test_doing_it_again_deploys_nothing(connect, sandbox) -> None:
 
     connect().apply_setup(check_only=False)
 
-    assert sandbox.calls["deploy.start"] == 1
+    assert sandbox.calls["deploy.start"] == 2, "one to try it, one to do it"
 
 
 def test_a_field_that_exists_with_another_type_stops_everything(org, connect) -> None:
-    from connectors.salesforce.sandbox import Field
-
     org.add_field("Account", Field("Advocacy_Value_Rank__c", "string", length=10))
     org.hide_field("Account", "Advocacy_Value_Rank__c")
     crm = connect()
@@ -75,6 +73,66 @@ def test_a_field_that_exists_with_another_type_stops_everything(org, connect) ->
         crm.apply_setup(check_only=False)
 
     assert not any(step.present for step in crm.plan_setup())
+
+
+def test_everything_is_tried_before_it_is_deployed(connect, sandbox) -> None:
+    connect().apply_setup(check_only=False)
+
+    assert [one.check_only for one in sandbox.engine.deploys.values()] == [True, False]
+
+
+def test_what_is_refused_when_tried_is_not_deployed(org, connect, sandbox) -> None:
+    org.add_field("Account", Field("Advocacy_Value_Rank__c", "string", length=10))
+    org.hide_field("Account", "Advocacy_Value_Rank__c")
+
+    with pytest.raises(ConfigurationError, match="Advocacy_Value_Rank__c"):
+        connect().apply_setup(check_only=False)
+
+    assert sandbox.calls["deploy.start"] == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "note"),
+    [
+        (Field("Advocacy_Value_Rank__c", "string", length=10), "is a text field, not number"),
+        (Field("Total_Customer_Value__c", "date"), "is a date field, not currency"),
+        (
+            Field("Total_Customer_Value__c", "currency", precision=8, scale=0),
+            "keeps 0 decimals, not 2; holds 8 digits before the point, not 16",
+        ),
+        (Field("Advocacy_Explanation__c", "textarea", length=500, long_text=True), "holds 500 characters, not 32768"),
+        (
+            Field("Advocacy_Quadrant__c", "picklist", length=255, values=("champion", "Gold"), restricted=True),
+            "is restricted and lacks the values affluent, advocate, potential",
+        ),
+    ],
+    ids=["type", "another type", "digits", "length", "values"],
+)
+def test_a_field_of_another_shape_is_named_and_left_alone_while_the_rest_is_made(org, connect, field, note) -> None:
+    org.add_field("Account", field)
+    crm = connect()
+    name = f"Account.{field.name}"
+
+    (planned,) = [step for step in crm.plan_setup() if step.name == name]
+    left = [step for step in crm.apply_setup(check_only=False) if not step.present]
+
+    assert (planned.present, planned.differs, planned.note) == (False, True, note)
+    assert left == [planned]
+    assert org.table("Account").type.fields[field.name] is field
+
+
+def test_more_room_and_other_values_than_ours_are_an_administrators_affair(org, connect) -> None:
+    wide = (
+        Field("Total_Customer_Value__c", "double", precision=18, scale=2),
+        Field("Advocacy_Issues__c", "textarea", length=5000, long_text=True),
+        Field("Advocacy_Quadrant__c", "picklist", length=255, values=("Gold",)),
+    )
+    for field in wide:
+        org.add_field("Account", field)
+
+    planned = {step.name: step for step in connect().plan_setup()}
+
+    assert all(planned[f"Account.{field.name}"].present for field in wide)
 
 
 def test_a_user_without_the_right_is_told_so(org, connect) -> None:
@@ -226,7 +284,7 @@ def test_more_rights_than_ours_are_an_administrators_affair(org, connect, sandbo
     steps = crm.apply_setup(check_only=False)
 
     assert all(step.present for step in steps)
-    assert sandbox.calls["deploy.start"] == 1
+    assert sandbox.calls["deploy.start"] == 2, "one to try it, one to do it"
 
 
 def test_what_the_permission_sets_promise_is_looked_at_through_the_users_eyes(org, connect, sandbox) -> None:
@@ -245,7 +303,7 @@ def test_what_the_permission_sets_promise_is_looked_at_through_the_users_eyes(or
         "lacks: edit Account.Advocacy_Currency__c, read Account.Advocacy_Currency__c, "
         "edit Account.Advocacy_Value_Rank__c, read Opportunity"
     )
-    assert sandbox.calls["deploy.start"] == 1, "there is nothing to deploy that would mend it"
+    assert sandbox.calls["deploy.start"] == 2, "there is nothing to deploy that would mend it"
 
 
 def test_the_nightly_user_who_may_not_look_at_permission_sets_can_check_what_it_may_do(org, connect) -> None:
