@@ -20,7 +20,7 @@ from app.intake.event_fields import Reader
 from app.intake.event_files import read_event_file
 from app.intake.import_events import ImportReport, import_events
 from app.store.events import save_events
-from app.sync.answers import list_runs
+from app.sync.answers import approve_run, list_runs
 from app.sync.run import run_sync
 from connectors.salesforce.sandbox import Org, Sandbox
 
@@ -240,8 +240,12 @@ def test_everything_at_once_is_counted_exactly_on_both_databases(exports):
 
     report = exports.sync()
     exports.files["opportunities"][3:] = good
+    # Every third account shows another value: somebody looks at that first.
+    held = exports.sync()
+    approve_run(exports.services, held.run_id, "tester")
     corrected = exports.sync()
 
+    assert held.status == "held"
     assert (report.status, dict(report.issues)) == ("ok", dict(expected))
     assert (corrected.status, dict(corrected.issues)) == ("ok", {})
     right = {"A": "100000.00", "B": "250.50", "C": "6.00", **{deal["account_id"]: "7.00" for deal in good}}
