@@ -21,6 +21,7 @@ from app.mapping.file import (
     filter_content,
     section_content,
 )
+from app.mapping.kinds import is_perhaps, is_surely, needs
 from app.mapping.policy import digest
 from app.mapping.render import suggest
 from app.mapping.source import Route
@@ -191,10 +192,25 @@ class _Check:
             return _without(attribute, missing)
         base: Route = (section.section, "attributes", name)
         if attribute.field:
-            self._field(schema, attribute.field, self._field_route(base))
+            found = self._field(schema, attribute.field, self._field_route(base))
+            if found is not None and not attribute.transform:
+                self._kind(section, name, found)
         for other, at in self._coalesced(attribute, base):
             self._field(schema, other, at)
         return attribute
+
+    def _kind(self, section: EntityMapping, name: str, found: FieldSchema) -> None:
+        """Refuse a field that can never hold what is needed, warn of one that may; a transform may make anything of it.
+
+        In a CRM without users, a folder of tables, every type is a guess from a name: the values decide there.
+        """
+        kind = SECTIONS[section.section].attributes[name].kind
+        if self.username is None or is_surely(kind, found.type):
+            return
+        message = f"{name} needs {needs(kind)}, but {section.object}.{found.name} is a {found.type} field"
+        at = self._field_route((section.section, "attributes", name))
+        problem = self.mapping.problem("ADV-MAP-064", message, at, "read another field, or add a transform")
+        (self.warnings if is_perhaps(kind, found.type) else self.problems).append(problem)
 
     def _coalesced(self, attribute: AttributeMapping, base: Route) -> Iterator[tuple[str, Route]]:
         """The further fields of an attribute and where each stands, in whichever of its forms it is written."""

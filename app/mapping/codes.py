@@ -210,6 +210,12 @@ _TABLE = (
         "The CRM has several currencies, but the mapping lacks that of the deals or of the accounts, or it is hidden.",
         "Give the user read access and map `currency`; if all are in one: `currency: {transform: [{const: USD}]}`.",
     ),
+    (
+        64,
+        "field of another kind",
+        "What the CRM field holds by its type is not what the attribute needs, and no transform makes it so.",
+        "Read another field, or add a transform such as `parse_date`, `bool` or `map`; see mappings/README.md.",
+    ),
 )
 
 CODES = {f"ADV-MAP-{number:03}": Code(f"ADV-MAP-{number:03}", *rest) for number, *rest in _TABLE}

@@ -149,6 +149,26 @@ def test_what_the_mapping_asks_of_decimals_and_lengths_and_values_is_compared(lo
     assert "holds 3 characters, not 9" in found
 
 
+def test_the_shipped_mapping_reads_nothing_of_another_kind(look, several) -> None:
+    assert [f for f in look() if "[ADV-MAP-064]" in f.message] == []
+
+
+def test_what_is_read_from_a_field_of_another_kind_is_told(look, tmp_path) -> None:
+    text = default_mapping_path("salesforce").read_text("utf-8")
+    path = tmp_path / "odd.yaml"
+    path.write_text(
+        text.replace("amount: Amount", "amount: Name", 1)
+        .replace("close_on: CloseDate", "close_on: StageName")
+        .replace("is_won: IsWon", "is_won: StageName")
+        .replace("account_id: AccountId", "account_id: Name"),
+        "utf-8",
+    )
+
+    found = [f for f in about(look(mapping=path), "mapping", "warning") if "[ADV-MAP-064]" in f.message]
+
+    assert sorted(f.message.split()[1] for f in found) == ["account_id", "amount", "close_on", "is_won"]
+
+
 def test_what_is_set_off_by_our_writes_is_named(look, org) -> None:
     org.automations = [Automation("trigger", "Account", "AccountTrigger")]
 

@@ -356,3 +356,60 @@ def test_a_read_plan_names_the_sources_that_are_there(changed, schemas: Schemas)
 
     assert ReadPlan(entities={}).sources() == ()
     assert {source.entity for source in plan.sources()} == {Entity.ACCOUNT, Entity.OPPORTUNITY}
+
+
+# What is read is of the right kind
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "needed"),
+    [
+        ("amount: Amount", "amount: Name", "amount needs an amount, but Opportunity.Name is a text field"),
+        ("close_on: CloseDate", "close_on: Type", "close_on needs a date, but Opportunity.Type is a picklist field"),
+        ("is_won: IsWon", "is_won: Type", "is_won needs yes or no, but Opportunity.Type is a picklist field"),
+        ("account_id: AccountId", "account_id: Name", "account_id needs the id of a record"),
+        ("created_on: CreatedDate", "created_on: Name", "created_on needs a moment"),
+    ],
+)
+def test_a_field_that_hardly_holds_what_is_needed_is_a_warning(changed, schemas: Schemas, old, new, needed) -> None:
+    mapping = changed((old, new))
+    typed = with_field(schemas, "Opportunity", FieldSchema("Name", FieldType.TEXT))
+
+    (warning,) = check_mapping(mapping, typed, "u").warnings
+
+    assert warning.code == "ADV-MAP-064"
+    assert needed in warning.message
+    assert warning.source.strip() == new
+    assert check_mapping(mapping, typed, None).warnings == (), "the types of a folder of tables are guesses"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("amount: Amount", "amount: CloseDate"),
+        ("amount: Amount", "amount: IsWon"),
+        ("close_on: CloseDate", "close_on: Amount"),
+        ("created_on: CreatedDate", "created_on: AccountId"),
+        ("is_won: IsWon", "is_won: CloseDate"),
+        ("account_id: AccountId", "account_id: Amount"),
+        ("    id: Id\n    account_id", "    id: IsWon\n    account_id"),
+    ],
+)
+def test_a_field_that_cannot_hold_what_is_needed_is_refused(changed, schemas: Schemas, old, new) -> None:
+    (problem,) = problems(changed((old, new)), schemas)
+
+    assert problem.code == "ADV-MAP-064"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("amount: Amount", "amount: {field: Type, transform: [{scale: 1}]}"),
+        ("close_on: CloseDate", "close_on: {field: Type, transform: [{parse_date: 'DD.MM.YYYY'}]}"),
+        ("is_won: IsWon", "is_won: {field: Type, transform: [{map: {values: {Won: true}, otherwise: false}}]}"),
+        ("close_on: CloseDate", "close_on: CreatedDate"),
+        ("amount: Amount", "amount: Probability"),
+    ],
+)
+def test_a_transform_or_a_related_type_is_trusted(changed, schemas: Schemas, old, new) -> None:
+    assert check_mapping(changed((old, new)), schemas, "u").warnings == ()
