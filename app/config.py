@@ -226,7 +226,7 @@ class _FlatTomlSource(TomlConfigSettingsSource):
 class _OriginSource(PydanticBaseSettingsSource):
     """Says of every value which source it came from: the last source sees what the earlier ones gave."""
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - as in the base
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:

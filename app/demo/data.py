@@ -36,7 +36,7 @@ def build_world() -> DemoWorld:
     _add_group(world)
     _add_special_cases(world)
     _add_crowd(world, Random(SEED))  # noqa: S311 - made up on purpose, not a secret
-    add_people(world, Random(SEED + 1))  # noqa: S311 - same
+    add_people(world, Random(SEED + 1))  # noqa: S311 - made up on purpose, too
     return world
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from app.domain.attributes import AttributeReader
 from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, Care, Decision, care_on, order_of, told
@@ -68,11 +67,6 @@ def read_call_skipped(attributes: Mapping[str, object]) -> CallSkipped:
 
 
 # The calendar
-
-
-def day_in(zone: str, now: datetime) -> date:
-    """The civil date of an aware instant in a time zone."""
-    return now.astimezone(ZoneInfo(zone)).date()
 
 
 def is_business_day(day: date, rules: CareRules) -> bool:

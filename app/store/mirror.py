@@ -24,7 +24,6 @@ from app.store.bulk import (
     differs,
     drop_stage,
     insert_rows,
-    is_sqlite,
     upsert_clause,
     upsert_rows,
 )
@@ -435,12 +434,6 @@ def count_live(connection: sa.Connection, entity: Entity) -> int:
     count = int(connection.exec_driver_sql(f"select count(*) from {entity} where is_deleted = 0").scalar_one())
     save_flag(connection, _LIVE_COUNT + entity, str(count))
     return count
-
-
-def vacuum_wal(connection: sa.Connection) -> None:
-    """Fold SQLite's log back into the file after a first load; PostgreSQL looks after itself."""
-    if is_sqlite(connection):
-        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
 
 
 def load_marked(connection: sa.Connection, kind: str, limit: int) -> list[str]:

@@ -22,7 +22,6 @@ import sqlalchemy as sa
 
 from app.domain.hierarchy import canonical_ids, ultimate_parents
 from app.domain.model import AccountIssue, Issue, Policy, Scope
-from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, drop_stage, insert_rows, is_sqlite
 
 MAX_DEPTH = 64
@@ -326,7 +325,3 @@ LINE_COLUMNS = (
     "amount", "rule", "net", "dated_on", "own_amount", "own_currency", "rate", "rate_on", "policy_version",
     "valid_from_run",
 )  # fmt: skip
-
-
-def insert_lines(connection: sa.Connection, table: str, rows: Sequence[Row]) -> None:
-    insert_rows(connection, table, LINE_COLUMNS, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from itertools import islice, pairwise
 
@@ -23,7 +23,6 @@ from app.domain.calls import (
     buyer_from,
     capacity,
     coverage,
-    day_in,
     interval_of,
     is_business_day,
     known_before,
@@ -95,25 +94,6 @@ def test_work_days_are_a_rule():
     assert capacity(rules) == Fraction(5, 7)
     assert capacity(replace(RULES, work_days=(0, 2))) == Fraction(2, 7)
     assert business_day_from(MONDAY, replace(RULES, work_days=())) is None
-
-
-@pytest.mark.parametrize(
-    ("zone", "now", "day"),
-    [
-        ("UTC", datetime(2026, 6, 1, 23, 59, 59, tzinfo=UTC), date(2026, 6, 1)),
-        ("Europe/Berlin", datetime(2026, 6, 1, 21, 59, tzinfo=UTC), date(2026, 6, 1)),
-        ("Europe/Berlin", datetime(2026, 6, 1, 22, 0, tzinfo=UTC), date(2026, 6, 2)),
-        ("Europe/Berlin", datetime(2026, 1, 1, 22, 59, tzinfo=UTC), date(2026, 1, 1)),  # winter: one hour
-        ("Europe/Berlin", datetime(2026, 1, 1, 23, 0, tzinfo=UTC), date(2026, 1, 2)),
-        ("America/Los_Angeles", datetime(2026, 6, 1, 6, 59, tzinfo=UTC), date(2026, 5, 31)),
-        ("America/Los_Angeles", datetime(2026, 6, 1, 7, 0, tzinfo=UTC), date(2026, 6, 1)),
-        ("Pacific/Auckland", datetime(2026, 6, 1, 12, 0, tzinfo=UTC), date(2026, 6, 2)),
-        ("Asia/Kolkata", datetime(2026, 6, 1, 18, 30, tzinfo=UTC), date(2026, 6, 2)),
-        ("Pacific/Kiritimati", datetime(2026, 6, 1, 10, 0, tzinfo=UTC), date(2026, 6, 2)),
-    ],
-)
-def test_the_day_is_the_one_of_the_time_zone(zone, now, day):
-    assert day_in(zone, now) == day
 
 
 def test_the_month_counts_its_business_days():
