@@ -63,7 +63,7 @@ def register_assessments(assess: typer.Typer) -> None:
 
 def _codes(scopes: Sequence[str] | None) -> list[str]:
     """`8h` is the logo."""
-    from app.domain.permissions import BY_SUB_LEVEL
+    from app.domain.reference_scopes import BY_SUB_LEVEL
 
     return [BY_SUB_LEVEL[scope].value if scope in BY_SUB_LEVEL else scope for scope in scopes or ()]
 
@@ -158,7 +158,7 @@ def assess_use(
     as_json: AsJson = False,
 ) -> None:
     """Log a use of a customer's name. Where no consent covers it, it is logged all the same, and you are told."""
-    from app.domain.permissions import ReferenceScope
+    from app.domain.reference_scopes import ReferenceScope
     from app.sync.consents import check_permission, doubt_deal
 
     (code,) = _codes([scope])
@@ -208,7 +208,7 @@ def list_held(
     as_json: AsJson = False,
 ) -> None:
     """List consents: for what, by whom, until when."""
-    from app.domain.permissions import ReferenceScope
+    from app.domain.reference_scopes import ReferenceScope
     from app.sync.answers import find_account
     from app.sync.consents import list_consents
 
@@ -285,7 +285,7 @@ def check_use(
     as_json: AsJson = False,
 ) -> None:
     """Ask before a use: exit code 0 when a consent covers it, 4 when none does."""
-    from app.domain.permissions import ReferenceScope
+    from app.domain.reference_scopes import ReferenceScope
     from app.sync.answers import find_account
     from app.sync.consents import check_permission
 

@@ -14,8 +14,10 @@ from app.domain.engagement import Deed, detractor_until
 from app.domain.events import VerifiedEvent
 from app.domain.matching import Availability, Candidate, Clearance, Openness, availability, openness_of
 from app.domain.model import Policy
-from app.domain.permissions import PERMISSION_GRANTED, Permissions, ReferenceScope, may_use, read_record
+from app.domain.permission_events import PERMISSION_GRANTED
+from app.domain.permissions import Permissions, may_use, read_record
 from app.domain.reference import Outcome, Profile, Quality, Use, profile_on, quality, rating_of, read_reference_outcome
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import (
     LEDGER_TYPES,
     REQUEST,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from app.domain import calls, care, commitment, permissions, reference, relationship, requests, roles, triage
+from app.domain import calls, care, commitment, permission_events, reference, relationship, requests, roles, triage
 from app.domain.attributes import Attribute, describe
 from app.domain.rules import RelationshipRules, TriageRules
 
@@ -16,7 +16,7 @@ Reader = Callable[[Mapping[str, object]], object]
 
 READERS: Mapping[str, Reader] = {
     **commitment.READERS,
-    **permissions.READERS,
+    **permission_events.READERS,
     **relationship.READERS,
     **reference.READERS,
     **requests.READERS,
@@ -29,7 +29,7 @@ READERS: Mapping[str, Reader] = {
     triage.PROBLEM_CLOSED: triage.read_closing,
     roles.ROLES_SET: roles.read_roles_set,
 }
-REQUIRED: Mapping[str, tuple[str, ...]] = permissions.REQUIRED
+REQUIRED: Mapping[str, tuple[str, ...]] = permission_events.REQUIRED
 """What the envelope of a type must name beside what every event names."""
 
 

@@ -9,8 +9,7 @@ unless the times of both are known and the consent is the later one: in doubt, n
 A personal consent that names nobody covers everybody there, but nobody who withdrew from it later, and nobody who
 left. What belongs to the company anybody there may withdraw, whoever granted it.
 
-A permission is a term of a deal like the price. So what was promised in a deal is compared with what was granted and
-used. Only events with the status `verified` come in here; their accounts are resolved through merges before.
+Only events with the status `verified` come in here; their accounts are resolved through merges before.
 """
 
 from __future__ import annotations
@@ -23,274 +22,31 @@ from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
-from app.domain.attributes import AttributeReader
-from app.domain.days import days_after, first_change
-from app.domain.event_types import EVENT_TYPES
+from app.domain.days import first_change
 from app.domain.events import VerifiedEvent
-from app.domain.rules import CommitmentRules
-
-
-class ReferenceScope(StrEnum):
-    """8a to 8h, in the order of the ladder."""
-
-    BASIC = "basic"
-    NDA_ONLY = "nda_only"
-    LINKEDIN = "linkedin"
-    WEB_RELEASE = "web_release"
-    PRESS_RELEASE = "press_release"
-    OTHER_PUBLIC_DOCUMENT = "other_public_document"
-    JOINT_PRESS_RELEASE = "joint_press_release"
-    LOGO = "logo"
-
-    @property
-    def sub_level(self) -> str:
-        """Its place on the ladder, `8a` to `8h`."""
-        return SUB_LEVELS[self]
-
-    @property
-    def meaning(self) -> str:
-        """What it allows, for people."""
-        return _MEANINGS[self]
-
-    @property
-    def is_personal(self) -> bool:
-        """Whether it is given by a person for itself, and goes with that person."""
-        return self in PERSONAL
-
-
-SUB_LEVELS: Mapping[ReferenceScope, str] = {
-    scope: f"8{letter}" for scope, letter in zip(ReferenceScope, "abcdefgh", strict=True)
-}
-BY_SUB_LEVEL: Mapping[str, ReferenceScope] = {level: scope for scope, level in SUB_LEVELS.items()}
-PERSONAL = frozenset(
-    {ReferenceScope.BASIC, ReferenceScope.NDA_ONLY, ReferenceScope.LINKEDIN, ReferenceScope.WEB_RELEASE}
+from app.domain.permission_events import (
+    CONTACT_LEFT,
+    PERMISSION_GRANTED,
+    PERMISSION_PROMISED,
+    PERMISSION_REVOKED,
+    Departure,
+    Grant,
+    Promise,
+    Revocation,
+    Use,
+    departure_of,
+    grant_of,
+    promise_of,
+    revocation_of,
+    use_of,
 )
-_MEANINGS: Mapping[ReferenceScope, str] = {
-    ReferenceScope.BASIC: "takes calls from new prospects",
-    ReferenceScope.NDA_ONLY: "name, title and company on a slide shown under NDA",
-    ReferenceScope.LINKEDIN: "a reference on LinkedIn; suits firms that sell services",
-    ReferenceScope.WEB_RELEASE: "name, title and company on the web site, with a testimonial statement",
-    ReferenceScope.PRESS_RELEASE: "a press release with an agreed quote, or a set of quotes",
-    ReferenceScope.OTHER_PUBLIC_DOCUMENT: "a case study, a white paper, a joint paper for a technical conference",
-    ReferenceScope.JOINT_PRESS_RELEASE: "a joint press release; very big with a public company, hard for a young firm",
-    ReferenceScope.LOGO: "the corporate logo; normally more effort than the word of one person",
-}
-
-PERMISSION_GRANTED = "permission_granted"
-PERMISSION_REVOKED = "permission_revoked"
-PERMISSION_PROMISED = "permission_promised"
-PERMISSION_USED = "permission_used"
-CONTACT_LEFT = "contact_left"
+from app.domain.reference_scopes import ReferenceScope
 
 _Scopes = tuple[ReferenceScope, ...]
 _Fact = TypeVar("_Fact")
 
 
-# --- what events say -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class GrantTerms:
-    """`document`: where the consent is written down, an address or some words."""
-
-    scopes: _Scopes
-    granted_by: str | None = None
-    document: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromiseTerms:
-    """`due_on`: the last day to keep the promise; None: the policy's number of days."""
-
-    scopes: _Scopes
-    due_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UseTerms:
-    """`where`: the page, the slide, the call it was used for."""
-
-    scope: ReferenceScope
-    where: str | None = None
-
-
-def read_grant(attributes: Mapping[str, object]) -> GrantTerms:
-    """The attributes of a `permission_granted`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    scopes = _read_scopes(reader, is_required=True)
-    granted_by, document = reader.text("granted_by"), reader.text("document")
-    _close(reader)
-    return GrantTerms(scopes, granted_by, document)
-
-
-def read_revocation(attributes: Mapping[str, object]) -> _Scopes:
-    """The scopes of a `permission_revoked`, all of them where it names none. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    scopes = _read_scopes(reader)
-    _close(reader)
-    return scopes or tuple(ReferenceScope)
-
-
-def read_promise(attributes: Mapping[str, object]) -> PromiseTerms:
-    """The attributes of a `permission_promised`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    scopes, due_on = _read_scopes(reader, is_required=True), reader.day("due_on")
-    _close(reader)
-    return PromiseTerms(scopes, due_on)
-
-
-def read_use(attributes: Mapping[str, object]) -> UseTerms:
-    """The attributes of a `permission_used`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    scopes, where = _read_scopes(reader, is_required=True), reader.text("where")
-    if len(scopes) > 1:
-        reader.refuse("`scopes` is exactly one scope: log one use for each")
-    _close(reader)
-    return UseTerms(scopes[0], where)
-
-
-def read_departure(attributes: Mapping[str, object]) -> str | None:
-    """The `note` of a `contact_left`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    note = reader.text("note")
-    reader.check()
-    return note
-
-
-def _read_scopes(reader: AttributeReader, *, is_required: bool = False) -> _Scopes:
-    is_empty = reader.has("scopes") and not reader.words("scopes")
-    scopes = reader.choices("scopes", tuple(ReferenceScope), is_required=is_required)
-    if is_empty:
-        # Whoever empties the list of what is revoked does not mean everything.
-        reader.refuse(f"`scopes` names at least one of {', '.join(ReferenceScope)}")
-    return tuple(ReferenceScope(code) for code in scopes)
-
-
-def _close(reader: AttributeReader) -> None:
-    reader.text("note")
-    reader.check()
-
-
-READERS: Mapping[str, Callable[[Mapping[str, object]], object]] = {
-    PERMISSION_GRANTED: read_grant,
-    PERMISSION_REVOKED: read_revocation,
-    PERMISSION_PROMISED: read_promise,
-    PERMISSION_USED: read_use,
-    CONTACT_LEFT: read_departure,
-}
-"""The strict reader of each type's attributes."""
-REQUIRED: Mapping[str, tuple[str, ...]] = {PERMISSION_PROMISED: ("opportunity",), CONTACT_LEFT: ("contact",)}
-"""What the envelope of an event of that type must name."""
-
-
-# --- facts -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """`made_on`, `made_at`: when it was given, and so from when on it is known; `start`: its first day."""
-
-    id: str
-    scopes: _Scopes
-    made_on: date
-    start: date
-    end: date | None = None
-    made_at: datetime | None = None
-    contact: str | None = None
-    granted_by: str | None = None
-    document: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """Ends every consent for its scopes that was given before, from `day` on: personal ones only of its `contact`.
-
-    `contact` None: of the whole account.
-    """
-
-    id: str
-    scopes: _Scopes
-    made_on: date
-    day: date
-    made_at: datetime | None = None
-    contact: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """From `day` on the person is gone, and with it what it allowed for itself."""
-
-    id: str
-    contact: str
-    made_on: date
-    day: date
-    made_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    id: str
-    scopes: _Scopes
-    made_on: date
-    opportunity: str
-    due_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Something of the customer's was used: a call was taken, a page published."""
-
-    id: str
-    scope: ReferenceScope
-    used_on: date
-    where: str | None = None
-    contact: str | None = None
-    opportunity: str | None = None
-
-
-def grant_of(event: VerifiedEvent) -> Grant:
-    terms = read_grant(event.attributes)
-    return Grant(
-        id=event.id, scopes=terms.scopes, made_on=event.occurred_on, start=event.start, end=event.valid_to,
-        made_at=event.occurred_at, contact=event.contact, granted_by=terms.granted_by, document=terms.document,
-    )  # fmt: skip
-
-
-def revocation_of(event: VerifiedEvent) -> Revocation:
-    """One that cannot be read revokes everything: somebody said no, and nobody can tell to how little."""
-    try:
-        scopes = read_revocation(event.attributes)
-    except ValueError:
-        scopes = tuple(ReferenceScope)
-    return Revocation(event.id, scopes, event.occurred_on, event.start, event.occurred_at, event.contact)
-
-
-def departure_of(event: VerifiedEvent) -> Departure:
-    """Raises ValueError for an event that names nobody."""
-    if event.contact is None:
-        raise ValueError("`contact` is missing: who left?")
-    return Departure(event.id, event.contact, event.occurred_on, event.start, event.occurred_at)
-
-
-def promise_of(event: VerifiedEvent) -> Promise:
-    """Raises ValueError for an event without an opportunity."""
-    if event.opportunity is None:
-        raise ValueError("`opportunity` is missing: in which deal was it promised?")
-    terms = read_promise(event.attributes)
-    return Promise(event.id, terms.scopes, event.occurred_on, event.opportunity, terms.due_on)
-
-
-def use_of(event: VerifiedEvent) -> Use | None:
-    """The use that an event is: a logged one, or something delivered that takes a permission; None for all others."""
-    if event.type == PERMISSION_USED:
-        terms = read_use(event.attributes)
-        return Use(event.id, terms.scope, event.occurred_on, terms.where, event.contact, event.opportunity)
-    event_type = EVENT_TYPES.get(event.type)
-    scope = BY_SUB_LEVEL.get(event_type.permission) if event_type else None
-    if event_type is None or scope is None:
-        return None
-    where = event.title or event.url or event_type.title
-    return Use(event.id, scope, event.occurred_on, where, event.contact, event.opportunity)
+# --- what an account has said ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,12 +89,6 @@ def _each(events: Iterable[VerifiedEvent], code: str | None, read: Callable[[Ver
         if code is None or event.type == code:
             with suppress(ValueError):
                 yield read(event)
-
-
-RECORD_TYPES: tuple[str, ...] = tuple(
-    sorted({*READERS, *(code for code, one in EVENT_TYPES.items() if one.permission)})
-)
-"""The types of events that `read_record` looks at."""
 
 
 # --- what holds ------------------------------------------------------------------------------------------------------
@@ -599,82 +349,3 @@ def uncovered_uses(uses: Iterable[Use], permissions: Permissions, as_of: date) -
     judged = [(use, may_use(permissions, use.scope, use.used_on, use.contact)) for use in uses if use.used_on <= as_of]
     wrong = [(use, verdict) for use, verdict in judged if not verdict.is_allowed]
     return sorted(wrong, key=lambda one: (one[0].used_on, one[0].id))
-
-
-# --- promised or delivered -------------------------------------------------------------------------------------------
-
-
-class PromiseState(StrEnum):
-    """How far a promised permission has come."""
-
-    OVERDUE = "overdue"
-    OPEN = "open"
-    GRANTED = "granted"
-    """Consent was given and holds, but nothing was made of it yet."""
-    DELIVERED = "delivered"
-    """It was used with a consent since it was promised."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromisedScope:
-    """One scope that was promised in one deal. `due_on`: the last day in time."""
-
-    promise: str
-    scope: ReferenceScope
-    opportunity: str
-    promised_on: date
-    due_on: date
-    state: PromiseState
-    consent: Consent | None = None
-    """The one that holds."""
-    delivered_by: Use | None = None
-
-    @property
-    def order(self) -> tuple[int, date, str, str, str]:
-        """Overdue before open before what is on its way, then what is due first."""
-        place = list(PromiseState).index(self.state)
-        return place, self.due_on, self.scope.sub_level, self.opportunity, self.promise
-
-
-def promised_or_delivered(
-    promises: Iterable[Promise], permissions: Permissions, uses: Sequence[Use], rules: CommitmentRules, as_of: date
-) -> list[PromisedScope]:
-    """What one account promised in deals against what came of it: most urgent first.
-
-    A use counts from the day of the promise on, whichever deal it helped: what was promised with a purchase is
-    delivered to the next prospects. One that no consent covered on its day delivers nothing.
-    """
-    standing = [
-        _judge_promise(promise, scope, permissions, uses, rules, as_of)
-        for promise in promises
-        if promise.made_on <= as_of
-        for scope in promise.scopes
-    ]
-    return sorted(standing, key=lambda one: one.order)
-
-
-def _judge_promise(
-    promise: Promise,
-    scope: ReferenceScope,
-    permissions: Permissions,
-    uses: Iterable[Use],
-    rules: CommitmentRules,
-    as_of: date,
-) -> PromisedScope:
-    due_on = promise.due_on or days_after(promise.made_on, rules.promise_days)
-    since = (
-        use
-        for use in uses
-        if use.scope is scope
-        and promise.made_on <= use.used_on <= as_of
-        and may_use(permissions, scope, use.used_on, use.contact).is_allowed
-    )
-    used = min(since, key=lambda use: (use.used_on, use.id), default=None)
-    consent = may_use(permissions, scope, as_of).consent if scope in permissions.valid else None
-    if used is not None:
-        state = PromiseState.DELIVERED
-    elif consent is not None:
-        state = PromiseState.GRANTED
-    else:
-        state = PromiseState.OVERDUE if as_of > due_on else PromiseState.OPEN
-    return PromisedScope(promise.id, scope, promise.opportunity, promise.made_on, due_on, state, consent, used)

@@ -12,8 +12,9 @@ from datetime import date, datetime
 
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, Polarity
-from app.domain.permissions import PERMISSION_USED, SUB_LEVELS, ReferenceScope
+from app.domain.permission_events import PERMISSION_USED
 from app.domain.reference import Grade
+from app.domain.reference_scopes import SUB_LEVELS, ReferenceScope
 from app.domain.requests import ACCEPTED, DECLINED, REQUEST, SENT, UNANSWERED, State, Step
 
 SOURCE = "reference_requests"

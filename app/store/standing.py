@@ -21,7 +21,9 @@ from app.domain.commitment import Evidence, rung_of, sale_evidence
 from app.domain.events import VerifiedEvent
 from app.domain.matching import Readiness
 from app.domain.model import Policy
-from app.domain.permissions import RECORD_TYPES, ReferenceScope, read_record
+from app.domain.permission_events import RECORD_TYPES
+from app.domain.permissions import read_record
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
 from app.domain.standing import AccountFacts, AccountStanding, Frame, Worth, assess_account, build_frame, shown

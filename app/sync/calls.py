@@ -41,7 +41,8 @@ from app.domain.events import VerifiedEvent
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
 from app.domain.money import major_units
-from app.domain.permissions import CONTACT_LEFT, PERMISSION_GRANTED, read_record
+from app.domain.permission_events import CONTACT_LEFT, PERMISSION_GRANTED
+from app.domain.permissions import read_record
 from app.domain.rules import CareRules
 from app.errors import ConfigError
 from app.intake.assessments import record

@@ -7,19 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.domain.permissions import (
-    PERMISSION_GRANTED,
-    PERMISSION_PROMISED,
-    RECORD_TYPES,
-    Consent,
-    PermissionRecord,
-    PromisedScope,
-    ReferenceScope,
-    Verdict,
-    may_use,
-    promised_or_delivered,
-    read_record,
-)
+from app.domain.permission_events import PERMISSION_GRANTED, PERMISSION_PROMISED, RECORD_TYPES
+from app.domain.permissions import Consent, PermissionRecord, Verdict, may_use, read_record
+from app.domain.promises import PromisedScope, promised_or_delivered
+from app.domain.reference_scopes import ReferenceScope
 from app.store.connection import Connection
 from app.store.events import load_accounts_with
 from app.store.evidence import load_verified

@@ -10,15 +10,9 @@ from typing import Any
 from app.domain.commitment import RUNGS, Advice, Commitment, Proof, Rung, advise, rung_of
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import VerifiedEvent
-from app.domain.permissions import (
-    Permissions,
-    PromisedScope,
-    Use,
-    Verdict,
-    promised_or_delivered,
-    read_record,
-    uncovered_uses,
-)
+from app.domain.permission_events import Use
+from app.domain.permissions import Permissions, Verdict, read_record, uncovered_uses
+from app.domain.promises import PromisedScope, promised_or_delivered
 from app.domain.standing import assess_account, build_frame
 from app.store.history import load_names
 from app.store.standing import load_facts

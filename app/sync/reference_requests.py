@@ -16,8 +16,9 @@ from app.domain.candidates import candidate_of, clearance
 from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
 from app.domain.matching import OVERRIDABLE, Candidate, Hold, rank_references
-from app.domain.permissions import ReferenceScope, read_record
+from app.domain.permissions import read_record
 from app.domain.reference import Grade
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
 from app.domain.requests import State, Step, next_state, open_steps
 from app.errors import ConfigError, HeldError

@@ -34,8 +34,9 @@ from app.domain.matching import (
     shown,
 )
 from app.domain.money import major_units
-from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope, read_record
+from app.domain.permissions import read_record
 from app.domain.reference import Member, Programme, Record, programme, record_of
+from app.domain.reference_scopes import BY_SUB_LEVEL, ReferenceScope
 from app.domain.requests import Answer, AskLedger
 from app.domain.sizes import read_size, size_band
 from app.errors import ConfigError

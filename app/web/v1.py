@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from app.domain.model import ReferralStatus
-from app.domain.permissions import BY_SUB_LEVEL, ReferenceScope
+from app.domain.reference_scopes import BY_SUB_LEVEL, ReferenceScope
 from app.errors import ConfigError
 from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS, read_reason

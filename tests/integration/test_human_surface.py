@@ -14,7 +14,7 @@ from exports import open_exports
 from starlette.testclient import TestClient
 
 from app.cli import main
-from app.domain.permissions import ReferenceScope
+from app.domain.reference_scopes import ReferenceScope
 from app.intake.assessments import record
 from app.intake.event_fields import Reader, RejectedEventError
 from app.store.events import list_events

@@ -29,7 +29,9 @@ from app.domain.commitment import (
 )
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity, VerifiedEvent
-from app.domain.permissions import Grant, ReferenceScope, Revocation, permissions_on
+from app.domain.permission_events import Grant, Revocation
+from app.domain.permissions import permissions_on
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.rules import CommitmentRules
 
 RULES = CommitmentRules()

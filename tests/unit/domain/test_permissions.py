@@ -9,33 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.events import VerifiedEvent
-from app.domain.permissions import (
-    NOTHING_ALLOWED,
-    READERS,
+from app.domain.permission_events import (
     RECORD_TYPES,
     Departure,
-    Ending,
     Grant,
-    Promise,
-    PromiseState,
-    ReferenceScope,
     Revocation,
     Use,
-    departure_of,
-    grant_of,
-    may_use,
-    permissions_on,
-    promise_of,
-    promised_or_delivered,
-    read_grant,
-    read_promise,
-    read_record,
-    read_revocation,
-    read_use,
-    revocation_of,
-    uncovered_uses,
-    use_of,
 )
+from app.domain.permissions import NOTHING_ALLOWED, Ending, may_use, permissions_on, read_record, uncovered_uses
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.rules import CommitmentRules
 
 RULES = CommitmentRules()
@@ -270,55 +252,6 @@ def test_every_use_is_checked_against_the_day_it_happened():
     ]
 
 
-def promised(scopes=(S.LOGO,), made_on=JAN, due_on=None, id_="p1"):
-    return Promise(id_, scopes, made_on, "006A", due_on)
-
-
-@pytest.mark.parametrize(
-    ("as_of", "promise", "grants", "uses", "state"),
-    [
-        ("2026-01-10", promised(), [], [], PromiseState.OPEN),
-        ("2026-04-10", promised(), [], [], PromiseState.OPEN),  # day 90 is still in time
-        ("2026-04-11", promised(), [], [], PromiseState.OVERDUE),
-        ("2026-03-10", promised(due_on=MAR), [], [], PromiseState.OPEN),
-        ("2026-03-11", promised(due_on=MAR), [], [], PromiseState.OVERDUE),
-        ("2026-12-10", promised(), [grant(S.LOGO, JUN)], [], PromiseState.GRANTED),
-        ("2026-12-10", promised(), [grant(S.BASIC, JUN)], [], PromiseState.OVERDUE),
-        ("2026-03-10", promised(), [grant(S.LOGO, D("2025-01-01"))], [], PromiseState.GRANTED),
-        ("2026-12-10", promised(), [grant(S.LOGO, MAR, JUN)], [], PromiseState.OVERDUE),
-        ("2026-12-10", promised(), [], [Use("u", S.LOGO, JAN)], PromiseState.OVERDUE),
-        ("2026-12-10", promised(), [grant(S.LOGO)], [Use("u", S.LOGO, JAN)], PromiseState.DELIVERED),
-        ("2026-12-10", promised(), [grant(S.LOGO)], [Use("u", S.LOGO, MAR)], PromiseState.DELIVERED),
-        ("2026-12-10", promised(), [], [Use("u", S.LOGO, D("2026-01-09"))], PromiseState.OVERDUE),
-        ("2026-12-10", promised(), [], [Use("u", S.BASIC, MAR)], PromiseState.OVERDUE),
-        ("2026-02-10", promised(), [], [Use("u", S.LOGO, MAR)], PromiseState.OPEN),
-    ],
-)
-def test_s0_21_a_permission_promised_in_a_deal_is_compared_with_what_was_delivered(as_of, promise, grants, uses, state):
-    day = D(as_of)
-    held = permissions_on(grants, (), (), day)
-
-    (standing,) = promised_or_delivered([promise], held, uses, RULES, day)
-
-    assert (standing.state, standing.opportunity, standing.scope) == (state, "006A", S.LOGO)
-
-
-def test_promises_come_most_urgent_first_and_one_line_a_scope():
-    day = D("2026-12-10")
-    promises = [
-        promised((S.LOGO, S.BASIC), JAN, id_="old"),
-        promised((S.LINKEDIN,), DEC, id_="new"),
-        promised((S.NDA_ONLY,), D("2026-12-11"), id_="future"),
-    ]
-    lines = promised_or_delivered(promises, permissions_on([grant(S.BASIC)], (), (), day), [], RULES, day)
-
-    assert [(one.promise, one.scope, one.state) for one in lines] == [
-        ("old", S.LOGO, PromiseState.OVERDUE),
-        ("new", S.LINKEDIN, PromiseState.OPEN),
-        ("old", S.BASIC, PromiseState.GRANTED),
-    ]
-
-
 # --- properties ------------------------------------------------------------------------------------------------------
 
 DAYS = st.dates(JAN, JAN + timedelta(40))
@@ -405,88 +338,11 @@ def test_asking_before_a_use_agrees_with_the_set(grants, revocations, departures
     assert shuffled == held
 
 
-# --- what events say -------------------------------------------------------------------------------------------------
+# --- what an account has said ---------------------------------------------------------------------------------------
 
 
 def event(code, attributes=None, **fields):
     return VerifiedEvent("e1", code, fields.pop("on", JAN), attributes=attributes or {}, **fields)
-
-
-def test_a_grant_is_read_with_its_person_document_and_term():
-    terms = {"scopes": ["logo", "basic"], "granted_by": "Ada", "document": "contract 7"}
-    read = grant_of(event("permission_granted", terms, contact="C1", valid_to=JUN, valid_from=MAR))
-
-    assert read == Grant("e1", (S.BASIC, S.LOGO), JAN, MAR, JUN, None, "C1", "Ada", "contract 7")
-
-
-def test_revocations_departures_and_promises_are_read():
-    assert revocation_of(event("permission_revoked")).scopes == tuple(S)
-    assert revocation_of(event("permission_revoked", {"scopes": "logo"}, contact="C1", valid_from=MAR)) == Revocation(
-        "e1", (S.LOGO,), JAN, MAR, None, "C1"
-    )
-    assert departure_of(event("contact_left", contact="C1")) == Departure("e1", "C1", JAN, JAN)
-    assert promise_of(event("permission_promised", {"scopes": "logo", "due_on": "2026-06-10"}, opportunity="006A")) == (
-        Promise("e1", (S.LOGO,), JAN, "006A", JUN)
-    )
-
-
-@pytest.mark.parametrize(
-    ("code", "attributes", "fields", "scope", "where"),
-    [
-        ("permission_used", {"scopes": "logo", "where": "home page"}, {}, S.LOGO, "home page"),
-        ("reference_call", {}, {"opportunity": "006A"}, S.BASIC, "Reference call"),
-        ("nda_slide_use", {}, {}, S.NDA_ONLY, "NDA slide use"),
-        ("linkedin_recommendation", {}, {}, S.LINKEDIN, "LinkedIn recommendation"),
-        ("web_release", {}, {"title": "Their page"}, S.WEB_RELEASE, "Their page"),
-        ("press_quote", {}, {"url": "https://x.example"}, S.PRESS_RELEASE, "https://x.example"),
-        ("case_study", {}, {}, S.OTHER_PUBLIC_DOCUMENT, "Case study"),
-        ("joint_press_release", {}, {}, S.JOINT_PRESS_RELEASE, "Joint press release"),
-        ("logo_use", {}, {}, S.LOGO, "Logo use"),
-    ],
-)
-def test_what_takes_a_permission_is_a_use_of_it(code, attributes, fields, scope, where):
-    use = use_of(event(code, attributes, contact="C1", **fields))
-
-    assert (use.scope, use.where, use.contact, use.opportunity) == (scope, where, "C1", fields.get("opportunity"))
-
-
-@pytest.mark.parametrize("code", ["testimonial_quote", "referral", "permission_granted", "x_ours"])
-def test_other_events_are_no_use(code):
-    assert use_of(event(code)) is None
-
-
-@pytest.mark.parametrize(
-    ("read", "attributes", "problem"),
-    [
-        (read_grant, {}, "`scopes` is missing"),
-        (read_grant, {"scopes": []}, "`scopes` names at least one of basic, nda_only"),
-        (read_grant, {"scopes": ["logos"]}, "Did you mean logo?"),
-        (read_grant, {"scope": "logo"}, "Did you mean scopes?"),
-        (read_grant, {"scopes": "logo", "granted_by": 3}, "`granted_by` is a text"),
-        (read_revocation, {"scopes": []}, "`scopes` names at least one"),
-        (read_revocation, {"scopes": ["8a"]}, "`scopes` knows no '8a'"),
-        (read_promise, {"due_on": "soon"}, "`due_on` is a date"),
-        (read_use, {"scopes": ["logo", "basic"]}, "`scopes` is exactly one scope"),
-        (read_use, {"where": "page"}, "`scopes` is missing"),
-    ],
-)
-def test_attributes_that_do_not_fit_are_refused(read, attributes, problem):
-    with pytest.raises(ValueError) as refused:
-        read(attributes)
-    assert problem in str(refused.value)
-
-
-def test_every_reader_takes_a_note_and_names_of_ones_own():
-    for code, read in READERS.items():
-        needed = {} if code in ("contact_left", "permission_revoked") else {"scopes": "logo"}
-        assert read({**needed, "note": "by phone", "x_mood": 3}) == read(needed) or code == "contact_left"
-
-
-def test_a_departure_names_who_left_and_a_promise_names_the_deal():
-    with pytest.raises(ValueError, match="who left"):
-        departure_of(event("contact_left"))
-    with pytest.raises(ValueError, match="which deal"):
-        promise_of(event("permission_promised", {"scopes": "logo"}))
 
 
 def test_a_revocation_that_cannot_be_read_revokes_everything():

@@ -13,7 +13,7 @@ from app.domain.commitment import LICENCE, Evidence
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity, VerifiedEvent
 from app.domain.model import Policy
-from app.domain.permissions import ReferenceScope
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
 
 POLICY = Policy()

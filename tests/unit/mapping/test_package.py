@@ -40,7 +40,7 @@ def test_a_field_of_the_package_can_hold_every_value_of_its_measure(measure: str
 
 def test_no_text_of_codes_is_longer_than_its_field() -> None:
     from app.domain.contradictions import Contradiction
-    from app.domain.permissions import ReferenceScope
+    from app.domain.reference_scopes import ReferenceScope
     from app.domain.roles import ROLES
 
     longest = {
