@@ -62,7 +62,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Please report it with the run's report: it is a bug.",
     ),
     "value_differs": Explanation(
-        "Stored sums of accounts differed from the sums of their credit lines; everything was computed again.",
+        "Stored sums of accounts differed from the sums of their credit lines, or ranks from the order of the sums; "
+        "everything was computed again.",
         "Please report it with the run's report: it is a bug.",
     ),
     "measures_differ": Explanation(

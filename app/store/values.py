@@ -231,6 +231,23 @@ def count_differences(connection: sa.Connection, *, touched: bool) -> int:
 
 def update_ranks(connection: sa.Connection) -> None:
     """Number the accounts with the highest totals; whoever moved is marked for the plan."""
+    moved = _wrong_ranks(connection)
+    if not moved:
+        return
+    connection.execute(sa.text("update account_value set rank = :rank where account_id = :account"), moved)
+    connection.execute(
+        sa.text("insert into dirty (kind, id) values ('plan', :account) on conflict (kind, id) do nothing"),
+        [{"account": row["account"]} for row in moved],
+    )
+
+
+def count_wrong_ranks(connection: sa.Connection) -> int:
+    """How many accounts' stored ranks the stored totals contradict."""
+    return len(_wrong_ranks(connection))
+
+
+def _wrong_ranks(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Accounts, in order, with the rank they should have: None where none is kept."""
     ranked = list(
         connection.execute(
             sa.text("select account_id from account_value where total > 0 order by total desc, account_id limit :n"),
@@ -242,18 +259,11 @@ def update_ranks(connection: sa.Connection) -> None:
         row.account_id: row.rank
         for row in connection.exec_driver_sql("select account_id, rank from account_value where rank is not null")
     }
-    moved = [
+    return [
         {"account": account, "rank": new.get(account)}
         for account in sorted(new.keys() | old.keys())
         if new.get(account) != old.get(account)
     ]
-    if not moved:
-        return
-    connection.execute(sa.text("update account_value set rank = :rank where account_id = :account"), moved)
-    connection.execute(
-        sa.text("insert into dirty (kind, id) values ('plan', :account) on conflict (kind, id) do nothing"),
-        [{"account": row["account"]} for row in moved],
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def prove_ledger(run: Run) -> None:
     for code, count, what in (
         ("ledger_differs", different.lines, "credit lines"),
         ("value_differs", different.sums, "accounts' sums"),
+        ("value_differs", different.ranks, "accounts' ranks"),
         ("measures_differ", different.engagement + different.standing, "accounts' measures beside the money"),
     ):
         if count:

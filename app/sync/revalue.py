@@ -152,16 +152,17 @@ class Differences:
     sums: int = 0
     engagement: int = 0
     standing: int = 0
+    ranks: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.lines or self.sums or self.engagement or self.standing)
+        return any((self.lines, self.sums, self.engagement, self.standing, self.ranks))
 
 
 def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Differences:
     """Compute what is stored from scratch and count the differences: all of it, or the next part of a rotation.
 
-    Lines from the mirror and the events, sums and measures from the lines. Any difference means that an incremental
-    valuation missed something, here or in the data: the next run values all.
+    Lines from the mirror and the events, sums and measures from the lines, ranks from the stored totals. Any difference
+    means that an incremental valuation missed something, here or in the data: the next run values all.
     """
     structure = staging.stage_structure(connection)
     if not everything:
@@ -183,7 +184,7 @@ def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Di
     stood = standing.count_differences(
         connection, day.policy, day.as_of, touched=not everything, values="s_value", engagement="s_engagement"
     )
-    different = Differences(lines, sums, engaged, stood)
+    different = Differences(lines, sums, engaged, stood, values.count_wrong_ranks(connection))
     if different:
         save_flag(connection, REVALUE_ALL, "proof failed")
     return different

@@ -295,6 +295,31 @@ def test_one_wrong_number_of_one_account_is_found_by_the_rotating_proof_and_by_t
             assert (stored_rows(connection), stored_rows(connection, "account_value", VALUE_COLUMNS)) == right
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "rank = 7 where rank = 1",
+        "rank = null where rank = 2",
+        "rank = 99 where account_id = (select min(account_id) from account_value where rank is null)",
+    ],
+)
+def test_a_rank_that_is_wrong_missing_or_too_much_is_found_by_both_proofs_and_put_right(database, wrong):
+    case = build(7, 8)
+    with database.begin() as connection:
+        empty(connection)
+        save_world(connection, case.world, case.policy)
+        revalue(connection, day_of(case))
+        right = stored_rows(connection, "account_value", ("rank",))
+        connection.exec_driver_sql(f"update account_value set {wrong}")
+        assert stored_rows(connection, "account_value", ("rank",)) != right
+
+        found = [prove_valuation(connection, day_of(case, 2), everything=everything) for everything in (True, False)]
+
+        assert found == [Differences(ranks=1)] * 2
+        assert revalue(connection, day_of(case, 2)).scope == "all"
+        assert stored_rows(connection, "account_value", ("rank",)) == right
+
+
 def test_an_account_that_lost_its_row_or_got_one_for_nothing_is_found(database):
     case = build(7, 8)
     with database.begin() as connection:
