@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -148,8 +149,12 @@ def _is_allowed(host: str, domains: tuple[str, ...]) -> bool:
 
 
 def build_client(base_url: str, *, read_seconds: float = READ_SECONDS) -> httpx.Client:
-    """A client that never follows a redirect (a token must not travel) and ignores proxies for loopback."""
+    """A client that never follows a redirect (a token must not travel) and ignores proxies for loopback.
+
+    It keeps no cookies: one may carry the session of an earlier login into a later request.
+    """
     return httpx.Client(
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=httpx.Timeout(read_seconds, connect=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=not is_loopback(urlsplit(base_url).hostname or ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,6 +129,18 @@ def test_dates_are_read_as_utc_and_nonsense_is_none() -> None:
     assert read_http_date("Wed, 01 Jan 2025 00:00:00 GMT") == datetime(2025, 1, 1, tzinfo=UTC)
     assert read_http_date("Wed, 01 Jan 2025 00:00:00 -0000") == datetime(2025, 1, 1, tzinfo=UTC)
     assert read_http_date("yesterday") is None
+
+
+@pytest.mark.parametrize("host", ["https://acme.my.salesforce.com", "http://127.0.0.1:8491"])
+def test_a_cookie_that_is_set_is_never_sent_back(host) -> None:
+    with respx.mock as router, build_client(host) as client:
+        asked = router.get(host).respond(headers={"Set-Cookie": "sid=of-another-session; Path=/"})
+
+        for _ in range(2):
+            client.get(host)
+
+        assert "cookie" not in asked.calls.last.request.headers
+        assert not client.cookies
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000])
