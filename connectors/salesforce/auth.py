@@ -1,7 +1,8 @@
 """One access token for all threads of a connector: fetched when first needed, renewed under a lock, never logged.
 
-A login that Salesforce refused is not tried again by the same process with the same credentials (repeating it locks
-the user), and a token that keeps expiring at once blows a fuse instead of storming the login. SOAP login is never used.
+A login that Salesforce refused is not tried again by the same process with the same credentials before half a day has
+passed (repeating it locks the user), and a token that keeps expiring at once blows a fuse instead of storming the
+login. SOAP login is never used.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from connectors.salesforce.settings import SalesforceSettings
 
 ASSERTION_SECONDS = 150
 """Life of a JWT assertion; Salesforce allows about 180."""
+
+REFUSED_HOURS = 12.0
+"""How long a refusal is believed: a nightly run tries once a night, and a process asked all day twice a day."""
 
 FUSE_LOGINS = 6
 FUSE_SECONDS = 120.0
@@ -87,7 +91,15 @@ REFUSALS: tuple[Refusal, ...] = (
 """Read from the top: the first row that fits decides."""
 
 
-REFUSED: dict[str, ConnectorError] = {}
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A login that failed for good, and the clock then, in seconds."""
+
+    error: ConnectorError
+    at: float
+
+
+REFUSED: dict[str, Refused] = {}
 """What Salesforce said to credentials that it refused, by their digest. Of the process: every run has a connector of
 its own, and so has the listener for changes. Other settings or another secret are other credentials."""
 
@@ -106,7 +118,7 @@ class Token:
 
 @dataclass(slots=True)
 class TokenSource:
-    """Hands out the current token. `wall` gives epoch seconds for the assertion, `clock` seconds for the fuse."""
+    """Hands out the current token. `wall`: epoch seconds, for the assertion; `clock`: seconds, for what has to wait."""
 
     settings: SalesforceSettings
     client: httpx.Client
@@ -115,7 +127,7 @@ class TokenSource:
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _token: Token | None = None
-    _refusal: ConnectorError | None = None
+    _refused: Refused | None = None
     _logins: deque[float] = field(default_factory=lambda: deque(maxlen=FUSE_LOGINS))
     _skew: float = 0.0
     refresh_token: RefreshToken = field(init=False)
@@ -135,11 +147,12 @@ class TokenSource:
             return self._log_in()
 
     def _log_in(self) -> Token:
-        refusal = self._refusal or REFUSED.get(self._credentials())
-        if refusal is not None:
+        refused = self._refused or REFUSED.get(self._credentials())
+        if refused is not None and self.clock() - refused.at < REFUSED_HOURS * 3600:
             # A new one each time: an error that is raised again and again collects a traceback without end.
-            said = f"{refusal.message} It is not tried again: start this program anew when that is mended."
-            raise type(refusal)(said, code=refusal.code)
+            said = f"{refused.error.message} It is not tried again for {REFUSED_HOURS:.0f} hours after a refusal: "
+            said += "start this program anew when that is mended, or wait."
+            raise type(refused.error)(said, code=refused.error.code)
         if self.settings.grant == "fixed":
             self._token = self._fixed_token()
             return self._token
@@ -147,8 +160,9 @@ class TokenSource:
         try:
             self._token = self.retry.run(self._request_token)
         except (CredentialsError, ConfigurationError) as error:
-            self._refusal = error
+            self._refused = Refused(error, self.clock())
             raise
+        self._refused = None
         return self._token
 
     def _credentials(self) -> str:
@@ -181,7 +195,7 @@ class TokenSource:
             error = read_refusal(answer.status_code, answer.content, answer.headers)
             # Salesforce names a reason; who names none may be a proxy in between, and that passes.
             if not isinstance(error, TransientError) and error.code != str(answer.status_code):
-                REFUSED[self._credentials()] = error
+                REFUSED[self._credentials()] = Refused(error, self.clock())
             raise error
         return self._read_token(answer)
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.errors import ConfigurationError, CredentialsError, ProtocolError, TransientError, UnreachableError
 from connectors.retry import RetryPolicy
-from connectors.salesforce.auth import FUSE_LOGINS, REFUSALS, REFUSED, TokenSource, read_refusal
+from connectors.salesforce.auth import FUSE_LOGINS, REFUSALS, REFUSED, REFUSED_HOURS, TokenSource, read_refusal
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.settings import SalesforceSettings
 
@@ -247,6 +247,28 @@ def test_no_connector_of_a_process_repeats_what_was_refused_to_another(source: S
     assert login.call_count == 1
     assert row.advice in refused.value.message
     assert "start this program anew" in refused.value.message
+
+
+@pytest.mark.parametrize("lasting", [True, False], ids=["one connector", "a connector for each run"])
+def test_a_refused_login_is_tried_again_after_half_a_day_and_once_only(source: Source, login, lasting) -> None:
+    login.respond(400, json={"error": "invalid_grant", "error_description": "user is inactive"})
+    now = [0.0]
+    one = source(CLIENT, clock=lambda: now[0])
+
+    def tries() -> int:
+        with pytest.raises(CredentialsError):
+            (one if lasting else source(CLIENT, clock=lambda: now[0])).current()
+        return login.call_count
+
+    made = []
+    for hour in range(49):
+        now[0] = hour * 3600.0
+        made.append(tries())
+    assert made == [1 + hour // int(REFUSED_HOURS) for hour in range(49)]
+
+    login.respond(json=GOOD)
+    now[0] += REFUSED_HOURS * 3600
+    assert (one if lasting else source(CLIENT, clock=lambda: now[0])).current().value == GOOD["access_token"]
 
 
 def test_other_credentials_are_tried_although_some_were_refused(source: Source, login, tmp_path) -> None:
