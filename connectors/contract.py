@@ -23,12 +23,20 @@ WriteValue = str | Decimal | int | bool | date | datetime | None
 Fence = Callable[[], None]
 """Called before every attempt of every write; raises when this process no longer holds the lease."""
 
+Trace = Callable[[str], None]
+"""Called before the CRM gets work of a push that may outlive this process, with what it takes to end that work: kept by
+the caller in place of what it was told before. Empty: the CRM has nothing left to do."""
+
 Afford = Callable[[int], None]
 """Called with the API calls a pull is going to take, about; raises when they are kept for others."""
 
 
 def free(_calls: int) -> None:
     """Whatever it costs."""
+
+
+def untraced(_trace: str) -> None:
+    """Nobody looks after what a killed push leaves."""
 
 
 class FieldType(StrEnum):
@@ -293,12 +301,18 @@ class CrmConnector(Protocol):
         """How many live (not deleted) records of each object the CRM says it holds, under the object's filter."""
 
     def push(
-        self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence
+        self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence, trace: Trace = untraced
     ) -> Iterator[UpdateResult]:
         """Write `updates` (about `expected` of them) and yield exactly one result for each, in any order.
 
         A refused record is a result. An exception means that the run cannot go on; updates without
         a result by then are unknown to the caller.
+        """
+
+    def end_push(self, trace: str) -> None:
+        """End what a push that was killed left in the CRM, by the last `trace` of it.
+
+        When this returns, nothing of that push will be written any more; what has been written stays.
         """
 
     def allowance(self) -> Allowance: ...

@@ -9,7 +9,7 @@ from app.store import writes
 from app.store.connection import Connection
 from app.sync.execution import close_run, connect, open_run
 from app.sync.pull import reread
-from app.sync.push import push_intents
+from app.sync.push import end_left_behind, push_intents
 from app.sync.report import PlannedUpdate, Progress, RunReport
 from app.sync.run import build_puller, build_pusher, build_writer, check
 from app.sync.services import Services
@@ -32,6 +32,7 @@ def run_errand(services: Services, errand: Errand, *, send: bool, progress: Prog
     ):
         with run.phase("check"):
             read_plan = check(run, connector)
+            end_left_behind(run.services.database, connector)
         with run.phase("pull"):
             reread(build_puller(run, connector, read_plan), errand.accounts)
         writer = build_writer(run, read_plan)

@@ -2,6 +2,9 @@
 
 Nothing is sent without the lease: the fence is called before every attempt. Outcomes are stored as they come, a chunk
 a transaction, so that a crash loses the knowledge of one chunk at most; the next run re-reads those accounts.
+
+What the CRM may go on with when this process dies is stored before it begins, and ended by the next run before anything
+is read: what is written later would undo what was read and planned in between.
 """
 
 from __future__ import annotations
@@ -9,15 +12,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from app.mapping.writer import Writer
 from app.store import writes
 from app.store.database import Database
+from app.store.mirror import load_flag, save_flag
 from app.sync.budget import Budget
 from app.sync.report import Progress, Rejected
 from connectors.contract import CrmConnector, Outcome, Update, UpdateResult
 from connectors.errors import AllowanceError
+
+LEFT_BEHIND = "left_behind"
+"""State: what of a push the CRM may still be at, in the words of its connector."""
 
 CHUNK = 5_000
 SHOWN_REJECTIONS = 200
@@ -59,7 +67,8 @@ def push_intents(pusher: Pusher, expected: int) -> PushReport:
             writes.unplan(connection, pusher.run_id)
         return report
     updates = _updates(pusher)
-    results = pusher.connector.push(pusher.object, updates, expected=expected, fence=pusher.fence)
+    trace = partial(_keep_trace, pusher.database)
+    results = pusher.connector.push(pusher.object, updates, expected=expected, fence=pusher.fence, trace=trace)
     for chunk in _chunks(_until_spent(results, report)):
         _save(pusher, chunk, report)
         pusher.progress("write", sum(report.counts.values()), expected)
@@ -67,6 +76,20 @@ def push_intents(pusher: Pusher, expected: int) -> PushReport:
     if missing > 0 and not report.notes:
         report.counts["unknown"] += missing
     return report
+
+
+def end_left_behind(database: Database, connector: CrmConnector) -> None:
+    """End what a killed run has left in the CRM; at no call where it left nothing."""
+    with database.read() as connection:
+        left = load_flag(connection, LEFT_BEHIND)
+    if left is not None:
+        connector.end_push(left)
+        _keep_trace(database, "")
+
+
+def _keep_trace(database: Database, trace: str) -> None:
+    with database.begin() as connection:
+        save_flag(connection, LEFT_BEHIND, trace or None)
 
 
 def _can_afford(pusher: Pusher, expected: int, report: PushReport) -> bool:

@@ -22,7 +22,7 @@ from app.sync.fit import check_against_crm
 from app.sync.plan import Plan, Planner, plan_updates
 from app.sync.prove import prove, prove_ledger
 from app.sync.pull import MAX_REREAD, Puller, convert_again, pull_changes, reread
-from app.sync.push import Pusher, push_intents
+from app.sync.push import Pusher, end_left_behind, push_intents
 from app.sync.report import PlannedUpdate, Progress, Rejected, RunReport, silent
 from app.sync.revalue import Revaluation, revalue
 from app.sync.services import Services
@@ -58,6 +58,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None, hints: Mapping[st
     with connect(run) as connector:
         with run.phase("check"):
             read_plan = check(run, connector)
+            end_left_behind(run.services.database, connector)
         puller = build_puller(run, connector, read_plan)
         with run.phase("pull"):
             if only is None:

@@ -30,10 +30,12 @@ from connectors.contract import (
     PullRequest,
     RawRow,
     SetupStep,
+    Trace,
     Update,
     UpdateResult,
     Usage,
     free,
+    untraced,
 )
 from connectors.errors import ConfigurationError, ConnectorError, ResumeError, SchemaError
 from connectors.files import FilesSettings
@@ -186,6 +188,7 @@ class FilesConnector:
         *,
         expected: int,  # noqa: ARG002  one way for few and for many
         fence: Fence,
+        trace: Trace = untraced,  # noqa: ARG002  nothing goes on after this process
     ) -> Iterator[UpdateResult]:
         pending = list(updates)
         if not pending:
@@ -201,6 +204,9 @@ class FilesConnector:
             fence()
             scores.save()
         yield from results
+
+    def end_push(self, trace: str) -> None:
+        """Nothing goes on after its process."""
 
     def _keys(self) -> frozenset[str]:
         """The ids of all accounts that are there now."""

@@ -19,10 +19,12 @@ from connectors.contract import (
     Page,
     PullRequest,
     SetupStep,
+    Trace,
     Update,
     UpdateResult,
     Usage,
     free,
+    untraced,
 )
 from connectors.errors import ResumeError
 from connectors.http import build_client, require
@@ -32,6 +34,7 @@ from connectors.salesforce.auth import TokenSource
 from connectors.salesforce.composite import MAX_QUERIES, in_groups, query_path, read_composite
 from connectors.salesforce.describe import describe_objects
 from connectors.salesforce.ids import normalise_id
+from connectors.salesforce.ingest_jobs import end_left_behind
 from connectors.salesforce.jobs import Jobs
 from connectors.salesforce.links import record_linker
 from connectors.salesforce.position import read_position
@@ -95,9 +98,12 @@ class SalesforceConnector:
         return counts
 
     def push(
-        self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence
+        self, object_name: str, updates: Iterable[Update], *, expected: int, fence: Fence, trace: Trace = untraced
     ) -> Iterator[UpdateResult]:
-        return Pusher(self.transport, self.jobs, object_name, fence).results(updates, expected)
+        return Pusher(self.transport, self.jobs, object_name, fence, trace).results(updates, expected)
+
+    def end_push(self, trace: str) -> None:
+        end_left_behind(self.jobs, trace)
 
     def allowance(self) -> Allowance:
         return identity.read_allowance(self.transport)

@@ -19,6 +19,7 @@ from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.soql import Select
 from connectors.salesforce.transport import Answer, Transport
 
+USERINFO = "/services/oauth2/userinfo"
 ORGANISATION = "SELECT Id, Name, IsSandbox, OrganizationType FROM Organization LIMIT 1"
 DEPRECATED_BELOW = 41.0
 """API versions under this are retired in summer 2028 at the latest; the settings refuse them anyway."""
@@ -60,6 +61,12 @@ def organisation_of(token: Token) -> str:
     return token.organisation_id or (issued_by[1] if issued_by else "")
 
 
+def connected_user(transport: Transport) -> str:
+    """The id of the user behind the token."""
+    known = transport.tokens.current().user_id
+    return known or require(decode_json(transport.read("GET", USERINFO, "identity").body), "user_id", str)
+
+
 def _first(body: Any) -> Mapping[str, Any]:
     records = body.get("records") if isinstance(body, Mapping) else None
     first = records[0] if isinstance(records, list) and records else None
@@ -68,7 +75,7 @@ def _first(body: Any) -> Mapping[str, Any]:
 
 def _userinfo(transport: Transport) -> Mapping[str, Any]:
     try:
-        value = decode_json(transport.read("GET", "/services/oauth2/userinfo", "identity").body)
+        value = decode_json(transport.read("GET", USERINFO, "identity").body)
     except (CredentialsError, TransientError):
         raise
     except ConnectorError:

@@ -7,26 +7,21 @@ they do not, the three result files decide, and what none of them names is unkno
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
 from connectors.contract import Fence, Outcome, UpdateResult
-from connectors.errors import ConnectorError, IncompleteError, ProtocolError, TransientError
-from connectors.http import decode_json, redact, require, unreachable
+from connectors.errors import ConnectorError, IncompleteError, TransientError
+from connectors.http import redact, require, unreachable
 from connectors.salesforce.collections import refused
 from connectors.salesforce.failures import Complaint, read_job_failure
-from connectors.salesforce.jobs import JSON_HEADERS, Jobs
-from connectors.salesforce.records import read_stamp
+from connectors.salesforce.ingest_jobs import IngestCalls, Trail
+from connectors.salesforce.jobs import Jobs
 from connectors.salesforce.results import read_lists
-from connectors.salesforce.transport import Answer, Transport
+from connectors.salesforce.transport import Transport
 from connectors.salesforce.wire import ID_LENGTH, IngestFile
 
 
@@ -49,7 +44,12 @@ class IngestJob:
     object_name: str
     fence: Fence
     file: IngestFile
+    trail: Trail
     job: str = ""
+
+    @property
+    def calls(self) -> IngestCalls:
+        return IngestCalls(self.transport)
 
     def run(self) -> Settled:
         """Upload, start, wait and account for every line.
@@ -64,32 +64,25 @@ class IngestJob:
         except BaseException:
             self._discard(self.job)
             raise
+        self.trail.end(self.job)
         return self._account(state)
 
     def _upload(self) -> str:
         """A job with its file, not started. Nothing happens to it yet: a failed attempt is simply thrown away."""
         self.fence()
-        made = self._json(self._send("POST", "jobs/ingest", "ingest_create", json.dumps(self._order()).encode()))
-        job = require(made, "id", str)
+        asked = self.trail.ask()
+        job = self.calls.create(self.object_name)
+        self.trail.name(asked, job)
         try:
-            self._discard_orphans(made)
             self.fence()
             body = self.file.body()
             headers = {"Content-Type": "text/csv; charset=UTF-8", "Content-Length": str(body.length)}
-            self.transport.send("PUT", self._path(job, "/batches"), "ingest_upload", content=body, headers=headers)
+            path = self.calls.path(job, "/batches")
+            self.transport.send("PUT", path, "ingest_upload", content=body, headers=headers)
         except BaseException:
             self._discard(job)
             raise
         return job
-
-    def _order(self) -> dict[str, str]:
-        return {
-            "object": self.object_name,
-            "operation": "update",
-            "contentType": "CSV",
-            "lineEnding": "LF",
-            "columnDelimiter": "COMMA",
-        }
 
     def _begin(self) -> None:
         """Start the job. When the answer is lost, its state says whether the order arrived."""
@@ -97,12 +90,20 @@ class IngestJob:
         def attempt() -> None:
             self.fence()
             try:
-                self._send("PATCH", f"jobs/ingest/{quote(self.job)}", "ingest_start", b'{"state":"UploadComplete"}')
+                self.calls.change(self.job, "UploadComplete", "ingest_start")
             except TransientError:
                 if self._state().get("state") == "Open":
                     raise
 
         self.transport.retry.run(attempt)
+
+    def _state(self) -> dict[str, Any]:
+        return self.transport.retry.run(lambda: self.calls.state(self.job))
+
+    def _discard(self, job: str) -> None:
+        """A job that stays open counts against the org for days; one that runs goes on writing."""
+        if self.calls.discard(job):
+            self.trail.end(job)
 
     def _account(self, state: dict[str, Any]) -> Settled:
         processed, failed = (require(state, f"numberRecords{what}", int) for what in ("Processed", "Failed"))
@@ -136,7 +137,7 @@ class IngestJob:
 
     def _lists(self, name: str) -> Iterator[list[str]]:
         def fetch() -> list[bytes]:
-            path = self._path(self.job, f"/{name}/")
+            path = self.calls.path(self.job, f"/{name}/")
             with self.transport.stream(path, "ingest_results") as answer:
                 try:
                     return list(answer.iter_bytes())
@@ -146,55 +147,6 @@ class IngestJob:
         chunks = self.transport.retry.run(fetch)
         self.transport.received(sum(map(len, chunks)))
         return _read(chunks)
-
-    def _state(self) -> dict[str, Any]:
-        path = f"jobs/ingest/{quote(self.job)}"
-        return self.transport.retry.run(lambda: self._json(self._send("GET", path, "ingest_poll", None)))
-
-    def _send(self, method: str, path: str, kind: str, content: bytes | None) -> Answer:
-        return self.transport.send(method, self.transport.path(path), kind, content=content, headers=JSON_HEADERS)
-
-    def _path(self, job: str, rest: str) -> str:
-        return self.transport.path(f"jobs/ingest/{quote(job)}{rest}")
-
-    def _discard(self, job: str) -> None:
-        """Stop and remove a job. One that stays open counts against the org for days; one that runs goes on writing."""
-        for method, body in (("PATCH", b'{"state":"Aborted"}'), ("DELETE", None)):
-            with suppress(ConnectorError):
-                self.transport.retry.run(partial(self._send, method, f"jobs/ingest/{quote(job)}", "ingest_abort", body))
-
-    def _discard_orphans(self, made: dict[str, Any]) -> None:
-        """Discard what a run killed between creating and starting a job left behind; mostly one call for an object.
-
-        Only a job like the one just `made`, of the same user, still open though older than any of ours can live.
-        Nothing of it was written. Housekeeping: that it fails must not stop a push.
-
-        It waits for the next large write of the object: a night with few changes would pay a call for a list that is
-        nearly always empty. Until then the job is only counted; Salesforce itself removes it after seven days.
-        """
-        if self.object_name in self.jobs.tidied:
-            return
-        self.jobs.tidied.add(self.object_name)
-        with suppress(ConnectorError):
-            for listed in self._listed_jobs():
-                if is_orphan(listed, made, self.jobs.give_up_after):
-                    self._discard(require(listed, "id", str))
-
-    def _listed_jobs(self) -> Iterator[Any]:
-        """The user's ingest jobs, page by page; a page that has come before ends it."""
-        path, seen = self.transport.path("jobs/ingest?jobType=V2Ingest"), set[str]()
-        while path and path not in seen:
-            seen.add(path)
-            answer = self._json(self.transport.send("GET", path, "ingest_list", headers=JSON_HEADERS))
-            yield from require(answer, "records", list)
-            path = "" if require(answer, "done", bool) else require(answer, "nextRecordsUrl", str)
-
-    @staticmethod
-    def _json(answer: Answer) -> dict[str, Any]:
-        value = decode_json(answer.body)
-        if not isinstance(value, dict):
-            raise TransientError("The answer about a bulk job is not JSON.")
-        return value
 
 
 def _read(chunks: Sequence[bytes]) -> Iterator[list[str]]:
@@ -206,21 +158,6 @@ def _read(chunks: Sequence[bytes]) -> Iterator[list[str]]:
                 yield row
     except (csv.Error, UnicodeDecodeError):
         raise IncompleteError("A bulk result file cannot be read; what was written is not known.") from None
-
-
-def is_orphan(listed: Any, made: dict[str, Any], oldest: float) -> bool:
-    """Whether a `listed` job is an open twin of the one just `made`, created more than `oldest` seconds before it."""
-    if require(listed, "state", str) != "Open":
-        return False
-    alike = all(require(listed, key, str) == require(made, key, str) for key in ("createdById", "object", "operation"))
-    return alike and (_created(made) - _created(listed)).total_seconds() > oldest
-
-
-def _created(job: Any) -> datetime:
-    stamp = read_stamp(require(job, "createdDate", str))
-    if stamp is None or stamp.tzinfo is None:
-        raise ProtocolError("A bulk job does not say when it was created.")
-    return stamp
 
 
 def record_id(line: bytes) -> str:

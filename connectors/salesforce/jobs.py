@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -39,8 +39,6 @@ class Jobs:
     give_up_after: float
     """Seconds."""
     clock: Callable[[], float] = time.monotonic
-    tidied: set[str] = field(default_factory=set)
-    """Objects whose forgotten ingest jobs this connector has looked for."""
 
     def create(self, soql: str) -> str:
         body = json.dumps({"operation": "queryAll", "query": soql}).encode()

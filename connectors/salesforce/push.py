@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from connectors.contract import Fence, Outcome, Update, UpdateResult
+from connectors.contract import Fence, Outcome, Trace, Update, UpdateResult, untraced
 from connectors.errors import TransientError
 from connectors.salesforce.collections import Collections, Row
 from connectors.salesforce.failures import is_passing
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.ingest import IngestJob, record_id, results_of, unknown_results
+from connectors.salesforce.ingest_jobs import Trail
 from connectors.salesforce.jobs import Jobs
 from connectors.salesforce.transport import Transport
 from connectors.salesforce.wire import BulkOnlyClearsError, IngestFile, UnwritableError, json_record
@@ -36,10 +37,15 @@ class Pusher:
     jobs: Jobs
     object_name: str
     fence: Fence
+    trace: Trace = untraced
     file_bytes: int = FILE_BYTES
     batch_rows: int = BATCH_ROWS
     _again: list[Row] = field(default_factory=list)
     """Rows of bulk files that go by collections after all."""
+    _trail: Trail = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trail = Trail(self.transport, self.object_name, self.trace)
 
     def results(self, updates: Iterable[Update], expected: int) -> Iterator[UpdateResult]:
         return self._large(updates) if expected > COLLECTIONS_UP_TO else self._small(updates)
@@ -90,7 +96,7 @@ class Pusher:
         self._put_off(file, file.gather_families(self.batch_rows))
         if not file.lines:
             return
-        job = IngestJob(self.transport, self.jobs, self.object_name, self.fence, file)
+        job = IngestJob(self.transport, self.jobs, self.object_name, self.fence, file, self._trail)
         try:
             settled = job.run()
         except TransientError as error:

@@ -28,6 +28,7 @@ from connectors.http import decode_json, redact, require
 from connectors.salesforce.composite import query_path, read_composite
 from connectors.salesforce.describe import describe_objects
 from connectors.salesforce.failures import read_complaints
+from connectors.salesforce.identity import connected_user
 from connectors.salesforce.jobs import JSON_HEADERS, Jobs
 from connectors.salesforce.soql import Select
 from connectors.salesforce.transport import Transport
@@ -119,7 +120,7 @@ class Setup:
         assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET]["Id"], assignee)
         steps.append(SetupStep(ASSIGNMENT, f"{SYNC_SET} to {self.user or 'the connecting user'}", assigned))
         # Only the connecting user can be looked through.
-        return (*steps, access) if not self.user or assignee == self._connected() else tuple(steps)
+        return (*steps, access) if not self.user or assignee == connected_user(self.transport) else tuple(steps)
 
     def apply(self, *, check_only: bool) -> tuple[SetupStep, ...]:
         """Deploy what is missing and give the user the rights; with `check_only` Salesforce only tries."""
@@ -216,18 +217,12 @@ class Setup:
 
     def _assignee(self) -> str:
         if not self.user:
-            return self._connected()
+            return connected_user(self.transport)
         where = (Condition("Username", Operator.EQ, self.user), Condition("IsActive", Operator.EQ, True))
         found = self._query(Select("User", ("Id",), where))
         if not found:
             raise ConfigurationError(f"Salesforce has no active user {self.user!r}: give the user name, as in Setup.")
         return require(found[0], "Id", str)
-
-    def _connected(self) -> str:
-        known = self.transport.tokens.current().user_id
-        if known:
-            return known
-        return require(_object(self.transport.read("GET", "/services/oauth2/userinfo", "setup").body), "user_id", str)
 
 
 def _wanted_rights(source: str) -> set[Right]:

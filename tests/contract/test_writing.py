@@ -165,6 +165,18 @@ def test_the_fence_is_asked_before_every_write(world, crm: CrmConnector, five, e
     assert fence.asked >= 1
 
 
+def test_a_push_that_came_to_its_end_has_left_nothing_to_end(world, crm: CrmConnector, five, expected) -> None:
+    traces: list[str] = []
+    updates = [Update(five[0], {world.names.number: Decimal(9)})]
+
+    list(crm.push(world.names.account, updates, expected=expected, fence=open_fence, trace=traces.append))
+    before = crm.usage.api_calls
+    crm.end_push(traces[-1] if traces else "")
+
+    assert traces[-1:] in ([], [""])
+    assert crm.usage.api_calls == before
+
+
 def test_no_updates_cost_nothing(world, crm: CrmConnector, expected) -> None:
     before = crm.usage.api_calls
 

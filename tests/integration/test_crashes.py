@@ -113,8 +113,14 @@ class Night:
 
     def time_passes(self) -> None:
         """The lease of the dead ends, and the CRM works on what it was given."""
+        self.lease_ends()
+        self.crm_works()
+
+    def lease_ends(self) -> None:
         with self.database.begin() as connection:
             connection.exec_driver_sql("update lease set expires_at = 0")
+
+    def crm_works(self) -> None:
         root = f"{self.sandbox.url}/services/data/v62.0/jobs/ingest"
         with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
             for job in client.get(root).json()["records"]:
@@ -263,6 +269,39 @@ def test_a_run_that_is_killed_again_and_again_a_little_later_each_time_ends_in_t
     assert number > 10
     assert not wrong, "\n".join(wrong)
     assert writes == undisturbed.writes
+
+
+@pytest.mark.parametrize("world", WORLDS[:1], indirect=True)
+def test_what_a_killed_run_left_the_crm_to_write_has_ended_before_the_next_run_looks(world, driver):
+    with slow_night(world) as night:
+        last = driver.run(night)["requests"]
+        expected = night.end_state()
+
+    wrong, ended = [], set()
+    for number in range(last - 6, last - 2):
+        with slow_night(world) as night:
+            assert driver.run(night, ("request", number, "after"))["killed"]
+            left = {key: job.state for key, job in night.sandbox.engine.jobs.items() if hasattr(job, "content")}
+            night.lease_ends()
+            again = driver.run(night)
+            ended |= {state for key, state in left.items() if key not in night.sandbox.engine.jobs}
+            for _ in range(9):
+                night.crm_works()
+            found = differences(night.end_state(), expected)
+            states = {job.state for job in night.sandbox.engine.jobs.values() if hasattr(job, "content")}
+            wrong += [f"{number}: {one}" for one in (*found, *(states - {"JobComplete"}))]
+            wrong += [] if again["status"] == "ok" else [f"{number}: the repetition ended as {again}"]
+
+    assert not wrong, "\n".join(wrong)
+    assert ended == {"Open", "UploadComplete"}, "what had not begun was removed"
+
+
+@contextmanager
+def slow_night(world: World) -> Iterator[Night]:
+    """A CRM that lets the jobs of a write wait before it works on them."""
+    with world.night() as night:
+        night.sandbox.manners.queue_polls, night.sandbox.manners.job_polls = 1, 1
+        yield night
 
 
 @pytest.mark.parametrize("world", WORLDS[:1], indirect=True)

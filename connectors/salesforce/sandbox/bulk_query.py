@@ -144,7 +144,9 @@ def _advance(engine: Engine, call: Call, job: QueryJob) -> None:
     if job.state in _TERMINAL:
         return
     job.polls += 1
-    if job.polls <= engine.manners.job_polls:
+    if job.polls <= engine.manners.queue_polls:
+        return
+    if job.polls <= engine.manners.queue_polls + engine.manners.job_polls:
         job.state = "InProgress"
         return
     fault = engine.faults.strike(call.kind, call.address, "job_fails")

@@ -29,6 +29,8 @@ class Manners:
     bulk_page_rows: int = 50_000
     job_polls: int = 1
     """How many status calls still see a bulk job at work; 0: complete at the first one."""
+    queue_polls: int = 0
+    """How many status calls before those see a bulk job that has not begun."""
     early_results_status: int = 412
     shuffle_results: bool = True
     """Ingest results come in another order than the rows were sent."""

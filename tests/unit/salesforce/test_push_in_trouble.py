@@ -23,8 +23,6 @@ from connectors.errors import (
 )
 from connectors.retry import RetryPolicy
 from connectors.salesforce.connector import SalesforceConnector
-from connectors.salesforce.ingest import is_orphan
-from connectors.salesforce.jobs import JSON_HEADERS
 from connectors.salesforce.push import Pusher
 
 NUMBER = "Total_Customer_Value__c"
@@ -77,12 +75,11 @@ def test_a_thousand_updates_are_one_call(org, crm, fence) -> None:
     assert crm.usage.by_kind == {"collections": 1}
 
 
-def test_two_thousand_and_one_go_by_bulk_in_five_calls(org, crm, fence, sandbox) -> None:
+def test_two_thousand_and_one_go_by_bulk_in_four_calls(org, crm, fence, sandbox) -> None:
     push(crm, make_accounts(org, 2001), fence, expected=2001)
 
     assert crm.usage.by_kind == {
         "ingest_create": 1,
-        "ingest_list": 1,
         "ingest_upload": 1,
         "ingest_start": 1,
         "ingest_poll": 1,
@@ -381,81 +378,6 @@ def test_problem_6_a_job_that_could_not_be_filled_is_not_left_open(org, crm, fen
     assert [job for job in sandbox.engine.jobs.values() if job.state == "Open"] == []
 
 
-def leave_open(crm: SalesforceConnector, object_name: str = "Account", operation: str = "update") -> str:
-    """A job as a run leaves it that is killed before it starts it."""
-    order = json.dumps({"object": object_name, "operation": operation, "contentType": "CSV", "lineEnding": "LF"})
-    path = crm.transport.path("jobs/ingest")
-    answer = crm.transport.send("POST", path, "ingest_create", content=order.encode(), headers=JSON_HEADERS)
-    return str(json.loads(answer.body)["id"])
-
-
-def test_problem_6_a_job_that_a_killed_run_left_open_goes_before_the_next_bulk_write(org, crm, fence, sandbox) -> None:
-    left = leave_open(crm)
-    org.clock.advance(6 * 3600 + 1)
-
-    results = push(crm, make_accounts(org, 3), fence, MANY)
-
-    assert outcomes(results) == {Outcome.OK: 3}
-    assert left not in sandbox.engine.jobs
-
-
-@pytest.mark.parametrize(
-    ("object_name", "operation", "hours"),
-    [("Account", "update", 6), ("Contact", "update", 7), ("Account", "insert", 7)],
-)
-def test_an_open_job_that_may_be_in_use_or_another_programs_stays(
-    org, crm, fence, sandbox, object_name, operation, hours
-) -> None:
-    left = leave_open(crm, object_name, operation)
-    org.clock.advance(hours * 3600)
-
-    push(crm, make_accounts(org, 3), fence, MANY)
-
-    assert sandbox.engine.jobs[left].state == "Open"
-
-
-def test_left_jobs_are_looked_for_on_every_page_of_the_list(wire, cloud, fence) -> None:
-    base = "/services/data/v62.0/jobs/ingest"
-    bulk_job(wire, complete(4, 0))
-    mine = {"id": "750J", "createdById": "005A", "object": "Account", "operation": "update", "state": "Open"}
-    wire.post(base).respond(json=mine | {"createdDate": "2025-01-02T00:00:00.000+0000"})
-    old = mine | {"id": "750OLD", "createdDate": "2025-01-01T00:00:00.000+0000"}
-    following = f"{base}?queryLocator=01g-1"
-    first = {"done": False, "nextRecordsUrl": following, "records": [mine | {"state": "JobComplete"}]}
-    # The last page names itself, as a page must not.
-    last = {"done": False, "nextRecordsUrl": following, "records": [old]}
-    wire.get(base, params={"jobType": "V2Ingest"}).respond(json=first)
-    wire.get(base, params={"queryLocator": "01g-1"}).respond(json=last)
-    removed = wire.delete(f"{base}/750OLD").respond(204)
-    wire.patch(f"{base}/750OLD").respond(json=old | {"state": "Aborted"})
-
-    assert outcomes(bulk(cloud, fence)) == {Outcome.OK: 4}
-    assert removed.called
-    assert cloud.usage.by_kind["ingest_list"] == 2
-
-
-def test_jobs_of_another_user_or_under_way_are_not_orphans() -> None:
-    made = {"createdById": "005A", "object": "Account", "operation": "update", "state": "Open"}
-    made["createdDate"] = "2024-01-02T00:00:00.000+0000"
-    old = made | {"createdDate": "2024-01-01T00:00:00.000+0000"}
-
-    assert is_orphan(old, made, 3600)
-    assert not is_orphan(made, made, 0)
-    assert not is_orphan(old | {"createdById": "005B"}, made, 3600)
-    for state in ("UploadComplete", "InProgress", "JobComplete", "Failed", "Aborted"):
-        assert not is_orphan(old | {"state": state}, made, 3600)
-
-
-def test_left_jobs_are_looked_for_once_and_failing_to_look_stops_nothing(org, crm, fence, sandbox) -> None:
-    sandbox.faults.inject("html", on="bulk_ingest.list", status=503, times=None)
-    ids = make_accounts(org, 3)
-
-    for _ in range(2):
-        assert outcomes(push(crm, ids, fence, MANY)) == {Outcome.OK: 3}
-
-    assert crm.usage.by_kind["ingest_list"] == 1
-
-
 def test_problem_6_a_bulk_write_that_never_ends_leaves_its_rows_unknown(org, connect, fence, sandbox, waits) -> None:
     ids = make_accounts(org, 3)
     sandbox.manners.job_polls = 1_000_000
@@ -580,7 +502,6 @@ def test_a_collection_that_answers_too_few_rows_is_unknown(wire, cloud, fence) -
 def bulk_job(wire, state: dict[str, object], **files: str) -> None:
     base = "/services/data/v62.0/jobs/ingest"
     wire.post(base).respond(json={"id": "750J", "state": "Open", "contentUrl": "services/data/odd"})
-    wire.get(base, params={"jobType": "V2Ingest"}).respond(json={"done": True, "records": []})
     wire.put(f"{base}/750J/batches").respond(201)
     wire.patch(f"{base}/750J").respond(json={"id": "750J", "state": "UploadComplete"})
     wire.get(f"{base}/750J").respond(json={"id": "750J", **state})

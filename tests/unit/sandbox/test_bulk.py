@@ -29,10 +29,11 @@ class TestQueryJobs:
         assert made["id"].startswith("750")
 
     def test_the_delay_of_jobs_can_be_set(self, client, sandbox):
-        sandbox.manners.job_polls = 3
+        sandbox.manners.queue_polls, sandbox.manners.job_polls = 1, 3
         path = f"jobs/query/{client.post('jobs/query', {'operation': 'query', 'query': 'SELECT Id FROM Account'}).json()['id']}"
 
-        assert [client.get(path).json()["state"] for _ in range(4)] == ["InProgress"] * 3 + ["JobComplete"]
+        states = [client.get(path).json()["state"] for _ in range(5)]
+        assert states == ["UploadComplete", *["InProgress"] * 3, "JobComplete"]
 
     def test_a_finished_job_says_how_many_rows_it_found(self, client, org, run_bulk_query):
         fill(org, 3)
