@@ -286,6 +286,10 @@ class CrmConnector(Protocol):
     def describe(self, objects: Sequence[str]) -> Mapping[str, ObjectSchema | None]:
         """The schema of each object; None for one that does not exist or is hidden from the user."""
 
+    def shows_several_currencies(self) -> bool:
+        """Whether the last `describe` has shown that records may be in different currencies, even where the user sees
+        neither which nor their rates."""
+
     def pull(self, requests: Sequence[PullRequest], *, afford: Afford = free) -> Iterator[Page]:
         """Yield the pages of each request, one request after another, in the order given.
 

@@ -23,10 +23,19 @@ def check_against_crm(
     plan = check_mapping(mapping, connector.describe(tuple(objects)), username, writing=writing)
     missing = list(_missing_currencies(mapping, plan, per_record=connector.capabilities.currency_per_record))
     # Only then does it matter how many currencies there are, and only then is a call spent on it.
-    if missing and len(known := pull_currencies(connector, plan)) > 1:
-        has = f"the CRM has several currencies ({', '.join(known)}), but "
+    has = _say_several(connector, plan) if missing else ""
+    if has:
         raise MappingError([mapping.problem("ADV-MAP-063", has + said, at, hint) for said, at, hint in missing])
     return plan
+
+
+def _say_several(connector: CrmConnector, plan: ReadPlan) -> str:
+    """Empty when the CRM has one currency, as far as it shows."""
+    if Entity.CURRENCY_RATE not in plan.entities:
+        hidden = "the CRM has several currencies, of which it shows neither names nor rates, and "
+        return hidden if connector.shows_several_currencies() else ""
+    known = pull_currencies(connector, plan)
+    return f"the CRM has several currencies ({', '.join(known)}), but " if len(known) > 1 else ""
 
 
 def pull_currencies(connector: CrmConnector, plan: ReadPlan) -> list[str]:
@@ -47,6 +56,11 @@ def _missing_currencies(
         said = "the currency of the opportunities is not read: every amount would be taken for one in "
         said += mapping.policy.reporting_currency
         yield said, ("opportunities", "attributes", "currency"), _advice(mapping, Entity.OPPORTUNITY)
+    corrections = plan.entities.get(Entity.ADJUSTMENT)
+    if corrections is not None and "currency" not in corrections.attributes:
+        said = "the currency of the adjustments is not read: every correction would be taken for one in "
+        said += mapping.policy.reporting_currency
+        yield said, ("adjustments", "attributes", "currency"), _advice(mapping, Entity.ADJUSTMENT)
     shown = [write.field for write in plan.writes.values() if write.in_record_currency]
     if per_record and shown and "currency" not in plan.entities[Entity.ACCOUNT].attributes:
         said = f"the currency of the accounts is not read: {', '.join(shown)} would show numbers in "

@@ -125,6 +125,10 @@ class FilesConnector:
                 raise ResumeError("A folder of files has no position to go on from.")
             yield from self._pull(request)
 
+    def shows_several_currencies(self) -> bool:
+        """A folder hides nothing: what it does not say, nobody knows."""
+        return False
+
     def abandon(self, positions: Sequence[str]) -> None:
         """Nothing is held."""
 

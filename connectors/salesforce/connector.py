@@ -32,7 +32,7 @@ from connectors.retry import RetryPolicy
 from connectors.salesforce import identity
 from connectors.salesforce.auth import TokenSource
 from connectors.salesforce.composite import MAX_QUERIES, in_groups, query_path, read_composite
-from connectors.salesforce.describe import describe_objects
+from connectors.salesforce.describe import describe
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.ingest_jobs import end_left_behind
 from connectors.salesforce.jobs import Jobs
@@ -59,6 +59,7 @@ class SalesforceConnector:
         )
     )
     _schemas: dict[str, ObjectSchema | None] = field(default_factory=dict)
+    _several_currencies: bool = False
 
     def identify(self) -> Identity:
         return identity.identify(self.transport, self.settings.username)
@@ -70,9 +71,13 @@ class SalesforceConnector:
     normalise_id = staticmethod(normalise_id)
 
     def describe(self, objects: Sequence[str]) -> Mapping[str, ObjectSchema | None]:
-        found = describe_objects(self.transport, objects)
-        self._schemas |= found
-        return found
+        found = describe(self.transport, objects)
+        self._schemas |= found.objects
+        self._several_currencies = found.several_currencies
+        return found.objects
+
+    def shows_several_currencies(self) -> bool:
+        return self._several_currencies
 
     def pull(self, requests: Sequence[PullRequest], *, afford: Afford = free) -> Iterator[Page]:
         puller = Puller(

@@ -1,13 +1,18 @@
-"""Object schemas, as the connecting user sees them: one composite call for up to 25 objects."""
+"""Object schemas, as the connecting user sees them: one composite call for up to 24 objects.
+
+The same call asks whether the org has several currencies. Only then do users have a default one; so it shows even where
+the currencies and the currency of every mapped record are hidden from the user.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.contract import FieldSchema, FieldType, ObjectSchema
 from connectors.errors import ConfigurationError, ConnectorError, ProtocolError, SchemaError
-from connectors.salesforce.composite import MAX_SUBREQUESTS, in_groups, read_composite
+from connectors.salesforce.composite import MAX_SUBREQUESTS, in_groups, query_path, read_composite
 from connectors.salesforce.soql import check_name
 from connectors.salesforce.transport import Transport
 
@@ -37,13 +42,31 @@ FIELD_TYPES: Mapping[str, FieldType] = {
 """Types that are not listed (time, base64, anyType, …) are OTHER."""
 
 
-def describe_objects(transport: Transport, names: Sequence[str]) -> dict[str, ObjectSchema | None]:
+SEVERAL_CURRENCIES = "SELECT DefaultCurrencyIsoCode FROM User LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    objects: Mapping[str, ObjectSchema | None]
+    several_currencies: bool
+    """False also where the org hides it."""
+
+
+def describe_objects(transport: Transport, names: Sequence[str]) -> Mapping[str, ObjectSchema | None]:
+    return describe(transport, names).objects
+
+
+def describe(transport: Transport, names: Sequence[str]) -> Described:
     found: dict[str, ObjectSchema | None] = {}
-    for group in in_groups(dict.fromkeys(names), MAX_SUBREQUESTS):
+    several = False
+    for group in in_groups(dict.fromkeys(names), MAX_SUBREQUESTS - 1):
         paths = [transport.path(f"sobjects/{check_name(name)}/describe") for name in group]
-        answer = read_composite(transport, paths, "describe")
-        found |= {name: _read(part.body, part.failure) for name, part in zip(group, answer.parts, strict=True)}
-    return found
+        answer = read_composite(
+            transport, [*paths, query_path(transport, SEVERAL_CURRENCIES, deleted=False)], "describe"
+        )
+        found |= {name: _read(part.body, part.failure) for name, part in zip(group, answer.parts, strict=False)}
+        several = answer.parts[-1].failure is None
+    return Described(found, several)
 
 
 def _read(body: Any, failure: ConnectorError | None) -> ObjectSchema | None:

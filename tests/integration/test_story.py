@@ -16,7 +16,8 @@ from app.store.events import save_events
 from app.store.lease import acquire_lease
 from app.sync.answers import approve_run, explain_account, list_runs, portfolio, retry_run, show_run, undo_run
 from app.sync.run import run_sync
-from connectors.salesforce.sandbox import Org, Sandbox
+from connectors.salesforce.sandbox import Field, Org, Sandbox
+from connectors.salesforce.sandbox.standard import custom_type
 
 
 @pytest.fixture
@@ -387,6 +388,70 @@ def test_a_mapping_without_currencies_is_refused_where_the_crm_has_several(abroa
     (problem,) = refused.value.problems
     assert (problem.code, problem.hint) == ("ADV-MAP-063", f"map currency under {of}")
     assert abroad.shown("E")[0] == "800.00"
+
+
+@pytest.mark.parametrize("send", [True, False], ids=["sync", "plan"])
+def test_currencies_that_are_all_hidden_with_their_rates_are_several_still(abroad, send):
+    for of in ("Account", "Opportunity"):
+        abroad.org.hide_field(of, "CurrencyIsoCode")
+    for of in ("CurrencyType", "DatedConversionRate"):
+        abroad.org.hide_object(of)
+    abroad.deal("D-E2", "E", 80, CurrencyIsoCode="EUR")
+
+    with pytest.raises(MappingError) as refused:
+        abroad.sync(send=send)
+
+    assert {problem.code for problem in refused.value.problems} == {"ADV-MAP-063"}
+    assert [problem.message.partition(", and ")[0] for problem in refused.value.problems] == [
+        "the CRM has several currencies, of which it shows neither names nor rates"
+    ] * 2
+    assert abroad.totals()["E"] == "1000.00"
+    assert abroad.sandbox.calls["query"] == 0, "it was known from the describe"
+    assert len([one for one in examine_crm(abroad.services) if one.level == "error"]) == 2
+
+
+REFUNDS = """\
+adjustments:
+  object: Refund__c
+  attributes:
+    id: Id
+    opportunity_id: Opportunity__c
+    amount: Amount__c
+    dated_on: Date__c
+    currency: {field: CurrencyIsoCode, optional: true}
+
+write_back:
+"""
+
+
+@pytest.mark.parametrize("currency", ["not mapped", "hidden", "read"])
+def test_a_correction_without_its_currency_is_refused_where_the_crm_has_several(abroad, tmp_path, currency):
+    abroad.org.add_type(custom_type("Refund__c", "a00", "Refund"))
+    for name, kind in (("Amount__c", "currency"), ("Date__c", "date"), ("CurrencyIsoCode", "picklist")):
+        abroad.org.add_field("Refund__c", Field(name, kind, length=3, precision=18, scale=2))
+    deal = Field("Opportunity__c", "reference", refers_to=("Opportunity",), relationship="Opportunity__r")
+    abroad.org.add_field("Refund__c", deal)
+    day = date(2025, 7, 1)
+    values = {"Opportunity__c": abroad.ids["D-E"], "Amount__c": -80, "Date__c": day, "CurrencyIsoCode": "EUR"}
+    abroad.org.create("Refund__c", values)
+    section = REFUNDS if currency != "not mapped" else REFUNDS.replace(REFUNDS.splitlines(keepends=True)[7], "")
+    remap(abroad, tmp_path, "\nwrite_back:\n", "\n" + section)
+    if currency == "read":
+        abroad.sync()
+        assert abroad.totals()["E"] == "900.00"
+        return
+    if currency == "hidden":
+        abroad.org.hide_field("Refund__c", "CurrencyIsoCode")
+
+    with pytest.raises(MappingError) as refused:
+        abroad.sync()
+
+    (problem,) = refused.value.problems
+    assert problem.code == "ADV-MAP-063"
+    assert "every correction would be taken for one in USD" in problem.message
+    hints = {"not mapped": "map currency under adjustments", "hidden": "read access to Refund__c.CurrencyIsoCode"}
+    assert hints[currency] in problem.hint
+    assert abroad.totals()["E"] == "1000.00"
 
 
 def test_a_currency_that_the_mapping_states_is_taken_at_its_word(abroad, tmp_path):

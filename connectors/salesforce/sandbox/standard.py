@@ -35,6 +35,9 @@ def standard_types(*, multi_currency: bool, person_accounts: bool, write_back: b
     if multi_currency:
         for type_ in (account, opportunity, contact):
             type_.add(Field("CurrencyIsoCode", "picklist", length=3, default="USD", values=("USD",), restricted=True))
+        next(one for one in types if one.name == "User").add(
+            Field("DefaultCurrencyIsoCode", "picklist", length=3, default="USD")
+        )
         types += _currency_types()
     return types
 
