@@ -287,8 +287,7 @@ class CrmConnector(Protocol):
         """The schema of each object; None for one that does not exist or is hidden from the user."""
 
     def shows_several_currencies(self) -> bool:
-        """Whether the last `describe` has shown that records may be in different currencies, even where the user sees
-        neither which nor their rates."""
+        """Whether the last `describe` showed that there are several currencies, visible to the user or not."""
 
     def pull(self, requests: Sequence[PullRequest], *, afford: Afford = free) -> Iterator[Page]:
         """Yield the pages of each request, one request after another, in the order given.
