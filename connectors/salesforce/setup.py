@@ -119,8 +119,9 @@ class Setup:
         assignee = self._assignee()
         assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET]["Id"], assignee)
         steps.append(SetupStep(ASSIGNMENT, f"{SYNC_SET} to {self.user or 'the connecting user'}", assigned))
-        # Only the connecting user can be looked through.
-        return (*steps, access) if not self.user or assignee == connected_user(self.transport) else tuple(steps)
+        if self.user and assignee != connected_user(self.transport):
+            access = _plan_granted(self.user, wanted[SYNC_SET] - self._rights_of(assignee, wanted))
+        return (*steps, access)
 
     def apply(self, *, check_only: bool) -> tuple[SetupStep, ...]:
         """Deploy what is missing and give the user the rights; with `check_only` Salesforce only tries."""
@@ -160,28 +161,40 @@ class Setup:
 
     def _found_sets(self, wanted: Mapping[str, set[Right]]) -> Mapping[str, Mapping[str, Any]]:
         """The permission sets that exist, by name, with the user rights that are wanted of any of them."""
-        columns = sorted({f"Permissions{on}" for rights in wanted.values() for right, on in rights if right == "use"})
-        where = (Condition("Name", Operator.IN, tuple(wanted)),)
-        records = self._query(Select("PermissionSet", ("Id", "Name", *columns), where))
+        records = self._pull_sets(wanted, Condition("Name", Operator.IN, tuple(wanted)))
         return {require(record, "Name", str): record for record in records}
 
+    def _pull_sets(self, wanted: Mapping[str, set[Right]], which: Condition) -> Sequence[Mapping[str, Any]]:
+        columns = sorted({f"Permissions{on}" for rights in wanted.values() for right, on in rights if right == "use"})
+        return self._query(Select("PermissionSet", ("Id", "Name", *columns), (which,)))
+
+    def _rights_of(self, user: str, wanted: Mapping[str, set[Right]]) -> set[Right]:
+        """What all permission sets of a user allow together; its profile is one of them."""
+        of_user = (Condition("AssigneeId", Operator.EQ, user),)
+        assigned = self._query(Select("PermissionSetAssignment", ("PermissionSetId",), of_user))
+        ids = tuple(sorted({require(record, "PermissionSetId", str) for record in assigned}))
+        if not ids:
+            return set()
+        sets = {require(one, "Id", str): one for one in self._pull_sets(wanted, Condition("Id", Operator.IN, ids))}
+        return set().union(*self._found_rights(sets).values())
+
     def _found_rights(self, sets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, set[Right]]:
-        """What each of these permission sets allows, by its name."""
-        found: dict[str, set[Right]] = {name: _user_rights(record) for name, record in sets.items()}
+        """What each of these permission sets allows, under its key."""
+        found: dict[str, set[Right]] = {key: _user_rights(record) for key, record in sets.items()}
         if not sets:
             return found
-        names = {require(record, "Id", str): name for name, record in sets.items()}
-        of_ours = Condition("ParentId", Operator.IN, tuple(names))
+        keys = {require(record, "Id", str): key for key, record in sets.items()}
+        of_ours = Condition("ParentId", Operator.IN, tuple(keys))
         fields = Select(
             "FieldPermissions",
             ("ParentId", "Field", "PermissionsRead", "PermissionsEdit"),
             (of_ours, Condition("SobjectType", Operator.EQ, OBJECT)),
         )
         for record in self._query(fields):
-            found[names[require(record, "ParentId", str)]] |= _field_rights(record)
+            found[keys[require(record, "ParentId", str)]] |= _field_rights(record)
         columns = [column for _, column in _OBJECT_RIGHTS.values()]
         for record in self._query(Select("ObjectPermissions", ("ParentId", "SobjectType", *columns), (of_ours,))):
-            found[names[require(record, "ParentId", str)]] |= _object_rights(record)
+            found[keys[require(record, "ParentId", str)]] |= _object_rights(record)
         return found
 
     def _is_assigned(self, permission_set: str, user: str) -> bool:
@@ -318,6 +331,14 @@ def _plan_access(user: str, lacking: Sequence[Right]) -> SetupStep:
     """What the user finds when it looks, whatever the permission sets say."""
     name = f"{user} sees what is read and may write the fields"
     return SetupStep(ACCESS, name, present=not lacking, note=_say_lacking(lacking), partial=bool(lacking))
+
+
+def _plan_granted(user: str, lacking: set[Right]) -> SetupStep:
+    """What another user is allowed: nobody can look at the objects with its eyes but itself."""
+    name = f"{user} is allowed it by its profile and permission sets"
+    unseen = "which records it sees, and the other fields that are read, only its own login shows"
+    note = "; ".join(part for part in (_say_lacking(sorted(lacking, key=_sort_key)), unseen) if part)
+    return SetupStep(ACCESS, name, present=not lacking, note=note, partial=bool(lacking))
 
 
 def _plan_set(component: Component, found: set[Right] | None) -> SetupStep:

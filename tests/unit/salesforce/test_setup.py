@@ -221,6 +221,40 @@ def test_an_administrator_sets_up_and_another_user_gets_the_rights(org, connect)
     assert seen.fields["Total_Customer_Value__c"].updateable
 
 
+def test_another_user_is_judged_by_all_its_permission_sets_and_what_they_cannot_tell_is_said(org, connect) -> None:
+    nightly = org.create("User", {"Username": "nightly@example.com", "LastName": "Nightly"})
+    admin = connect()
+    (bare,) = [step for step in admin.plan_setup(user="nightly@example.com") if step.kind == ACCESS]
+    admin.apply_setup(check_only=False, user="nightly@example.com")
+
+    (own,) = [one for one in org.records("PermissionSet") if one["Name"] == SYNC_SET]
+    profile = org.create("PermissionSet", {"Name": "X00e", "Label": "Profile", "PermissionsApiEnabled": True})
+    org.create("PermissionSetAssignment", {"AssigneeId": nightly, "PermissionSetId": profile})
+    org.update("PermissionSet", own["Id"], {"PermissionsApiEnabled": False})
+    moved, lost = "Account.Advocacy_Currency__c", "Account.Advocacy_Value_Rank__c"
+    for grant in org.records("FieldPermissions"):
+        if grant["ParentId"] == own["Id"] and grant["Field"] in (moved, lost):
+            org.delete("FieldPermissions", grant["Id"])
+    org.create(
+        "FieldPermissions",
+        {
+            "ParentId": profile,
+            "SobjectType": "Account",
+            "Field": moved,
+            "PermissionsRead": True,
+            "PermissionsEdit": True,
+        },
+    )
+    (judged,) = [step for step in admin.plan_setup(user="nightly@example.com") if step.kind == ACCESS]
+
+    assert (bare.present, "view all Account" in bare.note, "use ApiEnabled" in bare.note) == (False, True, True)
+    assert (judged.present, judged.partial) == (False, True)
+    assert judged.note == (
+        f"lacks: edit {lost}, read {lost}; "
+        "which records it sees, and the other fields that are read, only its own login shows"
+    )
+
+
 def test_rights_for_a_user_who_does_not_exist_are_refused_before_anything_is_deployed(connect, sandbox) -> None:
     with pytest.raises(ConfigurationError, match=r"nobody@example\.com"):
         connect().apply_setup(check_only=False, user="nobody@example.com")
