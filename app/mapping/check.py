@@ -293,9 +293,9 @@ class _Check:
         for measure, write in writes.items():
             found = schema.fields.get(write.field)
             if found is not None and found.type is FieldType.CURRENCY:
-                message = f"{write.field} is shown in each account's own currency, but {measure} is in "
+                message = f"{write.field} is shown in each account's own currency: {measure} is converted into it from "
                 message += self.mapping.policy.reporting_currency
-                hint = "use a number field, beside one for the currency"
+                hint = "to compare accounts, use a number field, beside one for the currency"
                 yield self.mapping.problem("ADV-MAP-062", message, ("write_back", "fields", measure), hint)
 
     def _note(self, code: str, message: str, at: Route, hint: str = "") -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from app.domain.money import RateBook
 from app.domain.plan import GuardVerdict
+from app.domain.rows import Entity
 from app.errors import ConfigError
 from app.mapping.check import ReadPlan
 from app.mapping.translate import compile_writer
@@ -103,6 +104,11 @@ def check(run: Run, connector: CrmConnector) -> ReadPlan:
         run.notes.append(
             f"a plan only: {', '.join(read_plan.absent)} must be created before anything can be written, "
             "with: advocacy crm setup"
+        )
+    if connector.shows_several_currencies() and Entity.CURRENCY_RATE not in read_plan.entities:
+        run.notes.append(
+            "the CRM has several currencies and shows no exchange rates: amounts are converted at the rates known from "
+            "before, and count for nothing where there are none; let the connecting user see the rates"
         )
     run.left_out = read_plan.dropped
     return read_plan

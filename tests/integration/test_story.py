@@ -410,6 +410,18 @@ def test_currencies_that_are_all_hidden_with_their_rates_are_several_still(abroa
     assert len([one for one in examine_crm(abroad.services) if one.level == "error"]) == 2
 
 
+def test_rates_that_are_hidden_later_are_missed_aloud_while_the_last_known_ones_are_used(abroad):
+    abroad.org.hide_object("CurrencyType")
+    abroad.deal("D-E2", "E", 80, CurrencyIsoCode="EUR")
+
+    report = abroad.sync()
+
+    assert "shows no exchange rates" in " ".join(report.notes)
+    assert abroad.totals()["E"] == "1100.00"
+    abroad.org.access.hidden_objects.clear()
+    assert abroad.sync().notes == ()
+
+
 REFUNDS = """\
 adjustments:
   object: Refund__c
