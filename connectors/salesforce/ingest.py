@@ -72,8 +72,8 @@ class IngestJob:
         self.fence()
         asked = self.trail.ask()
         job = self.calls.create(self.object_name)
-        self.trail.name(asked, job)
         try:
+            self.trail.name(asked, job)
             self.fence()
             body = self.file.body()
             headers = {"Content-Type": "text/csv; charset=UTF-8", "Content-Length": str(body.length)}

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 import respx
 
-from connectors.contract import Update
+from connectors.contract import Trace, Update
 from connectors.errors import TransientError
 from connectors.salesforce.connector import SalesforceConnector
-from connectors.salesforce.ingest_jobs import IngestCalls, LeftBehind, is_forgotten, read_left
+from connectors.salesforce.ingest_jobs import IngestCalls, LeftBehind, Trail, is_forgotten, read_left
 from connectors.salesforce.sandbox import Sandbox
 from connectors.salesforce.wire import IngestFile
 
@@ -21,20 +21,8 @@ NOW = datetime(2025, 1, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-class Killed(BaseException):
-    """As a signal that ends the process."""
-
-
-class Store(list[str]):
-    """Keeps traces as a caller does, and dies right after the one of a number."""
-
-    def __init__(self, dies_after: int = 0) -> None:
-        self.dies_after = dies_after
-
-    def __call__(self, trace: str) -> None:
-        self.append(trace)
-        if len(self) == self.dies_after:
-            raise Killed
+class LeaseLost(Exception):
+    """Somebody else is at work: what this process would store is refused."""
 
 
 @pytest.fixture
@@ -42,9 +30,9 @@ def accounts(org) -> list[str]:
     return [org.create("Account", {"Name": f"Account {i}"}) for i in range(3)]
 
 
-def push(crm: SalesforceConnector, ids: list[str], store: Store) -> None:
+def push(crm: SalesforceConnector, ids: list[str], trace: Trace, expected: int = MANY) -> None:
     updates = [Update(key, {NUMBER: Decimal(7)}) for key in ids]
-    list(crm.push("Account", updates, expected=MANY, fence=lambda: None, trace=store))
+    list(crm.push("Account", updates, expected=expected, fence=lambda: None, trace=trace))
 
 
 def states(sandbox: Sandbox) -> list[str]:
@@ -76,52 +64,51 @@ def test_a_job_is_told_before_it_is_asked_for_and_by_its_id_before_it_gets_a_fil
         calls = sandbox.calls
         seen.append((told, calls["bulk_ingest.create"], calls["bulk_ingest.upload"]))
 
-    list(
-        connect().push(
-            "Account",
-            [Update(key, {NUMBER: Decimal(7)}) for key in accounts],
-            expected=MANY,
-            fence=lambda: None,
-            trace=look,
-        )
-    )
+    push(connect(), accounts, look)
 
     assert seen == [("asked", 0, 0), ("named", 1, 0), ("nothing", 1, 1)]
 
 
 def test_small_writes_leave_no_trace(connect, accounts) -> None:
-    store = Store()
+    traces: list[str] = []
 
-    list(
-        connect().push(
-            "Account", [Update(accounts[0], {NUMBER: Decimal(7)})], expected=1, fence=lambda: None, trace=store
-        )
-    )
+    push(connect(), accounts, traces.append, expected=1)
 
-    assert store == []
+    assert traces == []
 
 
-def test_problem_6_a_job_created_and_never_named_is_found_by_when_it_was_asked_for(connect, accounts, sandbox) -> None:
-    store = Store(dies_after=2)
-    with pytest.raises(Killed):
-        push(connect(), accounts, store)
+def test_problem_6_a_job_created_and_never_named_is_found_by_when_it_was_asked_for(connect, sandbox) -> None:
+    traces: list[str] = []
+    killed = connect()
+    Trail(killed.transport, "Account", traces.append).ask()
+    IngestCalls(killed.transport).create("Account")
     assert states(sandbox) == ["Open"]
 
-    connect().end_push(store[0])
+    connect().end_push(traces[-1])
 
     assert states(sandbox) == []
 
 
 def test_problem_6_a_job_of_a_killed_run_is_removed_by_its_id_without_a_list(connect, accounts, sandbox) -> None:
-    store = Store(dies_after=2)
-    with pytest.raises(Killed):
-        push(connect(), accounts, store)
-    crm = connect()
+    left, crm = leave(connect(), accounts, "Open"), connect()
 
-    crm.end_push(store[-1])
+    crm.end_push(left)
 
     assert states(sandbox) == []
     assert crm.usage.by_kind == {"ingest_poll": 1, "ingest_abort": 2}
+
+
+def test_who_lost_the_lease_while_asking_for_a_job_removes_it_itself(connect, accounts, sandbox) -> None:
+    def refuse_names(trace: str) -> None:
+        left = read_left(trace)
+        if left is None or left.jobs:
+            raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        push(connect(), accounts, refuse_names)
+
+    assert sandbox.calls["bulk_ingest.create"] == 1
+    assert states(sandbox) == []
 
 
 @pytest.mark.parametrize("state", ["Open", "UploadComplete"])
@@ -185,28 +172,27 @@ def test_a_job_that_is_gone_and_a_trace_of_another_version_are_no_trouble(connec
 
 @pytest.mark.parametrize("kind", ["create", "upload"])
 def test_an_answer_that_was_lost_is_remembered_until_somebody_has_looked(connect, accounts, sandbox, kind) -> None:
-    store = Store()
+    traces: list[str] = []
     sandbox.faults.inject("reset", on=f"bulk_ingest.{kind}", after_work=True)
 
-    push(connect(), accounts, store)
+    push(connect(), accounts, traces.append)
 
     open_ones = states(sandbox).count("Open")
-    assert bool(store[-1]) == bool(open_ones) == (kind == "create")
-    connect().end_push(store[-1])
+    assert bool(traces[-1]) == bool(open_ones) == (kind == "create")
+    connect().end_push(traces[-1])
     assert states(sandbox) == ["JobComplete"]
 
 
-def test_who_may_not_list_jobs_leaves_them_to_salesforce_and_trouble_is_told(connect, accounts, sandbox) -> None:
-    store = Store(dies_after=1)
-    with pytest.raises(Killed):
-        push(connect(), accounts, store)
+def test_who_may_not_list_jobs_leaves_them_to_salesforce_and_trouble_is_told(connect, sandbox) -> None:
+    traces: list[str] = []
+    Trail(connect().transport, "Account", traces.append).ask()
 
     sandbox.faults.inject("error", on="bulk_ingest.list", code="INSUFFICIENT_ACCESS", status=403)
-    connect().end_push(store[0])
+    connect().end_push(traces[0])
 
     sandbox.faults.inject("html", on="bulk_ingest.list", status=503, times=None)
     with pytest.raises(TransientError):
-        connect().end_push(store[0])
+        connect().end_push(traces[0])
 
 
 ASKED = LeftBehind("62.0", "Account", asked=((NOW, NOW + MINUTE),))
