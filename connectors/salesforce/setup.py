@@ -54,6 +54,8 @@ _FITTING: Mapping[str, tuple[FieldType, ...]] = {
 }
 """The metadata's type -> how it is described, then what does as well: numbers suit orgs with several currencies."""
 
+SHOWN_RIGHTS = 12
+
 Right = tuple[str, str]
 """What is allowed on what: `("edit", "Account.Field__c")`, `("view all", "Account")`, `("use", "ApiEnabled")`."""
 
@@ -355,7 +357,11 @@ def _sort_key(right: Right) -> tuple[str, str]:
 
 
 def _say_lacking(rights: Sequence[Right]) -> str:
-    return f"lacks: {', '.join(' '.join(right) for right in rights)}" if rights else ""
+    """On one line: what may be edited may be read, and where nearly all is lacking nobody reads the list of it."""
+    edited = {on for right, on in rights if right == "edit"}
+    told = [f"{right} {on}" for right, on in rights if right != "read" or on not in edited]
+    more = f" and {len(told) - SHOWN_RIGHTS} more" if len(told) > SHOWN_RIGHTS else ""
+    return f"lacks: {', '.join(told[:SHOWN_RIGHTS])}{more}" if told else ""
 
 
 def _shown(component: Component) -> str:
