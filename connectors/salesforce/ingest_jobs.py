@@ -153,6 +153,13 @@ class Trail:
         """Nothing more will come of this job."""
         self._tell(replace(self._left, jobs=tuple(one for one in self._left.jobs if one != job)))
 
+    def tidy(self) -> None:
+        """After trouble: remove what was asked for and never named. Where that fails, the next start does it."""
+        if self._left.asked:
+            with suppress(ConnectorError):
+                _discard_forgotten(IngestCalls(self.transport), self._left)
+                self._tell(replace(self._left, asked=()))
+
     def _tell(self, left: LeftBehind) -> None:
         self._left = left
         self.note(left.text())

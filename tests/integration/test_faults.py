@@ -177,9 +177,9 @@ FAULTS: dict[str, tuple[str, list[tuple[Way, str, int]], dict[str, Any]]] = {
     "lines missing from a result": ("truncate", [(BULK, "bulk_query.results", 1)], {"rows": 3}),
     "lines missing from a result for long": ("truncate", [(BULK, "bulk_query.results", 1)], {"rows": 3, "times": 8}),
     "rows repeated": ("repeat", [(REST, "query_more", 0), (REST, "query_more", 2)], {"rows": 5}),
-    "rows lost": ("lose", [(REST, "query", 0), (REST, "query_more", 1), (REST, "query_more", 4)], {"rows": 2}),
+    "rows lost": ("lose", [(REST, "query", 1), (REST, "query_more", 1), (REST, "query_more", 4)], {"rows": 2}),
     "query too slow": (
-        "error", [(REST, "query", 0), (REST, "query", 1), (REST, "query_more", 1)], {"code": "QUERY_TIMEOUT", "status": 400},
+        "error", [(REST, "query", 1), (REST, "query", 2), (REST, "query_more", 1)], {"code": "QUERY_TIMEOUT", "status": 400},
     ),
     "query job too slow": ("job_fails", [(BULK, "bulk_query.poll", 0), (BULK, "bulk_query.poll", 1)], {"message": "QUERY_TIMEOUT: too long"}),
     "query job failed": ("job_fails", [(BULK, "bulk_query.poll", 1)], {"message": "InternalServerError: sorry"}),

@@ -222,12 +222,22 @@ def test_an_unknown_refusal_is_a_matter_of_credentials() -> None:
     assert type(read_refusal(503, b"<html>", {})) is TransientError
 
 
-def test_a_refused_login_is_never_repeated_since_repeating_locks_the_user(source: Source, login) -> None:
-    login.respond(400, json={"error": "invalid_grant", "error_description": "authentication failure"})
+@pytest.mark.parametrize(
+    ("status", "said", "reason"),
+    [
+        (400, {"error": "invalid_grant", "error_description": "authentication failure"}, "IP restrictions"),
+        (403, {}, "without a reason"),
+    ],
+    ids=["with a reason", "without one"],
+)
+def test_a_refused_login_is_never_repeated_since_repeating_locks_the_user(
+    source: Source, login, status, said, reason
+) -> None:
+    login.respond(status, json=said)
     tokens = source(CLIENT)
 
     for _ in range(3):
-        with pytest.raises(CredentialsError, match="IP restrictions"):
+        with pytest.raises(CredentialsError, match=reason):
             tokens.current()
 
     assert login.call_count == 1

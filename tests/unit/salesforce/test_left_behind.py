@@ -171,14 +171,28 @@ def test_a_job_that_is_gone_and_a_trace_of_another_version_are_no_trouble(connec
 
 
 @pytest.mark.parametrize("kind", ["create", "upload"])
-def test_an_answer_that_was_lost_is_remembered_until_somebody_has_looked(connect, accounts, sandbox, kind) -> None:
+def test_a_job_whose_creation_was_never_answered_is_removed_when_the_write_is_done(
+    connect, accounts, sandbox, kind
+) -> None:
     traces: list[str] = []
     sandbox.faults.inject("reset", on=f"bulk_ingest.{kind}", after_work=True)
 
     push(connect(), accounts, traces.append)
 
-    open_ones = states(sandbox).count("Open")
-    assert bool(traces[-1]) == bool(open_ones) == (kind == "create")
+    assert traces[-1] == ""
+    assert states(sandbox) == ["JobComplete"]
+    assert sandbox.calls["bulk_ingest.list"] == (kind == "create")
+
+
+def test_what_could_not_be_looked_for_is_left_to_the_next_start(connect, accounts, sandbox) -> None:
+    traces: list[str] = []
+    sandbox.faults.inject("reset", on="bulk_ingest.create", after_work=True)
+    trouble = sandbox.faults.inject("html", on="bulk_ingest.list", status=503, times=None)
+
+    push(connect(), accounts, traces.append)
+
+    assert sorted(states(sandbox)) == ["JobComplete", "Open"]
+    sandbox.faults.waiting.remove(trouble)
     connect().end_push(traces[-1])
     assert states(sandbox) == ["JobComplete"]
 
