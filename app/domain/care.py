@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
+from math import floor
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.attributes import AttributeReader
@@ -260,9 +261,20 @@ class Care:
     answer: CareAnswer | None = None
     answered_on: date | None = None
     evidence: tuple[str, ...] = ()
+    before: Bucket | None = None
+    """What it answered last that is not its bucket now."""
+    is_stale: bool = False
+    """Whether the latest answer, decisive or not, is old enough to ask again."""
     limbo_since: date | None = None
-    has_agreed_value: bool = False
+    metrics: tuple[Progress, ...] = ()
+    """What it and its champion measure their success by, as in `success`."""
+    metrics_are_stale: bool = False
+    """Whether one of them is agreed, not reached, and was not told for long."""
     next_change_on: date | None = None
+
+    @property
+    def has_agreed_value(self) -> bool:
+        return any(one.is_agreed for one in self.metrics)
 
     @property
     def has_conflict(self) -> bool:
@@ -353,8 +365,10 @@ class _Facts(NamedTuple):
         """The days on which anything begins or ceases to count."""
         spans = [(event.occurred_on, rules.answer_days) for event, _ in self.answers]
         spans += [(event.occurred_on, rules.usage_days) for event, _ in self.reports]
+        spans += [(event.occurred_on, rules.stale_days) for event, _ in self.answers]
+        spans += [(event.occurred_on, rules.metric_stale_days) for event, _ in self.metrics]
         ends = {days_after(day, days) for day, days in spans}
-        starts = {day for day, _ in spans} | {event.occurred_on for event, _ in self.metrics}
+        starts = {day for day, _ in spans}
         agreed = {metric.agreed_on for _, metric in self.metrics if metric.agreed_on}
         return ends | starts | agreed | {*self.stops, *self.recoveries}
 
@@ -362,23 +376,29 @@ class _Facts(NamedTuple):
         usage, sources = latest_usage([(e, said) for e, said in self.reports if _holds(e, rules.usage_days, day)])
         inferred, rule = infer_bucket(usage, rules)
         current = [(event, said) for event, said in self.answers if _holds(event, rules.answer_days, day)]
+        told = [(event, said) for event, said in self.answers if event.occurred_on <= day]
+        bucket = current[-1][1].bucket if current else inferred
+        metrics = tuple(progress_of(self.metrics, day))
         common = Care(
+            bucket=bucket,
             inferred=inferred,
+            before=next((said.bucket for _, said in reversed(told) if said.bucket is not bucket), None),
+            is_stale=bool(told) and days_after(told[-1][0].occurred_on, rules.stale_days) <= day,
             limbo_since=self._limbo_since(usage, sources, rules, day) if is_customer else None,
-            has_agreed_value=any(one.is_agreed for one in progress_of(self.metrics, day)),
+            metrics=metrics,
+            metrics_are_stale=any(one.is_due_on(day, rules) for one in metrics),
         )
         if current:
             event, said = current[-1]
             return replace(
                 common,
-                bucket=said.bucket,
                 rule=Rule.ANSWERED,
                 answer=said,
                 answered_on=event.occurred_on,
                 evidence=(event.id,),
             )
         evidence = tuple(sorted({event.id for event in sources.values()})) if inferred else ()
-        return replace(common, bucket=inferred, rule=rule, is_inferred=inferred is not None, evidence=evidence)
+        return replace(common, rule=rule, is_inferred=inferred is not None, evidence=evidence)
 
     def _limbo_since(
         self, usage: UsageReport, sources: Mapping[str, VerifiedEvent], rules: CareRules, day: date
@@ -427,6 +447,27 @@ class Progress:
         if baseline is None or target is None or actual is None or target == baseline:
             return None
         return (Fraction(actual) - Fraction(baseline)) / (Fraction(target) - Fraction(baseline))
+
+    def is_due_on(self, day: date, rules: CareRules) -> bool:
+        """Whether somebody should ask how it stands: it is agreed, not reached, and was not told for long."""
+        is_reached = self.share is not None and self.share >= 1
+        return self.is_agreed and not is_reached and days_after(self.told_on, rules.metric_stale_days) <= day
+
+    @property
+    def words(self) -> str:
+        """One line that time alone leaves as it is: `Revenue: from 100 EUR, to 150 EUR, now 120 EUR, 40 % of the way`
+        and so on.
+        """
+        metric = self.metric
+        known = metric.kind.removeprefix("x_").replace("_", " ")
+        title = known.upper() if known == "roi" else known.capitalize()
+        numbers = (("from", metric.baseline), ("to", metric.target), ("now", metric.actual))
+        parts = [f"{word} {number:f} {metric.unit}".rstrip() for word, number in numbers if number is not None]
+        if self.share is not None:
+            parts.append(f"{floor(self.share * 100)} % of the way")
+        parts.append(f"agreed on {metric.agreed_on}" if self.is_agreed else "not agreed")
+        parts.append(f"told on {self.told_on}")
+        return f"{title}{f' ({metric.name})' if metric.name else ''}: {', '.join(parts)}"
 
 
 def success(events: Iterable[VerifiedEvent], as_of: date) -> list[Progress]:

@@ -22,7 +22,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
-from app.domain.days import first_change
+from app.domain.days import first_change, unite_spans
 from app.domain.events import VerifiedEvent
 from app.domain.permission_events import (
     CONTACT_LEFT,
@@ -142,6 +142,8 @@ class Permissions:
     turns_on: date | None = None
     basic_turns_on: date | None = None
     next_change_on: date | None = None
+    lapses_on: date | None = None
+    """The first day on which something that is allowed today no longer is."""
     revocations: tuple[Revocation, ...] = ()
     """All that are known."""
     departed: Mapping[str, date] = field(default_factory=dict)
@@ -202,9 +204,19 @@ def permissions_on(
         turns_on=first_change(as_of, edges, lambda day: bool(valid_on(day))),
         basic_turns_on=first_change(as_of, edges, lambda day: ReferenceScope.BASIC in valid_on(day)),
         next_change_on=first_change(as_of, edges, valid_on),
+        lapses_on=_lapses_on(consents, as_of),
         revocations=tuple(sorted(known_revocations, key=lambda one: (one.day, one.id))),
         departed=_departed(grants, departures, as_of),
     )
+
+
+def _lapses_on(consents: Iterable[Consent], as_of: date) -> date | None:
+    """Of the scopes held that day, the first end that no other consent for the same scope covers."""
+    spans: dict[ReferenceScope, list[tuple[date, date | None]]] = {}
+    for one in consents:
+        spans.setdefault(one.scope, []).append((one.start, one.end))
+    ends = (end for some in spans.values() for start, end in unite_spans(some) if start <= as_of < end < date.max)
+    return min(ends, default=None)
 
 
 def _resolve(

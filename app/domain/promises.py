@@ -40,6 +40,11 @@ class PromisedScope:
     delivered_by: Use | None = None
 
     @property
+    def is_owed(self) -> bool:
+        """Whether nothing came of it: neither a consent that holds, nor a use."""
+        return self.state in (PromiseState.OVERDUE, PromiseState.OPEN)
+
+    @property
     def order(self) -> tuple[int, date, str, str, str]:
         """Overdue before open before what is on its way, then what is due first."""
         place = list(PromiseState).index(self.state)

@@ -221,6 +221,8 @@ class Quality:
     may_be_high_impact: bool
     rated_on: date | None = None
     """The latest rating that counts."""
+    is_stale: bool = False
+    """Whether the latest rating, counted or not, is old enough to rate again."""
     next_change_on: date | None = None
 
     @property
@@ -244,7 +246,9 @@ def quality(
     whole = sum(weights.values()) * MAX_LEVEL
     high_traits = sum(trait.low >= rules.high_trait for trait in traits)
     possible = sum(trait.high >= rules.high_trait for trait in traits)
+    stale_on = days_after(known[-1].occurred_on, rules.stale_days) if known else date.max
     changes = [*recent, *(trait.until for trait in traits if trait.until)]
+    changes += [stale_on] if as_of < stale_on < date.max else []
     changes += [rating.occurred_on for rating in ordered if rating.occurred_on > as_of][:1]
     return Quality(
         low=_part(sum(weights[trait.name] * trait.low for trait in traits) * PERCENT, whole),
@@ -256,6 +260,7 @@ def quality(
         is_high_impact=high_traits >= rules.high_impact_traits,
         may_be_high_impact=possible >= rules.high_impact_traits,
         rated_on=max((trait.rated_on for trait in traits if trait.rated_on), default=None),
+        is_stale=stale_on <= as_of,
         next_change_on=min(changes, default=None),
     )
 
@@ -283,6 +288,18 @@ class Kind(StrEnum):
     CUSTOMER_B = "customer_b"
     MIXED = "mixed"
     NOT_ENOUGH_DATA = "not_enough_data"
+
+
+class Surprise(StrEnum):
+    """How references went, all in all, against how they should have gone."""
+
+    BETTER = "better"
+    AS_EXPECTED = "as_expected"
+    WORSE = "worse"
+
+
+NOTICEABLE = Fraction(1, 2)
+"""From half a grade on, the mean of what was expected and what came is a surprise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +359,15 @@ class Record:
     minutes: int = 0
     signals: Mapping[str, int] = field(default_factory=dict)
     kind: Kind = Kind.NOT_ENOUGH_DATA
+
+    @property
+    def surprise(self) -> Surprise | None:
+        """None: of no reference both grades are known."""
+        if self.mean_difference is None:
+            return None
+        if abs(self.mean_difference) < NOTICEABLE:
+            return Surprise.AS_EXPECTED
+        return Surprise.BETTER if self.mean_difference > 0 else Surprise.WORSE
 
 
 def record_of(uses: Iterable[Use], rules: ReferenceRules, as_of: date) -> Record:

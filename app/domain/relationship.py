@@ -343,6 +343,18 @@ class PersonalStanding:
     latest: int | None = None
     next_change_on: date | None = None
 
+    @property
+    def best(self) -> Standing | None:
+        """How whoever reaches the highest level stands: of several the one who was rated last."""
+        rated = [one for _, one in self.by_rep if one.level is not None]
+        return max(rated, key=lambda one: (one.level or 0, one.rated_on or date.min), default=None)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the rating behind the highest level is old; where none counts any more, whether anybody was rated."""
+        best = self.best
+        return best.is_stale if best else any(one.is_stale for _, one in self.by_rep)
+
 
 NOBODY_RATED = PersonalStanding()
 
@@ -447,6 +459,12 @@ def _history(votes: Sequence[Vote], rules: RelationshipRules, as_of: date) -> li
         if not points or points[-1].level != level:
             points.append(Point(day, level))
     return points
+
+
+def level_before(points: Sequence[Point]) -> int | None:
+    """The latest level of a history that is not the present one; None: there never was another."""
+    now = points[-1].level if points else None
+    return next((one.level for one in reversed(points) if one.level not in (None, now)), None)
 
 
 # --- both scales together --------------------------------------------------------------------------------------------

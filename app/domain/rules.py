@@ -109,6 +109,8 @@ class ReferenceRules:
     """Between an ask and the next one, whatever was answered."""
     traits_days: int = 365
     """How long a rated trait counts."""
+    stale_days: int = 180
+    """Ratings of traits this old should be renewed, though they still count."""
     high_trait: int = 3
     """From this level on, of 0 to 4, a trait is high."""
     high_impact_traits: int = 4
@@ -189,6 +191,10 @@ class CareRules:
 
     answer_days: int = 180
     """So long an answer decides; then it is inferred again."""
+    stale_days: int = 90
+    """An answer this old should be asked for again, though it still decides."""
+    metric_stale_days: int = 180
+    """A measure of success that is agreed and not reached should be told anew after so many days."""
     usage_days: int = 90
     """So long a report of usage counts."""
     cut_percent: int = 25

@@ -6,14 +6,14 @@ ladder is a consent, whoever is in limbo still has a contract, and contradiction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple, TypeVar
 
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
-from app.domain.candidates import TRAITS, ledger_of, quality_of, readiness
-from app.domain.care import Care, care
+from app.domain.candidates import OUTCOME, TRAITS, ledger_of, quality_of, readiness, uses_of
+from app.domain.care import Care, MetricOwner, care
 from app.domain.commitment import (
     Commitment,
     Evidence,
@@ -23,30 +23,37 @@ from app.domain.commitment import (
     rung_of,
 )
 from app.domain.contradictions import Measures, Radar, find_contradictions
+from app.domain.days import days_after
 from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.event_attributes import READERS
 from app.domain.events import VerifiedEvent
 from app.domain.matching import OPENNESS_TYPES, Availability, Openness, Readiness, openness_of
 from app.domain.model import Policy
-from app.domain.permissions import NOTHING_ALLOWED, Permissions, read_record
-from app.domain.reference import Quality, quality
+from app.domain.permissions import NOTHING_ALLOWED, PermissionRecord, Permissions, read_record
+from app.domain.promises import PromisedScope, PromiseState, promised_or_delivered
+from app.domain.reference import Quality, Record, quality, record_of
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.relationship import (
     OFFER_RATING,
     PERSONAL_RATING,
     RECOGNITION_RECEIVED,
     PersonalStanding,
     Standing,
+    level_before,
+    offer_history,
     offer_rating_of,
     offer_standing,
     personal_rating_of,
     personal_standing,
 )
-from app.domain.requests import LEDGER_TYPES, Answer, AskLedger, ask_ledger
+from app.domain.requests import LEDGER_TYPES, TIRING_TYPES, Answer, AskLedger, ask_ledger
 from app.domain.roles import Roles, Stance, Voice, derive_roles, take_stance
 from app.domain.rows import Cell
 from app.domain.segments import Quadrant
-from app.domain.triage import Item, list_open
+from app.domain.triage import Item, Severity, list_open
 
+GIVEN_TYPES = tuple(sorted((*TIRING_TYPES, OUTCOME)))
+"""The types that tell of a reference that was given; what became of its deal belongs to the record of who gave it."""
 TELLING_TYPES = frozenset({*READERS, *LEDGER_TYPES, *OPENNESS_TYPES, *CALL_TYPES, RECOVERED})
 
 Read = TypeVar("Read")
@@ -65,11 +72,15 @@ class Worth(NamedTuple):
 NO_WORTH = Worth()
 
 
+NO_RECORD = Record()
+
+
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
     """What is known of one account. `events`: verified ones, up to the day, oldest first.
 
-    `sales`: what its won sales prove; `bought_on`: the latest of them.
+    `sales`: what its won sales prove; `bought_on`: the latest of them. `deals`: opportunity -> whether the deal was won
+    that it gave a reference for; None while it is open, absent where it is not known.
     """
 
     id: str
@@ -77,6 +88,7 @@ class AccountFacts:
     sales: Sequence[Evidence] = ()
     bought_on: date | None = None
     worth: Worth = NO_WORTH
+    deals: Mapping[str, bool | None] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +97,16 @@ class AccountStanding:
 
     commitment: Commitment
     permissions: Permissions
+    promised: tuple[PromisedScope, ...]
+    """What it promised in deals, most urgent first."""
     offer: Standing
+    offer_before: int | None
+    """The level of the offer before the present one."""
     personal: PersonalStanding
     recognitions: int
     quality: Quality
     ledger: AskLedger
+    record: Record
     availability: Availability
     care: Care
     next_call_on: date | None
@@ -105,13 +122,25 @@ class AccountStanding:
         return self.commitment.licence_until
 
     @property
+    def owed(self) -> tuple[PromisedScope, ...]:
+        """What it promised and neither granted nor let us use, most urgent first."""
+        return tuple(one for one in self.promised if one.is_owed)
+
+    @property
+    def urgency(self) -> Severity | None:
+        """How severe the most severe of its open items is."""
+        order = list(Severity)
+        return min((item.severity for item in self.open_items), key=order.index, default=None)
+
+    @property
     def next_change_on(self) -> date | None:
         """The first day on which time alone changes any of it; None: never."""
         parts = (
-            self.commitment, self.permissions, self.offer, self.personal, self.quality, self.availability, self.care,
-            self.roles, self.voice, self.radar,
+            self.commitment, self.permissions, self.offer, self.personal, self.quality, self.ledger, self.availability,
+            self.care, self.roles, self.voice, self.radar,
         )  # fmt: skip
-        days = (*(part.next_change_on for part in parts), self.items_change_on)
+        overdue = (days_after(one.due_on, 1) for one in self.promised if one.state is PromiseState.OPEN)
+        days = (*(part.next_change_on for part in parts), *overdue, self.items_change_on)
         return min((day for day in days if day is not None), default=None)
 
 
@@ -139,12 +168,14 @@ def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
     """Every human measure of one account on a day. Whatever order its events come in, the answer is the same."""
     events, policy, as_of = facts.events, frame.policy, frame.as_of
     telling = [event for event in events if event.type in frame.telling]
-    permissions = read_record(telling).on(as_of)
+    said = read_record(telling)
+    permissions = said.on(as_of)
     evidence = [one for one in _each(events, evidence_of) if one is not None]
     commitment = assess_commitment(
         (*facts.sales, *evidence, *reference_evidence(permissions, as_of)), policy.commitment, as_of
     )
-    offer = offer_standing(_of_type(telling, OFFER_RATING, offer_rating_of), policy.relationship, as_of)
+    ratings = _of_type(telling, OFFER_RATING, offer_rating_of)
+    offer = offer_standing(ratings, policy.relationship, as_of)
     personal = personal_standing(_of_type(telling, PERSONAL_RATING, personal_rating_of), policy.relationship, as_of)
     open_items = tuple(list_open({facts.id: telling}, {}, policy.triage, as_of))
     ledger = ledger_of(telling, policy, as_of) if _only(telling, LEDGER_TYPES) else frame.unasked
@@ -165,11 +196,14 @@ def assess_account(facts: AccountFacts, frame: Frame) -> AccountStanding:
     return AccountStanding(
         commitment=commitment,
         permissions=permissions,
+        promised=_promised(said, permissions, frame),
         offer=offer,
+        offer_before=level_before(offer_history(ratings, policy.relationship, as_of)) if ratings else None,
         personal=personal,
         recognitions=sum(event.type == RECOGNITION_RECEIVED for event in telling),
         quality=_quality(telling, ledger, frame),
         ledger=ledger,
+        record=_record(facts, telling, ledger, frame),
         availability=_availability(events, permissions, ledger, open_items, frame),
         care=standing,
         next_call_on=_next_call(facts, policy, as_of) if _only(telling, CALL_TYPES) else None,
@@ -201,6 +235,19 @@ def _of_type(events: Iterable[VerifiedEvent], code: str, read: Callable[[Verifie
 def _quality(events: Sequence[VerifiedEvent], ledger: AskLedger, frame: Frame) -> Quality:
     is_told = any(event.type == TRAITS for event in events) or ledger.counts.get(Answer.NO)
     return quality_of(events, ledger, frame.policy, frame.as_of) if is_told else frame.unrated
+
+
+def _promised(said: PermissionRecord, permissions: Permissions, frame: Frame) -> tuple[PromisedScope, ...]:
+    if not said.promises:
+        return ()
+    return tuple(promised_or_delivered(said.promises, permissions, said.uses, frame.policy.commitment, frame.as_of))
+
+
+def _record(facts: AccountFacts, events: Sequence[VerifiedEvent], ledger: AskLedger, frame: Frame) -> Record:
+    given = _only(events, GIVEN_TYPES)
+    if not given:
+        return NO_RECORD
+    return record_of(uses_of(given, ledger, facts.deals), frame.policy.reference, frame.as_of)
 
 
 def _availability(
@@ -237,36 +284,63 @@ def shown(standing: AccountStanding) -> dict[str, Cell]:
     level = standing.commitment.level
     low, high, coverage = standing.quality.percents
     is_rated = coverage > 0
-    state = standing.availability.state
+    state, record, care = standing.availability.state, standing.record, standing.care
+    owed = {one.scope for one in standing.owed}
     return {
         "commitment_level": level,
         "commitment_rung": rung_of(level).code if level else None,
         "commitment_gaps": " ".join(str(gap) for gap in standing.commitment.gaps),
         "is_customer": int(standing.commitment.is_customer),
+        "renewal_on": _iso(standing.renewal_on),
         "permissions": " ".join(standing.permissions.valid),
         "strongest_permission": standing.permissions.strongest,
+        "permissions_until": _iso(standing.permissions.lapses_on),
+        "promised_permissions": " ".join(scope for scope in ReferenceScope if scope in owed),
+        "promise_is_overdue": int(any(one.state is PromiseState.OVERDUE for one in standing.owed)),
         "offer_level": standing.offer.level,
+        "offer_before": standing.offer_before,
         "offer_is_stale": int(standing.offer.is_stale),
         "personal_level": standing.personal.highest,
         "personal_latest": standing.personal.latest,
+        "personal_is_stale": int(standing.personal.is_stale),
         "recognitions": standing.recognitions,
         "reference_low": low if is_rated else None,
         "reference_high": high if is_rated else None,
         "reference_coverage": coverage if is_rated else None,
         "high_impact_traits": standing.quality.high_traits,
         "is_high_impact": int(standing.quality.is_high_impact),
+        "reference_is_stale": int(standing.quality.is_stale),
+        "references_given": record.uses,
+        "references_won": record.won,
+        "reference_record": record.kind if record.uses else None,
+        "reference_surprise": record.surprise,
+        "days_to_accept": record.days_to_accept,
+        "asks_used": standing.ledger.used,
+        "ask_balance": standing.ledger.balance,
         "reference_state": None if state is Readiness.NONE else state,
         "available_from": _iso(standing.availability.available_from) if state is not Readiness.NONE else None,
-        "care_bucket": standing.care.bucket,
-        "care_is_inferred": int(standing.care.is_inferred),
-        "care_conflict": int(standing.care.has_conflict),
-        "is_in_limbo": int(standing.care.is_in_limbo),
-        "has_agreed_value": int(standing.care.has_agreed_value),
+        "care_bucket": care.bucket,
+        "care_before": care.before,
+        "care_is_inferred": int(care.is_inferred),
+        "care_is_stale": int(care.is_stale),
+        "care_conflict": int(care.has_conflict),
+        "care_decision": care.decision,
+        "is_in_limbo": int(care.is_in_limbo),
+        "has_agreed_value": int(care.has_agreed_value),
+        "customer_success": _success(care, MetricOwner.CUSTOMER),
+        "champion_success": _success(care, MetricOwner.CHAMPION),
+        "success_is_stale": int(care.metrics_are_stale),
         "next_call_on": _iso(standing.next_call_on),
         "roles": " ".join(standing.roles.codes),
         "stance": standing.voice.stance if standing.voice.stance is not Stance.NEUTRAL else None,
         "contradictions": " ".join(standing.radar.codes),
+        "urgency": standing.urgency,
     }
+
+
+def _success(care: Care, owner: MetricOwner) -> str:
+    """One line for each measure of success."""
+    return "\n".join(one.words for one in care.metrics if one.metric.owner is owner)
 
 
 def _iso(day: date | None) -> str | None:

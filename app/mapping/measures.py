@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.care import Bucket
+from app.domain.care import Bucket, Decision
 from app.domain.commitment import RUNGS
 from app.domain.matching import Readiness
+from app.domain.reference import Kind, Surprise
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.roles import Stance
 from app.domain.segments import Quadrant
+from app.domain.triage import Severity
 
 
 class MeasureKind(StrEnum):
@@ -124,20 +126,44 @@ MEASURES: Mapping[str, MeasureRule] = {
     "commitment_rung": MeasureRule(MeasureKind.TEXT, "The name of that rung; empty at 0.", values=RUNG_CODES),
     "commitment_gaps": MeasureRule(MeasureKind.TEXT, "Numbers of the rungs below the level that nothing proves."),
     "is_customer": MeasureRule(MeasureKind.FLAG, "Whether an annual licence is valid today."),
+    "renewal_on": MeasureRule(MeasureKind.DATE, "The first day that its licence does not cover any more."),
     "permissions": MeasureRule(MeasureKind.TEXT, "Codes of what it lets us do with its name today."),
     "strongest_permission": MeasureRule(
         MeasureKind.TEXT, "The furthest-reaching of them.", values=tuple(ReferenceScope)
     ),
+    "permissions_until": MeasureRule(MeasureKind.DATE, "The first day on which one of them no longer holds."),
+    "promised_permissions": MeasureRule(
+        MeasureKind.TEXT, "Codes of what it promised in deals and neither granted nor let us use."
+    ),
+    "promise_is_overdue": MeasureRule(MeasureKind.FLAG, "Whether one of these should have been granted by now."),
     "offer_level": MeasureRule(MeasureKind.COUNT, "0 hope to 4 total cost of ownership; empty: nobody rated lately."),
+    "offer_before": MeasureRule(MeasureKind.COUNT, "The level of the offer before that."),
     "offer_is_stale": MeasureRule(MeasureKind.FLAG, "Whether the last rating of the offer is old."),
     "personal_level": MeasureRule(MeasureKind.COUNT, "0 visitor to 4 resource: the best of our people there."),
     "personal_latest": MeasureRule(MeasureKind.COUNT, "The same of whoever was rated last."),
+    "personal_is_stale": MeasureRule(MeasureKind.FLAG, "Whether the rating behind the best level is old."),
     "recognitions": MeasureRule(MeasureKind.COUNT, "Tokens of esteem it gave us."),
     "reference_low": MeasureRule(MeasureKind.COUNT, "Reference quality, 0 to 100; what nobody rated counts nothing."),
     "reference_high": MeasureRule(MeasureKind.COUNT, "The same; what nobody rated counts full."),
     "reference_coverage": MeasureRule(MeasureKind.COUNT, "Percent of the traits of a reference that are rated."),
     "high_impact_traits": MeasureRule(MeasureKind.COUNT, "How many of its six traits are high."),
     "is_high_impact": MeasureRule(MeasureKind.FLAG, "Whether that is enough for a high-impact reference."),
+    "reference_is_stale": MeasureRule(MeasureKind.FLAG, "Whether the last rating of its traits is old."),
+    "references_given": MeasureRule(MeasureKind.COUNT, "References it gave, ever."),
+    "references_won": MeasureRule(MeasureKind.COUNT, "How many of them were for deals that were won."),
+    "reference_record": MeasureRule(
+        MeasureKind.TEXT,
+        "What its references look like: customer A, which helps little, or customer B; empty: it gave none.",
+        values=tuple(Kind),
+    ),
+    "reference_surprise": MeasureRule(
+        MeasureKind.TEXT,
+        "How its references went against how they should have gone; empty: nobody said both.",
+        values=tuple(Surprise),
+    ),
+    "days_to_accept": MeasureRule(MeasureKind.COUNT, "Days until it says yes, as a median."),
+    "asks_used": MeasureRule(MeasureKind.COUNT, "Favours asked of it lately that count against the cap."),
+    "ask_balance": MeasureRule(MeasureKind.COUNT, "What we gave back less what it gave; below zero we only take."),
     "reference_state": MeasureRule(
         MeasureKind.TEXT,
         "Whether it may be asked for a reference call (basic) today; empty: it never consented to any.",
@@ -145,14 +171,35 @@ MEASURES: Mapping[str, MeasureRule] = {
     ),
     "available_from": MeasureRule(MeasureKind.DATE, "The day from which it may be asked again, where that is known."),
     "care_bucket": MeasureRule(MeasureKind.TEXT, "What we are to it; empty: nobody knows.", values=tuple(Bucket)),
+    "care_before": MeasureRule(
+        MeasureKind.TEXT, "What it answered last that is not what we are to it now.", values=tuple(Bucket)
+    ),
     "care_is_inferred": MeasureRule(MeasureKind.FLAG, "Whether that is taken from usage: nobody asked lately."),
+    "care_is_stale": MeasureRule(MeasureKind.FLAG, "Whether its last answer is old."),
     "care_conflict": MeasureRule(MeasureKind.FLAG, "Whether answer and usage are far apart."),
+    "care_decision": MeasureRule(
+        MeasureKind.TEXT,
+        "Who are you: whether there is something in it for both sides; empty: not decided.",
+        values=tuple(Decision),
+    ),
     "is_in_limbo": MeasureRule(MeasureKind.FLAG, "Whether its value has stopped and its contract has not."),
     "has_agreed_value": MeasureRule(MeasureKind.FLAG, "Whether a measure of success is agreed on with it."),
+    "customer_success": MeasureRule(
+        MeasureKind.TEXT, "What it measures its success by: baseline, target, actual.", several_lines=True
+    ),
+    "champion_success": MeasureRule(
+        MeasureKind.TEXT, "What its champion measures the own success by.", several_lines=True
+    ),
+    "success_is_stale": MeasureRule(
+        MeasureKind.FLAG, "Whether one of these is agreed, not reached, and was not told for long."
+    ),
     "next_call_on": MeasureRule(MeasureKind.DATE, "When one of its buyers should be called next."),
     "roles": MeasureRule(MeasureKind.TEXT, "What it is to us: buyer, advocate, innovator and so on."),
     "stance": MeasureRule(MeasureKind.TEXT, "Whether it speaks for us or against us.", values=tuple(Stance)),
     "contradictions": MeasureRule(MeasureKind.TEXT, "Codes of what does not fit together about it."),
+    "urgency": MeasureRule(
+        MeasureKind.TEXT, "How severe the most severe of its open problems is.", values=tuple(Severity)
+    ),
     "total_multiple": MeasureRule(MeasureKind.RATIO, "total / direct; empty where direct is not above zero."),
     "referred_share": MeasureRule(MeasureKind.RATIO, "referred / total, 0 to 1 (0 to 100 as percent)."),
     "is_referrer": MeasureRule(MeasureKind.FLAG, "Whether any referred revenue is credited."),

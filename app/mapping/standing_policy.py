@@ -98,6 +98,7 @@ class ReferenceModel(Strict):
     window_days: Days = Field(REFERENCE.window_days, description="the window of those asks")
     cooldown_days: Count = Field(REFERENCE.cooldown_days, description="between one ask and the next")
     traits_days: Days = Field(REFERENCE.traits_days, description="how long a rated trait counts")
+    stale_days: Days = Field(REFERENCE.stale_days, description="traits rated so long ago should be rated again")
     high_trait: Annotated[StrictInt, Field(ge=1, le=4)] = Field(REFERENCE.high_trait, description="high from here on")
     high_impact_traits: Annotated[StrictInt, Field(ge=1, le=6)] = Field(
         REFERENCE.high_impact_traits, description="so many high traits make a high-impact reference"
@@ -114,6 +115,10 @@ class ReferenceModel(Strict):
 
 class CareModel(Strict):
     answer_days: Days = Field(CARE.answer_days, description="how long an answer decides")
+    stale_days: Days = Field(CARE.stale_days, description="an answer this old should be asked for again")
+    metric_stale_days: Days = Field(
+        CARE.metric_stale_days, description="an agreed measure of success, not reached, should be told anew after them"
+    )
     usage_days: Days = Field(CARE.usage_days, description="how long a report of usage counts")
     cut_percent: Percent = Field(CARE.cut_percent, description="usage below it, of the own baseline: who are you")
     alternatives_percent: Percent = Field(CARE.alternatives_percent, description="usage below it: ok, no more")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from app.domain.model import OpportunityType, Policy
 from app.domain.segments import Standard, build_standard, shifted_totals
+from app.domain.standing import GIVEN_TYPES
 from app.store.bulk import analyze, insert_rows
 from app.store.mirror import load_flag, load_places, save_flag
 from app.store.staging import add_ids, create_temp, text_type
@@ -130,6 +131,7 @@ def stage_engaged(connection: sa.Connection, before: Standard, after: Standard) 
     create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
     add_ids(connection, "s_engaged", "select id from s_touched")
     add_ids(connection, "s_engaged", "select id from dirty where kind = 'engagement'")
+    _add_givers(connection)
     add_ids(
         connection,
         "s_engaged",
@@ -143,6 +145,18 @@ def stage_engaged(connection: sa.Connection, before: Standard, after: Standard) 
         if old != new:
             _add_between(connection, name, min(old, new), max(old, new))
     analyze(connection, "s_engaged")
+
+
+def _add_givers(connection: sa.Connection) -> None:
+    """Whoever gave a reference for a deal that changed: its record says what became of the deal."""
+    types = ", ".join(f"'{code}'" for code in GIVEN_TYPES)
+    add_ids(
+        connection,
+        "s_engaged",
+        "select coalesce(c.canonical_id, e.account_id) as id from dirty d cross join advocacy_event e"
+        " left join s_canonical c on c.account_id = e.account_id"
+        f" where d.kind = 'opportunity' and e.opportunity_id = d.id and e.type in ({types})",
+    )
 
 
 def _add_between(connection: sa.Connection, column: str, low: int, high: int) -> None:

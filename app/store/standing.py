@@ -4,6 +4,7 @@ Part of every valuation, after the engagement: `s_canonical` is staged, and for 
 Most accounts have bought and done nothing else; what is the same for many of them is computed once.
 
 `s_licence`   account -> term in months (null: the CRM names none) and the latest won sale of that term
+`s_given`     account -> the deals it gave references for, and whether they were won (null: open)
 `s_standing`  columns of `account_standing`
 """
 
@@ -22,35 +23,55 @@ from app.domain.events import VerifiedEvent
 from app.domain.matching import Readiness
 from app.domain.model import Policy
 from app.domain.permission_events import RECORD_TYPES
-from app.domain.permissions import read_record
+from app.domain.permissions import Permissions, read_record
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
-from app.domain.standing import AccountFacts, AccountStanding, Frame, Worth, assess_account, build_frame, shown
+from app.domain.standing import (
+    GIVEN_TYPES,
+    AccountFacts,
+    AccountStanding,
+    Frame,
+    Worth,
+    assess_account,
+    build_frame,
+    shown,
+)
 from app.store.before import keep_before
 from app.store.bulk import analyze, differs, insert_rows
 from app.store.evidence import load_verified, stage_members, stream_verified
+from app.store.references import load_results
 from app.store.staging import SOLD, add_ids, create_temp, stage_ids, text_type
 
 PAGE = 5_000
 
 FLAGS = (
-    "is_customer", "offer_is_stale", "is_high_impact", "care_is_inferred", "care_conflict", "is_in_limbo",
-    "has_agreed_value",
+    "is_customer", "promise_is_overdue", "offer_is_stale", "personal_is_stale", "is_high_impact", "reference_is_stale",
+    "care_is_inferred", "care_is_stale", "care_conflict", "is_in_limbo", "has_agreed_value", "success_is_stale",
 )  # fmt: skip
 SHOWN = (
-    "commitment_level", "commitment_rung", "commitment_gaps", "is_customer", "permissions", "strongest_permission",
-    "offer_level", "offer_is_stale", "personal_level", "personal_latest", "recognitions", "reference_low",
-    "reference_high", "reference_coverage", "high_impact_traits", "is_high_impact", "reference_state", "available_from",
-    "care_bucket", "care_is_inferred", "care_conflict", "is_in_limbo", "has_agreed_value", "next_call_on", "roles",
-    "stance", "contradictions",
+    "commitment_level", "commitment_rung", "commitment_gaps", "is_customer", "renewal_on", "permissions",
+    "strongest_permission", "permissions_until", "promised_permissions", "promise_is_overdue", "offer_level",
+    "offer_before", "offer_is_stale", "personal_level", "personal_latest", "personal_is_stale", "recognitions",
+    "reference_low", "reference_high", "reference_coverage", "high_impact_traits", "is_high_impact",
+    "reference_is_stale", "references_given", "references_won", "reference_record", "reference_surprise",
+    "days_to_accept", "asks_used", "ask_balance", "reference_state", "available_from", "care_bucket", "care_before",
+    "care_is_inferred", "care_is_stale", "care_conflict", "care_decision", "is_in_limbo", "has_agreed_value",
+    "customer_success", "champion_success", "success_is_stale", "next_call_on", "roles", "stance", "contradictions",
+    "urgency",
 )  # fmt: skip
 """What people see: an account is planned again when one of these moves."""
 STORED = tuple(name for name in SHOWN if name != "commitment_rung")
 """A rung has one name: it is not stored twice."""
-_TEXTS = ("commitment_gaps", "permissions", "roles", "contradictions")
-"""Lists of codes; empty where there are none."""
-_COUNTS = ("commitment_level", "recognitions", "high_impact_traits")
+_TEXTS = (
+    "commitment_gaps", "permissions", "promised_permissions", "customer_success", "champion_success", "roles",
+    "contradictions",
+)  # fmt: skip
+"""Lists of codes, and lines; empty where there are none."""
+_COUNTS = (
+    "commitment_level", "recognitions", "high_impact_traits", "references_given", "references_won", "asks_used",
+    "ask_balance",
+)  # fmt: skip
 _ABSENT: Mapping[str, Cell] = {
     name: "" if name in _TEXTS else 0 if name in (*_COUNTS, *FLAGS) else None for name in STORED
 }
@@ -77,6 +98,7 @@ def stage_standing(
     if touched:
         stage_members(connection, "s_engaged")
     _stage_licences(connection, as_of, touched=touched)
+    _stage_given(connection, touched=touched)
     _stage_ids(connection, as_of, touched=touched)
     columns = ", ".join(f"{name} {_type(name)}" for name in (*STORED, "next_change_on"))
     create_temp(connection, "s_standing", f"account_id {text_type(connection)} primary key, {columns}")
@@ -93,7 +115,9 @@ def _type(name: str) -> str:
     return "int" if isinstance(_ABSENT.get(name, ""), int) or name.endswith("_level") or name in _NUMBERS else "text"
 
 
-_NUMBERS = ("personal_latest", "reference_low", "reference_high", "reference_coverage")
+_NUMBERS = (
+    "offer_before", "personal_latest", "reference_low", "reference_high", "reference_coverage", "days_to_accept",
+)  # fmt: skip
 
 
 def _judge(facts: AccountFacts, frame: Frame, plain: dict[AccountFacts, Row]) -> Row:
@@ -139,6 +163,25 @@ def _stage_licences(connection: sa.Connection, as_of: date, *, touched: bool) ->
     analyze(connection, "s_licence")
 
 
+def _stage_given(connection: sa.Connection, *, touched: bool) -> None:
+    """`s_member` is staged where only a part is touched."""
+    text = text_type(connection)
+    create_temp(connection, "s_given", f"account_id {text} not null, opportunity_id {text} not null, is_won int")
+    owner, joined = ("m.owner_id", "s_member m join advocacy_event e on e.account_id = m.account_id")
+    if not touched:
+        owner = "coalesce(c.canonical_id, e.account_id)"
+        joined = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
+    connection.execute(
+        sa.text(
+            f"insert into s_given select distinct {owner}, o.id, case when o.is_closed = 1 then o.is_won end"
+            f" from {joined} join opportunity o on o.id = e.opportunity_id"
+            " where e.status = 'verified' and e.type in :types and o.is_deleted = 0"
+        ).bindparams(sa.bindparam("types", expanding=True)),
+        {"types": GIVEN_TYPES},
+    )
+    analyze(connection, "s_given")
+
+
 def _stage_ids(connection: sa.Connection, as_of: date, *, touched: bool) -> None:
     create_temp(connection, "s_stood", f"id {text_type(connection)} primary key")
     if touched:
@@ -168,6 +211,7 @@ def _stream_facts(
     last = ""
     while rows := connection.execute(query, {"last": last}).fetchall():
         sales = _load_sales(connection, policy, last, rows[-1][0])
+        deals = _load_deals(connection, last, rows[-1][0])
         last = rows[-1][0]
         yield [
             AccountFacts(
@@ -176,6 +220,7 @@ def _stream_facts(
                 tuple(one for one, _ in sales.get(id_, ()) if one is not None),
                 max((day for _, day in sales.get(id_, ())), default=None),
                 _worth(worth),
+                deals.get(id_, {}),
             )
             for id_, *worth in rows
         ]
@@ -195,6 +240,19 @@ def _load_sales(
     for account, term, last_on in rows:
         day = date.fromisoformat(last_on)
         found[account].append((sale_evidence(day, term, "", policy.commitment), day))
+    return found
+
+
+def _load_deals(connection: sa.Connection, after: str, last: str) -> Mapping[str, dict[str, bool | None]]:
+    rows = connection.execute(
+        sa.text(
+            "select account_id, opportunity_id, is_won from s_given where account_id > :after and account_id <= :last"
+        ),
+        {"after": after, "last": last},
+    )
+    found: defaultdict[str, dict[str, bool | None]] = defaultdict(dict)
+    for account, deal, is_won in rows:
+        found[account][deal] = None if is_won is None else bool(is_won)
     return found
 
 
@@ -295,11 +353,16 @@ class StandingRow:
         flags = {name: bool(self.measures[name]) for name in FLAGS}
         return {**self.measures, **texts, **flags, "commitment_rung": rung}
 
-    def narrowed(self, valid: Collection[str]) -> StandingRow:
+    def narrowed(self, permissions: Permissions) -> StandingRow:
         """The same with those permissions only that still hold: what was stored says what held at the last run."""
         known = str(self.measures["permissions"]).split()
-        held = [scope for scope in known if scope in valid]
-        kept: dict[str, Cell] = {"permissions": " ".join(held), "strongest_permission": held[-1] if held else None}
+        held = [scope for scope in known if scope in permissions.valid]
+        until = permissions.lapses_on.isoformat() if held and permissions.lapses_on else None
+        kept: dict[str, Cell] = {
+            "permissions": " ".join(held),
+            "strongest_permission": held[-1] if held else None,
+            "permissions_until": until,
+        }
         took_calls = ReferenceScope.BASIC in known and ReferenceScope.BASIC not in held
         if took_calls and self.measures["reference_state"] != Readiness.OPTED_OUT:
             kept |= {"reference_state": Readiness.NO_CONSENT, "available_from": None}
@@ -329,7 +392,7 @@ def load_standing_now(connection: sa.Connection, account_ids: Collection[str], t
     stored = load_standing(connection, account_ids)
     consenting = [id_ for id_, row in stored.items() if row.measures["permissions"]]
     told = load_verified(connection, consenting, today, RECORD_TYPES) if consenting else {}
-    return stored | {id_: stored[id_].narrowed(read_record(told[id_]).on(today).valid) for id_ in consenting}
+    return stored | {id_: stored[id_].narrowed(read_record(told[id_]).on(today)) for id_ in consenting}
 
 
 def load_facts(connection: sa.Connection, account_id: str, policy: Policy, as_of: date) -> AccountFacts:
@@ -357,6 +420,7 @@ def load_facts(connection: sa.Connection, account_id: str, policy: Policy, as_of
         tuple(one for one in evidence if one is not None),
         date.fromisoformat(rows[-1][1]) if rows else None,
         _worth(worth),
+        load_results(connection, {one.opportunity for one in events if one.opportunity and one.type in GIVEN_TYPES}),
     )
 
 

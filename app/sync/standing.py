@@ -8,13 +8,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from app.domain.care import Bucket, Progress, Transition, success, transitions
+from app.domain.care import Bucket, Care, Progress, Transition, transitions
 from app.domain.commitment import LICENCE, TOP, advise, rung_of
 from app.domain.contradictions import ADVICE
 from app.domain.matching import Readiness
 from app.domain.model import Policy
-from app.domain.reference import Quality
+from app.domain.promises import PromiseState
+from app.domain.reference import Kind, Quality, Record
 from app.domain.relationship import OFFER_LEVELS, PERSONAL_LEVELS, Standing, place_in_matrix
+from app.domain.requests import Answer, AskLedger
 from app.domain.roles import Stance
 from app.domain.standing import AccountStanding, assess_account, build_frame
 from app.store.connection import Connection
@@ -129,7 +131,7 @@ def tell_standing(connection: Connection, account_id: str, policy: Policy, day: 
         day,
         tuple(_cards(standing)),
         tuple(_to_do(standing)),
-        tuple(success(facts.events, day)),
+        standing.care.metrics,
         tuple(transitions(facts.events, day)),
     )
 
@@ -143,20 +145,27 @@ def _cards(one: AccountStanding) -> Iterator[Card]:
         f"under licence until {one.renewal_on}" if one.renewal_on else "no licence that is valid today",
     )
     allowed = ", ".join(scope.replace("_", " ") for scope in one.permissions.valid)
-    until = f"until {one.permissions.next_change_on}" if allowed and one.permissions.next_change_on else ""
+    until = f"all of it until {one.permissions.lapses_on}" if one.permissions.lapses_on else ""
     yield Card("permissions", "Lets us use its name for", allowed or "Nothing", until)
-    yield Card("offer", "Our offer is to them", _level(one.offer.level, OFFER_LEVELS), _rated(one.offer))
-    best = max((held for _, held in one.personal.by_rep if held.level is not None), key=_best, default=None)
+    if one.promised:
+        yield Card("promised", "Promised in deals", *_tell_promised(one))
+    before = f"; before: {OFFER_LEVELS[one.offer_before].title}" if one.offer_before is not None else ""
+    yield Card("offer", "Our offer is to them", _level(one.offer.level, OFFER_LEVELS), _rated(one.offer) + before)
+    best = one.personal.best
     yield Card(
         "personal",
         "Our people are to them",
         _level(one.personal.highest, PERSONAL_LEVELS),
-        _rated(best) if best else "",
+        _rated(best) if best else "time to ask again" if one.personal.is_stale else "",
     )
-    care = one.care
-    how = "inferred from usage: ask" if care.is_inferred else f"asked on {care.answered_on}" if care.answered_on else ""
-    yield Card("care", "Why they care", BUCKETS[care.bucket] if care.bucket else "Nobody knows", how)
+    bucket = BUCKETS[one.care.bucket] if one.care.bucket else "Nobody knows"
+    yield Card("care", "Why they care", bucket, _tell_care(one.care))
     yield Card("reference", "As a reference", _READINESS[one.availability.state], _tell_quality(one))
+    if one.record.uses:
+        yield Card("record", "References it gave", _tell_kind(one.record), _tell_record(one.record))
+    if one.ledger.asks or one.ledger.given_back:
+        asked = f"{one.ledger.used} of {one.ledger.cap} in {one.ledger.window_days} days"
+        yield Card("asks", "Favours asked of it", asked, _tell_balance(one.ledger))
     roles = ", ".join(code.removeprefix("x_").replace("_", " ") for code in one.roles.codes)
     yield Card("roles", "Is to us", roles or "nothing yet", "")
     words = f"{len(one.voice.words_for)} good and {len(one.voice.words_against)} bad words that still count"
@@ -167,8 +176,53 @@ def _cards(one: AccountStanding) -> Iterator[Card]:
         yield Card("next_call", "Next call", one.next_call_on.isoformat(), "")
 
 
-def _best(held: Standing) -> tuple[int, date]:
-    return held.level or 0, held.rated_on or date.min
+def _tell_promised(one: AccountStanding) -> tuple[str, str]:
+    kept = len(one.promised) - len(one.owed)
+    owed = ", ".join(
+        f"{promise.scope.replace('_', ' ')}"
+        f" ({'was ' if promise.state is PromiseState.OVERDUE else ''}due on {promise.due_on})"
+        for promise in one.owed
+    )
+    return owed or "Nothing is owed", f"{kept} of {len(one.promised)} granted or delivered"
+
+
+def _tell_care(care: Care) -> str:
+    known = "inferred from usage: ask" if care.is_inferred else f"asked on {care.answered_on}" if care.answer else ""
+    again = "time to ask again" if care.is_stale and care.answer else ""
+    decided = f"decided: {care.decision.replace('_', ' ')}" if care.decision else ""
+    before = f"before: {BUCKETS[care.before]}" if care.before else ""
+    return "; ".join(part for part in (known, again, decided, before) if part)
+
+
+_KINDS = {
+    Kind.CUSTOMER_A: "a customer A, they help little",
+    Kind.CUSTOMER_B: "a customer B, they convince",
+    Kind.MIXED: "some helped, some did not",
+    Kind.NOT_ENOUGH_DATA: "too few to say how good",
+}
+
+
+def _tell_kind(record: Record) -> str:
+    return f"{record.uses}: {_KINDS[record.kind]}"
+
+
+def _tell_record(record: Record) -> str:
+    better, expected, worse = record.surprises
+    parts = [f"{record.won} of {record.decided} decided deals won" if record.decided else "no deal is decided yet"]
+    if record.surprise:
+        parts.append(f"{better} went better, {expected} as and {worse} worse than expected")
+    if record.days_to_accept is not None:
+        parts.append(f"says yes {_within(record.days_to_accept)}")
+    return "; ".join(parts)
+
+
+def _within(days: int) -> str:
+    return "on the same day" if days == 0 else f"after {days} {'day' if days == 1 else 'days'}"
+
+
+def _tell_balance(ledger: AskLedger) -> str:
+    given = ledger.counts.get(Answer.YES, 0)
+    return f"{given} granted in all, {ledger.given_back} given back"
 
 
 def _level(level: int | None, names: Any) -> str:
@@ -192,7 +246,8 @@ def tell_quality(quality: Quality) -> str:
     if not coverage:
         return "nobody has rated its quality"
     impact = ", high impact" if quality.is_high_impact else ""
-    return f"quality {low} to {high} of 100, {coverage} % of it rated{impact}"
+    again = "; time to rate again" if quality.is_stale else ""
+    return f"quality {low} to {high} of 100, {coverage} % of it rated{impact}{again}"
 
 
 def _to_do(one: AccountStanding) -> Iterator[ToDo]:
@@ -205,6 +260,12 @@ def _to_do(one: AccountStanding) -> Iterator[ToDo]:
     if one.care.is_in_limbo:
         yield ToDo("In limbo", f"The value has stopped since {one.care.limbo_since}, the contract has not: call them.")
     yield ToDo("Why they care", one.care.action)
+    for promise in one.owed:
+        if promise.state is PromiseState.OVERDUE:
+            scope = promise.scope.replace("_", " ")
+            yield ToDo("Promise overdue", f"Ask for the permission {scope}: promised, and due on {promise.due_on}.")
+    if one.care.metrics_are_stale:
+        yield ToDo("Success", "An agreed measure of success was not told for long: ask how it stands.")
     if one.care.proposal_gate:
         yield ToDo("Agreed value", one.care.proposal_gate)
     place = place_in_matrix(one.offer.level, one.personal.highest)

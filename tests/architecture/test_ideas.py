@@ -12,6 +12,7 @@ import typer
 from app.cli import build_app
 from app.domain.event_types import EVENT_TYPES
 from app.mapping.measures import MEASURES
+from app.store.standing import MEASURES as HUMAN
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "app" / "domain" / "README.md").read_text(encoding="utf-8")
@@ -57,6 +58,11 @@ def test_what_is_neither_a_measure_nor_a_command_is_no_place() -> None:
     assert not is_shown("worth")
     assert not is_shown("advocacy references lose")
     assert not is_shown("something references find")
+
+
+def test_no_human_measure_is_left_out() -> None:
+    """Whatever is stored of a customer beside its money is said to be of an idea, or to belong to one that is."""
+    assert {measure for measure in HUMAN if f"`{measure}`" not in README} == set()
 
 
 def test_no_module_is_left_out() -> None:

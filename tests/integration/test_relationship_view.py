@@ -65,7 +65,7 @@ def test_every_measure_stands_beside_the_money_with_what_explains_it(services) -
     assert shown["permissions"] == ("basic, logo", "")
     assert shown["offer"] == ("4 of 4: Total cost of ownership", "rated on 2026-02-01")
     assert shown["personal"] == ("2 of 4: Useful asset", "rated on 2026-02-01")
-    assert shown["care"] == ("Need you", "asked on 2026-02-20")
+    assert shown["care"] == ("Need you", "asked on 2026-02-20; before: It's ok")
     assert shown["reference"][0] == "Something is open"
     assert shown["stance"] == ("Speaks against us", "0 good and 1 bad words that still count")
     assert shown["next_call"][0] > "2026-02-20"

@@ -18,15 +18,16 @@ from app.domain.commitment import sale_evidence
 from app.domain.event_attributes import READERS, check_attributes
 from app.domain.events import Polarity, VerifiedEvent
 from app.domain.hierarchy import build_hierarchy
-from app.domain.model import OpportunityType
+from app.domain.model import OpportunityType, World
 from app.domain.segments import Quadrant
-from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
+from app.domain.standing import GIVEN_TYPES, AccountFacts, Worth, assess_account, build_frame, shown
 from app.store.database import open_database
 from app.store.standing import SHOWN, STORED, load_facts, load_standing
 from app.store.tables import advocacy_event
 from app.sync.revalue import Day, revalue, value_as_of
 
 WORLDS = {"sqlite": 40, "postgresql": 10}
+DEALT = {*GIVEN_TYPES, "permission_promised", "ask_sent", "ask_accepted"}
 
 
 @pytest.fixture
@@ -36,8 +37,9 @@ def database(migrated_database_url):
     opened.close()
 
 
-def build_told(draw, case, count=40):
+def build_told(draw, case, count=60):
     ids = [account.id for account in case.world.accounts]
+    deals = [deal.id for deal in case.world.opportunities] or ["unknown"]
     for number in range(count):
         code, attributes = tell(draw)
         check_attributes(code, attributes)
@@ -46,6 +48,7 @@ def build_told(draw, case, count=40):
             f"told-{draw.randrange(10**9)}-{number}", code, day, draw.choice(ids),
             status=draw.choice(("verified", "verified", "verified", "rejected")),
             contact_id="C1" if code == "contact_left" else draw.choice((None, "C1", "C2")),
+            opportunity_id=draw.choice(deals) if code in DEALT else None,
             polarity=str(draw.choice((Polarity.ADVOCATE, Polarity.ADVOCATE, Polarity.DETRACTOR))),
             attributes=json.dumps(attributes),
         )  # fmt: skip
@@ -79,11 +82,12 @@ def expected_rows(connection, world, policy, as_of):
     ):
         worths[id_] = Worth(direct, referred, total, percentile, Quadrant(quadrant) if quadrant else None)
     frame, found = build_frame(policy, as_of), {}
+    deals = {one.id: one.is_won if one.is_closed else None for one in world.opportunities if not one.is_deleted}
     for id_ in {*events, *sales}:
         proofs = [sale_evidence(one.close_on, term_of(one.id), one.id, policy.commitment) for one in sales[id_]]
         facts = AccountFacts(
             id_, events[id_], [one for one in proofs if one],
-            max((one.close_on for one in sales[id_]), default=None), worths.get(id_, Worth()),
+            max((one.close_on for one in sales[id_]), default=None), worths.get(id_, Worth()), deals,
         )  # fmt: skip
         standing = assess_account(facts, frame)
         due = standing.next_change_on
@@ -114,7 +118,7 @@ def test_a_full_valuation_gives_what_the_pure_functions_give(database):
         with database.begin() as connection:
             empty(connection)
             save_world(connection, case.world, case.policy)
-            save_deeds(connection, list(build_told(Random(seed), case)))
+            save_deeds(connection, list(build_told(Random(seed), case, 100)))
             revalue(connection, day_of(case))
 
             found = stored_rows(connection)
@@ -140,6 +144,32 @@ def test_valuing_only_what_a_change_touches_gives_what_a_full_valuation_gives(da
             revalue(connection, day_of(case, 2))
 
             assert stored_rows(connection) == expected_rows(connection, other, case.policy, case.as_of), seed
+
+
+@pytest.mark.parametrize("after", [(True, True), (False, True), (False, False)])
+@pytest.mark.parametrize("before", [(True, True), (False, True), (False, False)])
+def test_what_becomes_of_a_deal_reaches_the_record_of_who_gave_a_reference_for_it(database, before, after):
+    """Nothing but what was told of the reference ties the customer to the deal: no claim, no credit."""
+    case = build_case(3, 6)
+    deal = next(one for one in case.world.opportunities if one.account_id is not None and not one.is_deleted)
+    giver = next(one.id for one in case.world.accounts if one.id != deal.account_id and one.merged_into_id is None)
+
+    def world(is_won, is_closed):
+        became = replace(deal, is_won=is_won, is_closed=is_closed)
+        return World(case.world.accounts, (became, *(one for one in case.world.opportunities if one != deal)))
+
+    with database.begin() as connection:
+        save_world(connection, world(*before), case.policy)
+        told = event_row(
+            "o", "reference_outcome", case.as_of, giver, opportunity_id=deal.id, attributes='{"minutes": 30}'
+        )
+        save_deeds(connection, [told])
+        revalue(connection, day_of(case))
+        save_world(connection, world(*after), case.policy, run_id=2, first_load=False)
+        revalue(connection, day_of(case, 2))
+        measures = load_standing(connection, [giver])[giver].measures
+
+    assert (measures["references_given"], measures["references_won"]) == (1, int(after[0]))
 
 
 def test_time_alone_changes_nothing_before_the_day_it_was_announced_for(database):
@@ -195,6 +225,6 @@ def test_every_type_with_typed_attributes_occurs_in_these_worlds_or_elsewhere():
     told = {tell(Random(seed))[0] for seed in range(3000)}
 
     assert set(READERS) - told == {
-        "ask_unanswered", "evaluation_effort", "permission_promised", "permission_used", "problem_closed",
-        "project_data_shared", "reference_outcome", "reference_profile",
+        "ask_unanswered", "evaluation_effort", "permission_used", "problem_closed", "project_data_shared",
+        "reference_profile",
     }  # fmt: skip

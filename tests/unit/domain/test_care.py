@@ -195,7 +195,8 @@ def test_an_answer_stored_before_it_was_checked_says_nothing():
     ("events", "due"),
     [
         ((), None),
-        ((answer(NEED, 0),), DAY + timedelta(180)),
+        ((answer(NEED, 0),), DAY + timedelta(90)),  # it gets stale
+        ((answer(NEED, 90),), DAY + timedelta(90)),  # and lapses
         ((answer(NEED, 179),), DAY + timedelta(1)),
         ((answer(NEED, 180),), None),
         ((usage(0, usage_percent=50),), DAY + timedelta(90)),

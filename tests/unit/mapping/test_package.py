@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from app.domain.requests import MAX_DAYS
 from app.mapping.file import load_mapping
 from app.mapping.measures import MEASURES, MeasureKind
 from app.store.standing import MEASURES as HUMAN
@@ -38,6 +39,19 @@ def test_a_field_of_the_package_can_hold_every_value_of_its_measure(measure: str
     assert values == rule.values, "a restricted picklist refuses what it does not know"
 
 
+def test_lines_go_where_lines_fit() -> None:
+    for measure, write in MAPPING.write_back.fields.items():
+        is_long = FIELDS[write.field].findtext(f"{SPACE}type") == "LongTextArea"
+        assert is_long == MEASURES[measure].several_lines, measure
+
+
+def test_no_count_has_more_digits_than_its_field() -> None:
+    largest = {"rank": 10**7, "days_to_accept": MAX_DAYS, "participation_days": 3650, "references_given": 10**5}
+    for measure, number in largest.items():
+        precision = FIELDS[MAPPING.write_back.fields[measure].field].findtext(f"{SPACE}precision")
+        assert len(str(number)) <= int(precision or 0), measure
+
+
 def test_no_text_of_codes_is_longer_than_its_field() -> None:
     from app.domain.contradictions import Contradiction
     from app.domain.reference_scopes import ReferenceScope
@@ -45,6 +59,8 @@ def test_no_text_of_codes_is_longer_than_its_field() -> None:
 
     longest = {
         "permissions": " ".join(ReferenceScope),
+        "promised_permissions": " ".join(ReferenceScope),
+        "points_band": max(MAPPING.policy.engagement.bands, key=len),
         "contradictions": " ".join(Contradiction),
         "roles": " ".join(ROLES),
         "commitment_gaps": " ".join(str(rung) for rung in range(1, 11)),

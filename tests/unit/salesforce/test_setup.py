@@ -370,7 +370,7 @@ def test_the_archive_names_everything_it_holds() -> None:
     named = {member.text for member in roots["package.xml"].iter(f"{space}members")}
     fields = {node.findtext(f"{space}fullName") for node in roots["objects/Account.object"].iter(f"{space}fields")}
     assert named == {f"Account.{name}" for name in fields} | {"Advocacy_Sync", "Advocacy_Viewer"}
-    assert len(fields) == 42
+    assert len(fields) == len([one for one in components if one.kind == "field"]) <= 100, "a smaller edition holds 100"
 
 
 def test_the_package_opens_every_field_it_creates() -> None:
