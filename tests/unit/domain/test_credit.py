@@ -43,9 +43,12 @@ def money(measure, *claims, net=100, policy=None, **more):
 def test_the_only_referrer_gets_all_of_it():
     lines, issues = credit_opportunity(SALE, 25_000_000, [claim()], Policy())
 
-    (line,) = lines
-    assert (line.measure, line.account_id, line.buyer_id, line.amount) == (Measure.REFERRED, "A", "BUYER", 25_000_000)
-    assert (line.event_id, line.tier, line.share, line.rule) == ("R-A", 3, 1, "equal")
+    assert lines == [
+        CreditLine(
+            *(Measure.REFERRED, "A", "O", "BUYER", 25_000_000, "R-A", BY_ACCOUNT),
+            *(Fraction(1), "equal", 25_000_000, "2025-02-01"),
+        )
+    ]
     assert issues == []
 
 
@@ -55,11 +58,14 @@ def test_nobody_is_credited_for_a_deal_that_is_worth_nothing(net):
 
     alone, _ = credit_opportunity(SALE, net, [claim()], Policy())
     together, _ = credit_opportunity(SALE, net, [claim(), claim("B")], Policy(), advocates, Fraction(1))
+    explicit, _ = credit_opportunity(SALE, net, [claim(share=Fraction(1, 2))], Policy())
 
-    assert alone + together == []
+    assert alone + together + explicit == []
 
 
 def test_even_a_single_cent_is_credited():
+    assert credit(claim("A"), net=1)[0] == {"A": 1}
+    assert credit(claim("A", share=Fraction(1)), net=1)[0] == {"A": 1}
     assert credit(claim("A"), claim("B"), net=1)[0] == {"A": 1, "B": 0}
     assert money(Measure.TOUCHED, net=1, advocates=ADVOCATES[1:2]) == {"D": 1}
 
@@ -154,21 +160,37 @@ def test_only_the_best_evidence_competes_unless_the_policy_lets_everybody_in():
 
 
 def test_a_referrer_counts_once_by_best_tier_then_earliest_then_id():
-    tier = claim("A", event_id="weak"), claim("A", event_id="strong", tier=BY_CONTACT, occurred_on="2025-05-01")
-    early = claim("A", event_id="late"), claim("A", event_id="early", occurred_on="2025-01-01")
+    tier = claim("A", event_id="1 weak"), claim("A", event_id="2 strong", tier=BY_CONTACT, occurred_on="2025-02-02")
+    early = claim("A", event_id="1 late"), claim("A", event_id="2 early", occurred_on="2025-01-01")
     same = claim("A", event_id="r2"), claim("A", event_id="r1")
 
     kept = [credit_opportunity(SALE, 100, pair, Policy()) for pair in (tier, early, same)]
 
-    assert [lines[0].event_id for lines, _ in kept] == ["strong", "early", "r1"]
-    assert [issues[0].code for _, issues in kept] == [Issue.DUPLICATE_CLAIM] * 3
-    assert [issues[0].event_id for _, issues in kept] == ["weak", "late", "r2"]
+    assert [lines[0].event_id for lines, _ in kept] == ["2 strong", "2 early", "r1"]
+    assert [issues for _, issues in kept] == [
+        [AccountIssue(Issue.DUPLICATE_CLAIM, "A", "O", event)] for event in ("1 weak", "1 late", "r2")
+    ]
 
 
 def test_one_referral_that_points_at_a_deal_in_several_ways_is_no_duplicate():
     amounts, issues = credit(claim(), claim(tier=BY_CONTACT), claim(tier=BY_DOMAIN))
 
     assert (amounts, issues) == ({"A": 100}, [])
+
+
+def test_what_is_wrong_with_a_referral_is_said_once_however_many_ways_it_points_at_the_deal():
+    claims = [claim("BUYER"), claim("BUYER", tier=BY_DOMAIN)]
+
+    assert credit_opportunity(SALE, 100, claims, Policy()) == (
+        [],
+        [AccountIssue(Issue.SELF_REFERRAL, "BUYER", "O", "R-BUYER")],
+    )
+
+
+def test_a_referral_that_came_late_is_reported_with_account_deal_and_event():
+    _, issues = credit_opportunity(SALE, 100, [claim("A", "2025-04-01")], Policy())
+
+    assert issues == [AccountIssue(Issue.REFERRAL_AFTER_CREATED, "A", "O", "R-A")]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +265,12 @@ def test_the_odd_cent_goes_to_the_earlier_referral_and_then_to_the_smaller_id():
     assert credit(claim("B", event_id="r1"), claim("A", event_id="r2"), net=5)[0] == {"B": 3, "A": 2}
 
 
+def test_where_every_tier_competes_the_odd_cent_goes_by_time_and_id_and_not_by_tier():
+    claims = claim("A", event_id="r2", tier=BY_CONTACT), claim("B", event_id="r1")
+
+    assert credit(*claims, net=5, policy=Policy(exclusive=False))[0] == {"B": 3, "A": 2}
+
+
 @pytest.mark.parametrize(
     ("shares", "amounts", "is_over"),
     [
@@ -276,10 +304,13 @@ def test_every_line_names_the_rule_behind_its_share():
     assert rules(Fraction(1), Fraction(1)) == ["explicit, scaled to 100 %"] * 2
 
 
-def test_overallocation_is_reported_for_the_buyer():
-    _, issues = credit_opportunity(SALE, 100, [claim("A", share=Fraction(1)), claim("B", share=Fraction(1))], Policy())
+@pytest.mark.parametrize("advocates", [(), (Advocate("E", "C", "2025-04-01"),)])
+def test_overallocation_is_reported_for_the_buyer(advocates):
+    claims = [claim("A", share=Fraction(1)), claim("B", share=Fraction(1))]
 
-    assert [(issue.account_id, issue.opportunity_id, issue.event_id) for issue in issues] == [("BUYER", "O", None)]
+    _, issues = credit_opportunity(SALE, 100, claims, Policy(), advocates)
+
+    assert issues == [AccountIssue(Issue.OVERALLOCATED, "BUYER", "O", None)]
 
 
 @pytest.mark.parametrize(
@@ -318,6 +349,16 @@ def test_influence_is_money_only_as_far_as_the_buyer_said_so():
     assert money(Measure.INFLUENCE, advocates=ADVOCATES) == {}
     assert money(Measure.INFLUENCE, advocates=ADVOCATES, reference_share=Fraction(4, 10)) == {"C": 30, "D": 10}
     assert money(Measure.INFLUENCE, advocates=ADVOCATES, reference_share=Fraction(3)) == {"C": 75, "D": 25}
+
+
+def test_all_that_one_account_did_counts_together():
+    advocates = [
+        Advocate("E1", "C", "2025-04-01", 2),
+        Advocate("E2", "D", "2025-04-02"),
+        Advocate("E3", "C", "2025-05-01"),
+    ]
+
+    assert money(Measure.INFLUENCE, advocates=advocates, reference_share=Fraction(1)) == {"C": 75, "D": 25}
 
 
 def test_an_influence_line_says_its_share_and_the_day_of_the_close_still_counts():
@@ -385,6 +426,16 @@ def test_with_influence_in_the_total_both_share_one_deal(rho, answer, referred, 
     assert money(Measure.INFLUENCE, claim(), **more).get("D", 0) == influence
 
 
+def test_a_line_beside_influence_says_what_share_is_left_for_it():
+    policy = Policy(influence=Influence(include=True, rho=Fraction(1, 5)))
+
+    lines, _ = credit_opportunity(SALE, 100, [claim(share=Fraction(1, 2))], policy, ADVOCATES[1:2], Fraction(1))
+
+    assert lines[0] == CreditLine(
+        *(Measure.REFERRED, "A", "O", "BUYER", 40, "R-A", BY_ACCOUNT, Fraction(2, 5), "explicit", 100, "2025-02-01")
+    )
+
+
 def test_without_a_referral_influence_gets_all_that_the_buyer_said():
     policy = Policy(influence=Influence(include=True, rho=Fraction(1, 10)))
 
@@ -435,6 +486,49 @@ def test_two_ways_to_one_account_are_one_line():
     upstream = {"A": [edge("J")], "B": [edge("J")]}
 
     assert chain(edge("A", share=Fraction(1, 2)), edge("B", share=Fraction(1, 2)), upstream=upstream) == {("J", 2): 500}
+
+
+def test_of_two_ways_to_one_account_the_earlier_referral_is_named():
+    upstream = {
+        "A": [Edge("J", Fraction(1), "2024-06-01", "late")],
+        "B": [Edge("J", Fraction(1), "2024-05-01", "early")],
+    }
+    direct = [edge("A", share=Fraction(1, 4)), edge("B", share=Fraction(1, 2))]
+
+    (line,) = credit_chain(SALE, 1000, direct, upstream, Policy(chain=Chain()))
+
+    assert line == CreditLine(
+        Measure.NETWORK, "J", "O", "BUYER", 375, "early", 2, Fraction(3, 8), "chain, step 2", 1000, "2024-05-01"
+    )
+
+
+def test_the_odd_cent_of_a_step_goes_to_the_earlier_referral():
+    half = Fraction(1, 2)
+    upstream = {"A": [edge("J", "2024-12-02", share=half), edge("K", "2024-12-01", share=half)]}
+
+    assert chain(edge("A"), net=2, upstream=upstream) == {("K", 2): 1, ("J", 2): 0}
+
+
+def test_of_two_referrals_of_one_day_the_smaller_id_gets_the_odd_cent():
+    half = Fraction(1, 2)
+    upstream = {"A": [Edge("J", half, "2024-12-01", "r2"), Edge("K", half, "2024-12-01", "r1")]}
+
+    assert chain(edge("A"), net=2, upstream=upstream) == {("K", 2): 1, ("J", 2): 0}
+
+
+def test_one_referral_that_is_met_at_two_distances_is_first_credited_where_it_is_nearer():
+    upstream = {"A": [edge("X")], "X": [edge("J", "2024-12-01")], "B": [edge("J", "2024-12-01")]}
+    half = Fraction(1, 2)
+
+    lines = credit_chain(
+        SALE, 700, [edge("A", share=half), edge("B", share=half)], upstream, Policy(chain=Chain(ChainMode.CARVE_OUT))
+    )
+
+    assert [(line.account_id, line.rule) for line in lines[:2]] == [("J", "chain, step 2"), ("J", "chain, step 3")]
+
+
+def test_even_a_single_cent_goes_up_a_chain():
+    assert chain(edge("A"), net=1, depth=2, delta=Fraction(1)) == {("J", 2): 1}
 
 
 def test_carving_out_gives_the_chain_a_part_of_the_same_credit():
@@ -515,4 +609,4 @@ def test_what_is_wrong_with_somebody_who_took_part_names_account_deal_and_event(
 def test_an_equal_split_says_what_it_is_a_share_of():
     lines, _ = credit_opportunity(SALE, 100, [claim("A"), claim("B")], Policy())
 
-    assert [(line.net, line.dated_on) for line in lines] == [(100, "2025-02-01"), (100, "2025-02-01")]
+    assert [(line.net, line.dated_on, line.rule) for line in lines] == [(100, "2025-02-01", "equal")] * 2
