@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.domains import FREE_MAIL, build_domain_book
 from app.domain.hierarchy import build_hierarchy, canonical_ids, ultimate_parents
-from app.domain.model import Account, Issue
+from app.domain.model import Account, AccountIssue, Issue
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_a_merged_account_is_not_deleted_and_a_deleted_one_is():
     assert hierarchy.account("a") == "b"
 
 
-def test_a_merge_circle_is_reported_for_each_account_in_it():
+def test_a_merge_circle_is_reported_for_each_account_in_it_and_for_none_that_only_leads_there():
     accounts = [Account("a", merged_into_id="b"), Account("b", merged_into_id="a"), Account("c", merged_into_id="a")]
 
-    issues = build_hierarchy(accounts).issues
+    found = [build_hierarchy(rows).issues for rows in (accounts, accounts[::-1])]
 
-    assert [(issue.code, issue.account_id) for issue in issues] == [(Issue.MERGE_CYCLE, "a"), (Issue.MERGE_CYCLE, "b")]
+    assert found == [(AccountIssue(Issue.MERGE_CYCLE, "a"), AccountIssue(Issue.MERGE_CYCLE, "b"))] * 2
 
 
 def test_long_chains_of_merges_end():
