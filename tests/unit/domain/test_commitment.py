@@ -13,6 +13,7 @@ from app.domain.commitment import (
     READERS,
     RUNG_CODES,
     RUNGS,
+    CommitmentTerms,
     Evidence,
     Side,
     advise,
@@ -21,6 +22,7 @@ from app.domain.commitment import (
     holds_until,
     read_commitment,
     read_licence,
+    read_needs,
     read_pilot,
     read_roadmap,
     reference_evidence,
@@ -141,6 +143,7 @@ def test_s0_09_a_reference_is_whoever_allows_at_least_one_use():
         permissions = permissions_on(consents, revocations, (), D(as_of))
         return assess(reference_evidence(permissions, D(as_of)), as_of)
 
+    assert standing("2026-01-10").rungs == ((8, JAN, D("2026-06-10"), "g1"),)
     assert [standing(day).level for day in ("2026-01-09", "2026-01-10", "2026-06-09", "2026-06-10")] == [0, 8, 8, 0]
     assert standing("2026-03-10").next_change_on == D("2026-06-10")
     assert standing("2026-06-10").lapsed == ((8, JAN, D("2026-06-10"), "g1"),)
@@ -155,6 +158,7 @@ def test_rung_8_waits_for_a_consent_that_begins_later():
     consents = [Grant("g1", (ReferenceScope.BASIC,), JAN, D("2026-06-10"), D("2026-06-20"))]
     permissions = permissions_on(consents, (), (), JAN)
 
+    assert reference_evidence(permissions, JAN) == [Evidence(8, D("2026-06-10"))]
     assert assess(reference_evidence(permissions, JAN), JAN).next_change_on == D("2026-06-10")
 
 
@@ -235,6 +239,37 @@ def test_each_rung_shows_the_evidence_that_lasts_longest():
     for order in ([early, late, short], [short, late, early]):
         (proof,) = assess(order, "2026-01-20").rungs
         assert (proof.source, proof.since, proof.until) == ("b", JAN, D("2028-01-10"))
+
+
+def test_evidence_names_the_event_it_is_known_from():
+    assert evidence_of(event("needs_shared")) == Evidence(2, JAN, None, "e1")
+
+
+def test_what_ended_before_it_began_was_never_proven():
+    assert assess([Evidence(2, JAN, JAN)], "2026-02-01").lapsed == ()
+
+
+def test_a_rung_that_lasts_for_ever_changes_no_more():
+    standing = assess_commitment([Evidence(2, JAN)], CommitmentRules(validity_days={}), JAN)
+
+    assert (standing.level, standing.next_change_on) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "until"),
+    [
+        ([Evidence(7, D("2026-03-10"), D("2026-05-10"))], "2026-05-10"),
+        ([Evidence(7, JAN, D("2026-03-10"))], None),
+        ([Evidence(7, JAN, D("2026-03-11"))], "2026-03-11"),
+        ([Evidence(7, JAN, D("2026-04-10")), Evidence(7, D("2026-04-10"), D("2026-05-10"))], "2026-05-10"),
+        ([Evidence(7, JAN, D("2026-04-10")), Evidence(7, D("2026-04-11"), D("2026-05-10"))], "2026-04-10"),
+        ([Evidence(7, D("2026-03-11"), D("2026-05-10"))], None),
+        ([Evidence(7, JAN, date.max)], None),
+        ([Evidence(10, JAN, D("2026-05-10"))], None),
+    ],
+)
+def test_a_licence_runs_until_its_end_and_that_of_every_renewal_that_follows_at_once(evidence, until):
+    assert assess(evidence, "2026-03-10").licence_until == (until and D(until))
 
 
 def test_an_end_that_an_event_names_beats_the_rules():
@@ -329,6 +364,7 @@ def test_proven_rungs_and_gaps_make_up_everything_up_to_the_level(evidence, as_o
     ("read", "attributes", "problem"),
     [
         (read_commitment, {"months": 3}, "`months` is no attribute of this type"),
+        (read_needs, {"need": "an audit trail"}, "Did you mean needs?"),
         (read_pilot, {"month": 3}, "Did you mean months?"),
         (read_pilot, {"months": 0, "seats": 0}, "`months` is a whole number from 1 to 600; `seats` is a whole number"),
         (read_pilot, {"seats": "five"}, "`seats` is a whole number"),
@@ -341,6 +377,11 @@ def test_attributes_that_do_not_fit_are_refused(read, attributes, problem):
     with pytest.raises(ValueError) as refused:
         read(attributes)
     assert problem in str(refused.value)
+
+
+def test_the_smallest_terms_are_taken():
+    assert read_pilot({"months": 1, "seats": 1}) == CommitmentTerms(months=1, seats=1)
+    assert read_needs({"needs": "an audit trail"}) == CommitmentTerms()
 
 
 def test_every_rung_before_the_line_has_a_strict_reader():
