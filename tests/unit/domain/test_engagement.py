@@ -20,6 +20,7 @@ from app.domain.engagement import (
     Outcome,
     age_in_days,
     band_of,
+    counted_types,
     decay_steps,
     detractor_until,
     outcome_of,
@@ -153,16 +154,31 @@ def test_of_one_type_and_quarter_the_weightiest_then_the_earliest_count():
     rules = EngagementRules(cap=2)
     found = [
         deed(on=date(2026, 1, 1), id_="neutral", polarity=Polarity.NEUTRAL),
-        deed(on=date(2026, 3, 1), id_="c"),
+        deed(on=date(2026, 3, 1), id_="a"),
+        deed(on=date(2026, 2, 1), id_="c"),
         deed(on=date(2026, 2, 1), id_="b"),
-        deed(on=date(2026, 2, 1), id_="a"),
         deed(on=date(2026, 4, 1), id_="next quarter"),
         deed("reference_call", date(2026, 3, 1), "other type"),
     ]
 
     kept = [line.event_id for line in point_lines(found, rules, date(2026, 6, 1))]
 
-    assert kept == ["a", "b", "other type", "next quarter"]
+    assert kept == ["b", "c", "other type", "next quarter"]
+
+
+def test_a_type_may_have_a_cap_of_its_own():
+    rules = EngagementRules(cap=3, caps={"follow": 1})
+    found = [deed(code, MONDAY, f"{code} {number}") for code in ("case_study", "follow") for number in range(4)]
+
+    kept = [line.type for line in point_lines(found, rules, MONDAY)]
+
+    assert kept == ["case_study"] * 3 + ["follow"]
+
+
+def test_all_known_types_are_counted_and_those_that_the_policy_names():
+    rules = EngagementRules(points={"x_a": 1}, half_lives={"x_b": 30}, caps={"x_c": 1, "follow": 1})
+
+    assert counted_types(rules) == tuple(sorted([*EVENT_TYPES, "x_a", "x_b", "x_c"]))
 
 
 def test_a_word_against_us_outweighs_smaller_ones_where_the_cap_leaves_room_for_one():
@@ -352,6 +368,7 @@ def test_participation_reaches_the_end_of_the_calendar_without_an_error():
         ("idea_submitted", {"outcome": "Adopted"}, Outcome.ADOPTED),
         ("beta_feedback", {"outcome": " shipped "}, Outcome.ADOPTED),
         ("product_feedback", {"outcome": "Won't do"}, Outcome.DECLINED),
+        ("product_feedback", {"outcome": "wont-fix"}, Outcome.DECLINED),
         ("product_feedback", {"outcome": "thinking about it"}, Outcome.OPEN),
         ("product_feedback", {"outcome": None}, Outcome.OPEN),
         ("idea_adopted", {}, Outcome.ADOPTED),
