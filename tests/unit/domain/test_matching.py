@@ -112,6 +112,21 @@ def test_g14_reached_cap_excludes_with_its_reason():
     assert excluded.blocks[0].reason == "asked twice in 90 days, the cap is 2"
 
 
+def test_a_cap_of_one_is_told_like_any_other():
+    single = replace(RULES, asks_per_window=1)
+    asked = ask_ledger([LedgerEvent("a", "ask_sent", days(-40))], single, DAY)
+
+    (block,) = availability(YES, Openness(), asked, single, DAY).blocks
+
+    assert (block.reason, block.until) == ("asked once in 90 days, the cap is 1", days(50))
+
+
+def test_a_cooldown_says_when_the_last_ask_was():
+    (block,) = availability(YES, Openness(), ledger(5, 100), RULES, DAY).blocks
+
+    assert block.reason == f"last asked on {days(-5)}, less than 14 days ago"
+
+
 def test_a_cap_of_nothing_names_no_day_and_no_number_of_asks():
     nobody = replace(RULES, asks_per_window=0)
     for asked in ((), (LedgerEvent("a", "ask_sent", DAY),)):
@@ -139,6 +154,7 @@ def test_g22_only_cap_and_cooldown_can_be_overridden():
     [
         (YES, Openness(), (), True, "available", None, None),
         (replace(YES, until=days(3)), Openness(), (), True, "available", None, 3),
+        (replace(YES, until=DAY), Openness(), (), True, "available", None, None),
         (YES, Openness(), (20,), True, "available", None, 70),
         (YES, Openness(), (5,), True, "resting", 9, 9),
         (YES, Openness(resting=(Pause(DAY, days(7)),)), (), True, "resting", 7, 7),
@@ -156,13 +172,51 @@ def test_g22_only_cap_and_cooldown_can_be_overridden():
         (YES, Openness(detractor_until=days(9)), (5,), True, "escalated", 9, 9),
         (YES, Openness(next_change_on=days(4)), (), True, "available", None, 4),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_availability_in_one_word(clearance, openness, asked, has_consented, state, available_from, next_change):
     found = availability(clearance, openness, ledger(*asked), RULES, DAY, has_consented=has_consented)
     assert found.state == Readiness(state)
     assert found.available_from == (None if available_from is None else days(available_from))
     assert found.next_change_on == (None if next_change is None else days(next_change))
+
+
+def test_without_a_word_about_it_a_customer_is_taken_to_have_consented_once():
+    assert availability(NO, Openness(), ledger(), RULES, DAY).state is Readiness.NO_CONSENT
+
+
+@pytest.mark.parametrize(
+    ("openness", "reason"),
+    [
+        (Openness(opted_out=(Pause(days(-1)),)), f"opted out since {days(-1)}"),
+        (Openness(resting=(Pause(days(-1), days(3)),)), f"resting since {days(-1)} until {days(2)}"),
+        (Openness(resting=(Pause(DAY, reason="a merger"),)), f"resting since {DAY}: a merger"),
+        (Openness(detractor_until=days(3)), f"speaks against us, which counts until {days(2)}"),
+    ],
+)
+def test_what_holds_a_customer_back_says_since_when_and_until_when(openness, reason):
+    (block,) = availability(YES, openness, ledger(), RULES, DAY).blocks
+
+    assert block.reason == reason
+
+
+@pytest.mark.parametrize("kind", ["resting", "opted_out"])
+def test_pauses_are_ordered_by_start_end_and_reason_and_open_ends_come_last(kind):
+    told = [(days(-5), None, None), (days(-9), days(3), "b"), (days(-9), days(3), "a"), (days(-9), days(3), None)]
+    told += [(days(-9), days(2), "c"), (days(-9), None, "d")]
+    events = [
+        VerifiedEvent(str(number), kind, start, valid_to=end, attributes={"reason": reason} if reason else {})
+        for number, (start, end, reason) in enumerate(told)
+    ]
+
+    found = getattr(openness_of(events, DAY), kind)
+
+    assert [(pause.start, pause.end, pause.reason) for pause in found] == [told[at] for at in (4, 3, 2, 1, 5, 0)]
+
+
+def test_whoever_says_nothing_is_open_and_whoever_joins_today_is_back_today():
+    assert openness_of([], DAY) == Openness()
+    assert openness_of([VerifiedEvent("1", "recruited", DAY)], DAY) == Openness(back_on=DAY)
 
 
 def test_pauses_are_read_from_events():
