@@ -30,6 +30,7 @@ COMMON = {
     "push_one_result_per_update",
     "push_atomic",
     "push_fenced",
+    "killed_push_ended",
     "unknown_outcomes",
     "merges",
     "multiple_currencies",
