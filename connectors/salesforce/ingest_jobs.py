@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.contract import Trace
-from connectors.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
+from connectors.errors import ConfigurationError, ConnectorError, CredentialsError, ProtocolError, TransientError
 from connectors.http import decode_json, require
 from connectors.salesforce.identity import canonical, connected_user
 from connectors.salesforce.jobs import FINAL, JSON_HEADERS, Jobs
@@ -174,7 +174,8 @@ def end_left_behind(jobs: Jobs, text: str) -> None:
     for job in left.jobs:
         _end(jobs, calls, job)
     if left.asked:
-        with suppress(CredentialsError):  # who may not list jobs leaves it to Salesforce, which removes it in a week
+        # Such a job writes nothing: what may not be listed or cannot be read is left to Salesforce for seven days.
+        with suppress(CredentialsError, ProtocolError):
             _discard_forgotten(calls, left)
 
 
@@ -192,10 +193,10 @@ def _end(jobs: Jobs, calls: IngestCalls, job: str) -> None:
         return require(jobs.transport.retry.run(lambda: calls.state(job)), "state", str)
 
     try:
-        if look() in ("Open", "UploadComplete") and calls.discard(job):
+        state = look()
+        if state in FINAL or (state in ("Open", "UploadComplete") and calls.discard(job)):
             return
-        if look() not in FINAL:
-            jobs.poll(look, str, jobs.clock())
+        jobs.poll(look, str, jobs.clock())
     except ConfigurationError:
         return  # there is no such job any more
     except TransientError:

@@ -239,6 +239,20 @@ def test_jobs_of_others_and_jobs_that_hold_something_are_not_forgotten_ones(othe
     assert not is_forgotten(MADE | other, ASKED, "005000000000001AAA")
 
 
+def test_a_list_that_cannot_be_read_stops_no_run(connect) -> None:
+    org = "https://acme.my.salesforce.com"
+    with respx.mock(base_url=org) as wire:
+        wire.post("/services/oauth2/token").respond(
+            json={"access_token": "t", "instance_url": org, "id": f"{org}/id/00D000000000001AAA/{MADE['createdById']}"}
+        )
+        listed = wire.get("/services/data/v62.0/jobs/ingest")
+        listed.respond(json={"done": True, "records": [MADE | {"createdDate": "yesterday"}, {}]})
+
+        connect(login_url=org).end_push(ASKED.text())
+
+        assert listed.called
+
+
 def test_left_jobs_are_looked_for_on_every_page_of_the_list(connect) -> None:
     org = "https://acme.my.salesforce.com"
     base = "/services/data/v62.0/jobs/ingest"
