@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from app.cli.event_types import list_types
 from app.cli.invocation import MOST, AsJson, open_services
 from app.cli.output import count, say, say_json, say_table, tell
 from app.errors import AppError, ConfigError
@@ -282,56 +283,3 @@ def _write_events(stream: Any, events: Iterator[StoredEvent], file_format: str) 
             stream.write(json.dumps(values, ensure_ascii=False) + "\n")
         written += 1
     return written
-
-
-def list_types(
-    code: Annotated[str, typer.Argument(metavar="[TYPE]", help="Only this one, with its attributes.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """List the event types: what each is and how it can be worth something. Of one type: what to record with it."""
-    from app.domain.event_types import EVENT_TYPES
-
-    if code:
-        _show_type(code, as_json=as_json)
-        return
-    types = list(EVENT_TYPES.values())
-    if as_json:
-        say_json([{"title": kind.title, **_describe_type(kind)} for kind in types])
-        return
-    columns = ("type", "family", "basis", "rung", "role")
-    say_table(columns, [(kind.code, kind.family, kind.basis, kind.rung, kind.role) for kind in types], right=("rung",))
-    tell("what to record with one: advocacy events types TYPE")
-
-
-def _show_type(code: str, *, as_json: bool) -> None:
-    from app.domain.event_attributes import REQUIRED, describe_attributes
-    from app.domain.event_types import EVENT_TYPES
-    from app.mapping.render import suggest
-
-    kind = EVENT_TYPES.get(code)
-    if kind is None:
-        raise ConfigError(
-            f"there is no event type {code!r}; {suggest(code, EVENT_TYPES, listed=False)}".rstrip("; "),
-            hint="list them with: advocacy events types; one of your own starts with x_",
-        )
-    attributes, needs = describe_attributes(code), list(REQUIRED.get(code, ()))
-    if as_json:
-        listed = None if attributes is None else [{**_describe_type(one), "takes": one.takes} for one in attributes]
-        say_json({"title": kind.title, **_describe_type(kind), "required_columns": needs, "attributes": listed})
-        return
-    rung = f", rung {kind.rung}" if kind.rung else ""
-    say(f"{kind.title}  ({kind.code}): family {kind.family}, worth as {kind.basis}, role {kind.role}{rung}")
-    if needs:
-        say(f"Needs the column {', '.join(needs)} too.")
-    if attributes is None:
-        say("No attribute is required; whatever is given is kept.")
-        return
-    say()
-    rows = [(one.name, "required" if one.is_required else "", one.takes) for one in attributes]
-    say_table(("attribute", "", "takes"), rows)
-
-
-def _describe_type(kind: Any) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(kind)

@@ -1,17 +1,19 @@
 """The typed attributes of an advocacy event, read strictly: one message names everything that is wrong.
 
-A reader asks for what it knows, one attribute after the other, and closes with `check`. What it never asked for must
-start with `x_`. What it asks for is also what documents say of its type: `describe` lets it ask, and writes that down.
+A reader asks for what it knows, one attribute after the other, demands what must hold between them, and closes with
+`check`. What it never asked for must start with `x_`. What it asks for and demands is also what documents say of its
+type: `describe` lets it ask, and writes that down.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 CUSTOM_PREFIX = "x_"
 WHOLE_NUMBER = "whole number"
@@ -21,6 +23,7 @@ MAX_EXPONENT = 50
 """How large or small a number may be, in powers of ten: 1e-999999 is short to write and long to count with."""
 MAX_WORDS = 200
 """The most entries a list may hold."""
+_NUMBER = re.compile(r"[+-]?(\d{1,100}(\.\d{0,100})?|\.\d{1,100})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,20 @@ class Attribute:
         return f"{self.kind}: {', '.join(words)}" if words else self.kind
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a reader asks for, and what it demands beside: sentences for people."""
+
+    attributes: tuple[Attribute, ...]
+    rules: tuple[str, ...]
+
+
 class Questions(Mapping[str, object]):
     """Attributes of which none is given, and which keep what they are asked for, by name in order."""
 
     def __init__(self) -> None:
         self.asked: dict[str, Attribute] = {}
+        self.rules: list[str] = []
 
     def __getitem__(self, name: str) -> object:
         raise KeyError(name)
@@ -61,13 +73,13 @@ class Questions(Mapping[str, object]):
         return 0
 
 
-def describe(read: Callable[[Mapping[str, object]], object]) -> tuple[Attribute, ...]:
-    """The attributes that a reader takes, found out by letting it read. What it checks between them is not told."""
+def describe(read: Callable[[Mapping[str, object]], object]) -> Description:
+    """What a reader takes, found out by letting it read."""
     questions = Questions()
     # Nothing was given, so whatever is required is missing; it was asked for all the same.
     with suppress(ValueError):
         read(questions)
-    return tuple(questions.asked.values())
+    return Description(tuple(questions.asked.values()), tuple(questions.rules))
 
 
 class AttributeReader:
@@ -126,14 +138,15 @@ class AttributeReader:
         return tuple(code for code in allowed if code in words)
 
     def whole(self, name: str, low: int, high: int, *, is_required: bool = False) -> int | None:
-        """A whole number from `low` to `high`."""
+        """A whole number from `low` to `high`, however it is written: 3, 3.0 or "3"."""
         value = self._value(name, WHOLE_NUMBER, (str(low), str(high)), is_required=is_required)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        number = _exact(value)
+        if number is None or number != number.to_integral_value() or not low <= number <= high:
             self.refuse(f"`{name}` is a whole number from {low} to {high}")
             return None
-        return value
+        return int(number)
 
     def flag(self, name: str, *, is_required: bool = False) -> bool | None:
         value = self._value(name, "true or false", is_required=is_required)
@@ -157,23 +170,22 @@ class AttributeReader:
         return day
 
     def number(self, name: str, *, is_required: bool = False) -> Decimal | None:
-        """An exact number: decimal text, or a whole number."""
+        """An exact number, however it is written: 12, 12.5 or "12.5"."""
         value = self._value(name, "number", is_required=is_required)
-        if value is None:
-            return None
-        try:
-            if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-                raise InvalidOperation
-            number = Decimal(value)
-            if not number.is_finite() or not -MAX_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
-                raise InvalidOperation
-        except InvalidOperation:
-            self.refuse(f'`{name}` is a decimal number, as text: "12.5"')
-            return None
+        number = _exact(value) if value is not None else None
+        if value is not None and number is None:
+            self.refuse(f"`{name}` is a number such as 12.5, with a point and without separators")
         return number
 
+    def demand(self, rule: str, problem: str = "") -> None:
+        """What must hold between attributes, as a sentence. `problem`: why it does not hold here, and what to do."""
+        if isinstance(self._attributes, Questions):
+            self._attributes.rules.append(rule)
+        if problem:
+            self.refuse(problem)
+
     def refuse(self, problem: str) -> None:
-        """Adds what is wrong between attributes."""
+        """Adds what is wrong."""
         self._problems.append(problem)
 
     def has(self, name: str) -> bool:
@@ -203,6 +215,16 @@ class AttributeReader:
     def _note(self, attribute: Attribute) -> None:
         if isinstance(self._attributes, Questions):
             self._attributes.asked[attribute.name] = attribute
+
+
+def _exact(value: object) -> Decimal | None:
+    """A number as it was written; None for anything else, and for what is too large or too small to count with."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    # A float was written as the shortest text that reads as that float: the door keeps all others as text.
+    text = repr(value) if isinstance(value, float) else str(value).strip()
+    number = Decimal(text) if len(text) <= MAX_TEXT and _NUMBER.fullmatch(text) else None
+    return number if number is not None and -MAX_EXPONENT <= number.adjusted() <= MAX_EXPONENT else None
 
 
 def _hint(word: object, known: Collection[str]) -> str:

@@ -131,8 +131,9 @@ def read_care_answer(attributes: Mapping[str, object]) -> CareAnswer:
     bucket = reader.choice("bucket", list(Bucket), is_required=True)
     verbatim, reasons = reader.text("verbatim") or "", reader.words("reasons")
     caller, win_win = reader.text("caller"), reader.flag("win_win")
-    if win_win is not None and bucket is not None and bucket != Bucket.WHO_ARE_YOU:
-        reader.refuse(f"`win_win` is decided for {Bucket.WHO_ARE_YOU} only; here the bucket is {bucket}")
+    is_early = win_win is not None and bucket is not None and bucket != Bucket.WHO_ARE_YOU
+    only = f"`win_win` is decided for {Bucket.WHO_ARE_YOU} only"
+    reader.demand(only, f"{only}; here the bucket is {bucket}" if is_early else "")
     reader.check()
     return CareAnswer(Bucket(str(bucket)), verbatim, reasons, caller, win_win)
 
@@ -146,10 +147,9 @@ def read_usage_report(attributes: Mapping[str, object]) -> UsageReport:
         reader.flag("asked_to_cut"),
         reader.flag("considers_alternatives"),
     )
+    rule = f"a usage report says at least one of {', '.join(UsageReport.__slots__)}"
+    reader.demand(rule, rule if report == UsageReport() else "")
     reader.check()
-    if report == UsageReport():
-        raise ValueError("a usage report says at least one of usage_percent, sponsor, asked_to_cut and"
-                         " considers_alternatives")  # fmt: skip
     return report
 
 
@@ -158,10 +158,12 @@ def read_success_metric(attributes: Mapping[str, object]) -> SuccessMetric:
     reader = AttributeReader(attributes)
     owner = reader.choice("owner", list(MetricOwner), is_required=True)
     kind = reader.text("kind", known=[kind for kinds in _METRICS.values() for kind in kinds], is_required=True) or ""
-    if owner is not None and kind:
-        problem = _kind_problem(MetricOwner(owner), kind)
-        if problem:
-            reader.refuse(problem)
+    for one, kinds in _METRICS.items():
+        reader.demand(f"of the {one} `kind` is one of {', '.join(kinds)}, or one of your own")
+    reader.demand(
+        f"what we did is no success of theirs: `kind` is none of {', '.join(sorted(VENDOR_ACTIVITY))}",
+        _kind_problem(MetricOwner(owner), kind) if owner is not None and kind else "",
+    )
     name, unit = reader.text("name") or "", reader.text("unit") or ""
     numbers = {part: reader.number(part) for part in ("baseline", "target", "actual")}
     for part, number in numbers.items():

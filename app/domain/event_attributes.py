@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from app.domain import calls, care, commitment, permission_events, reference, relationship, requests, roles, triage
-from app.domain.attributes import Attribute, describe
+from app.domain.attributes import Description, describe
 from app.domain.rules import RelationshipRules, TriageRules
 
 _DEFAULTS = RelationshipRules()
@@ -33,8 +33,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = permission_events.REQUIRED
 """What the envelope of a type must name beside what every event names."""
 
 
-def describe_attributes(code: str) -> tuple[Attribute, ...] | None:
-    """What the attributes of a type are; None where nobody reads them, and any will do."""
+def describe_attributes(code: str) -> Description | None:
+    """What the attributes of a type are, and what must hold between them; None where nobody reads them."""
     return describe(READERS[code]) if code in READERS else None
 
 

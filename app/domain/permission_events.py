@@ -80,8 +80,8 @@ def read_use(attributes: Mapping[str, object]) -> UseTerms:
     """The attributes of a `permission_used`. Raises ValueError with every problem."""
     reader = AttributeReader(attributes)
     scopes, where = _read_scopes(reader, is_required=True), reader.text("where")
-    if len(scopes) > 1:
-        reader.refuse("`scopes` is exactly one scope: log one use for each")
+    rule = "`scopes` is exactly one scope: log one use for each"
+    reader.demand(rule, rule if len(scopes) > 1 else "")
     _close(reader)
     return UseTerms(scopes[0], where)
 

@@ -39,8 +39,8 @@ def read_reference_traits(attributes: Mapping[str, object]) -> dict[str, int | N
     reader.text("rated_by")
     reader.text("note")
     levels = {trait: reader.whole(trait, 0, MAX_LEVEL) for trait in TRAITS if reader.has(trait)}
-    if not levels:
-        reader.refuse(f"it rates no trait: give at least one of {', '.join(TRAITS)}, 0 to {MAX_LEVEL}")
+    some = f"at least one of {', '.join(TRAITS)}, 0 to {MAX_LEVEL}"
+    reader.demand(f"it rates {some}", f"it rates no trait: give {some}" if not levels else "")
     reader.check()
     return levels
 
@@ -71,8 +71,10 @@ def read_reference_profile(attributes: Mapping[str, object]) -> Profile:
         reader.words("use_cases"),
     )
     reader.text("note")
-    if profile == Profile():
-        reader.refuse("it says nothing, and would wipe what is known: name an industry, products, roles and so on")
+    problem = "it says nothing, and would wipe what is known: name an industry, products, roles and so on"
+    reader.demand(
+        "it says something: it replaces what was said before as a whole", problem if profile == Profile() else ""
+    )
     reader.check()
     return profile
 
@@ -143,10 +145,11 @@ def read_reference_outcome(attributes: Mapping[str, object]) -> Outcome:
         reader.flag("prospect_bought"),
     )
     reader.text("note")
-    if outcome == Outcome():
-        reader.refuse("it says nothing: name at least one of actual_grade, signals, minutes, prospect_bought, request")
-    if outcome.prospect_bought and "prospect_did_not_buy" in outcome.signals:
-        reader.refuse("`prospect_bought` is true and `signals` says prospect_did_not_buy: keep one of them")
+    some = "at least one of actual_grade, signals, minutes, prospect_bought, request"
+    reader.demand(f"it names {some}", f"it says nothing: name {some}" if outcome == Outcome() else "")
+    both = "`prospect_bought` is true and `signals` says prospect_did_not_buy"
+    is_both = outcome.prospect_bought and "prospect_did_not_buy" in outcome.signals
+    reader.demand(f"never that {both}", f"{both}: keep one of them" if is_both else "")
     reader.check()
     return outcome
 

@@ -166,8 +166,12 @@ def read_offer_rating(attributes: Mapping[str, object], rules: RelationshipRules
         note=reader.text("note"),
     )
     claimed = reader.whole("level", 0, TOP_LEVEL)
-    if basis is not None and claimed is not None and claimed != level_of(terms, rules):
-        reader.refuse(_correct_offer(claimed, terms, rules))
+    for level in _OFFER_NEEDS:
+        reader.demand(f"`level` {level} takes {_offer_needs(level, rules)}")
+    is_wrong = basis is not None and claimed is not None and claimed != level_of(terms, rules)
+    reader.demand(
+        "`level` may be left out: it follows from the others", _correct_offer(claimed, terms, rules) if is_wrong else ""
+    )
     reader.check()
     return terms
 
@@ -192,8 +196,12 @@ _OFFER_NEEDS: Mapping[int, str] = {
 }
 
 
-def _correct_offer(claimed: int, terms: OfferTerms, rules: RelationshipRules) -> str:
-    needs = "basis tco" if claimed == TOP_LEVEL and rules.tco_alone else _OFFER_NEEDS[claimed]
+def _offer_needs(level: int, rules: RelationshipRules) -> str:
+    return "basis tco" if level == TOP_LEVEL and rules.tco_alone else _OFFER_NEEDS[level]
+
+
+def _correct_offer(claimed: int | None, terms: OfferTerms, rules: RelationshipRules) -> str:
+    needs = _offer_needs(claimed or 0, rules)
     follows = level_of(terms, rules)
     return f"`level` {claimed} takes {needs}; what is ticked makes {follows}: tick what is so, or leave the level out"
 
@@ -207,12 +215,13 @@ def read_personal_rating(attributes: Mapping[str, object]) -> PersonalTerms:
     rep = reader.text("rep", is_required=True)
     claimed = reader.whole("level", 0, TOP_LEVEL)
     ticks = tuple(tick for tick in Tick if reader.flag(tick))
-    missing = [tick for tick in TICKS[claimed or 0] if tick not in ticks]
-    if missing:
-        needed = ", ".join(TICKS[claimed or 0])
-        reader.refuse(f"`level` {claimed} takes {needed}; tick {', '.join(missing)} too, or rate {rate_person(ticks)}")
-    if claimed is None and not ticks:
-        reader.refuse("give a `level`, or tick what is so")
+    for level, needed in TICKS.items():
+        missing = [tick for tick in needed if tick not in ticks] if level == claimed else []
+        takes = f"`level` {level} takes {', '.join(needed) or 'no tick'}"
+        instead = f"{takes}; tick {', '.join(missing)} too, or rate {rate_person(ticks)}"
+        reader.demand(takes, instead if missing else "")
+    either = "give a `level`, or tick what is so"
+    reader.demand(either, either if claimed is None and not ticks else "")
     rated_by, note = reader.text("rated_by"), reader.text("note")
     reader.check()
     return PersonalTerms(rep or "", rate_person(ticks) if claimed is None else claimed, ticks, rated_by, note)

@@ -170,10 +170,10 @@ def read_roles_set(attributes: Mapping[str, object]) -> RolesSet:
         except ValueError as error:
             reader.refuse(f"{error}; a role of your own starts with x_")
     add, remove = lists["add"], lists["remove"]
-    if not add and not remove:
-        reader.refuse("`add` or `remove` names at least one role")
-    if both := [role for role in add if role in remove]:
-        reader.refuse(f"{', '.join(both)} cannot be added and removed at once")
+    either = "`add` or `remove` names at least one role"
+    reader.demand(either, either if not add and not remove else "")
+    both = ", ".join(role for role in add if role in remove)
+    reader.demand("no role is added and removed at once", f"{both} cannot be added and removed at once" if both else "")
     reader.check()
     return RolesSet(add, remove)
 

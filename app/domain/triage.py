@@ -151,8 +151,8 @@ def read_urgency(code: str, attributes: Mapping[str, object]) -> Urgency:
     reader = AttributeReader(attributes)
     severity = reader.choice("severity", tuple(Severity))
     hours = reader.number("hours")
-    if hours is not None and not 0 < hours <= MAX_HOURS:
-        reader.refuse(f"`hours` is more than 0 and at most {MAX_HOURS}")
+    rule = f"`hours` is more than 0 and at most {MAX_HOURS}"
+    reader.demand(rule, rule if hours is not None and not 0 < hours <= MAX_HOURS else "")
     reader.check()
     return Urgency(Severity(severity) if severity else None, None if hours is None else Fraction(hours))
 

@@ -20,6 +20,7 @@ from app.domain.event_attributes import REQUIRED, check_attributes
 from app.domain.event_types import EVENT_TYPES, REFERRAL, WON_SURVEY, read_custom_type
 from app.domain.events import MILESTONES, NAMED_REFERRAL, AdvocacyEvent, Polarity
 from app.domain.model import Policy, ReferralStatus
+from app.domain.permission_events import PERMISSION_PROMISED
 from app.domain.rules import RelationshipRules
 from app.intake.strict_json import JsonValue, read_json
 
@@ -158,15 +159,27 @@ def _check_whole(values: Mapping[str, Any], bad: set[str], reader: Reader) -> li
     return problems
 
 
+DAY_RULES: Mapping[str, str] = {
+    CALL_SKIPPED: "`until` is the first day to try again: later than the day of the event",
+    PERMISSION_PROMISED: "`due_on` is not before the day of the event",
+    **dict.fromkeys(_ENDS_LATER, "the column `valid_to` is the first day it no longer holds: later than it begins"),
+    **dict.fromkeys(_CLOSES_LATER, "the column `valid_to`, the day it was closed, is not before it began"),
+}
+"""Type -> what must hold between its days, for whoever asks."""
+
+
 def _check_days(code: str, values: Mapping[str, Any]) -> list[FieldProblem]:
     """What ends before it begins is a slip of the pen."""
     start, end = values.get("valid_from", date.min), values.get("valid_to", date.max)
     if start > end:
         return [FieldProblem("valid_to", "lies before valid_from")]
     begun = values.get("valid_from") or values.get("occurred_on", date.min)
-    until = values.get("attributes", {}).get("until")
+    until, due = (values.get("attributes", {}).get(name) for name in ("until", "due_on"))
     if code == CALL_SKIPPED and isinstance(until, str) and until <= begun.isoformat():
         return [FieldProblem("attributes", f"`until` is the first day to try again: later than {begun}")]
+    told = values.get("occurred_on", date.min).isoformat()
+    if code == PERMISSION_PROMISED and isinstance(due, str) and due < told:
+        return [FieldProblem("attributes", f"`due_on` {due} lies before the day it was promised, {told}")]
     if code in _ENDS_LATER and end <= begun:
         return [FieldProblem("valid_to", f"is the first day it no longer holds: later than {begun}")]
     if code in _CLOSES_LATER and end < begun:

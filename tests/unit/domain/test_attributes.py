@@ -32,6 +32,7 @@ def problems(reader):
         ("number", "1e50", Decimal("1e50")),
         ("number", "0", Decimal(0)),
         ("number", Decimal("1.5"), Decimal("1.5")),
+        ("number", 1.5, Decimal("1.5")),
     ],
 )
 def test_what_fits_is_read(method, given, read):
@@ -55,12 +56,11 @@ def test_what_fits_is_read(method, given, read):
         ("day", "20260228", "`it` is a date"),
         ("day", "2026-W09-6", "`it` is a date"),
         ("day", 20260101, "`it` is a date"),
-        ("number", 1.5, "`it` is a decimal number"),
-        ("number", True, "`it` is a decimal number"),
-        ("number", "NaN", "`it` is a decimal number"),
-        ("number", "many", "`it` is a decimal number"),
-        ("number", "1e-51", "`it` is a decimal number"),
-        ("number", "1e51", "`it` is a decimal number"),
+        ("number", True, "`it` is a number such as 12.5"),
+        ("number", "NaN", "`it` is a number such as 12.5"),
+        ("number", "many", "`it` is a number such as 12.5"),
+        ("number", "1e-51", "`it` is a number such as 12.5"),
+        ("number", "1e51", "`it` is a number such as 12.5"),
     ],
 )
 def test_what_does_not_fit_is_refused(method, given, message):

@@ -470,7 +470,7 @@ def test_metrics_are_told_apart_by_owner_kind_and_name_the_customers_own_first()
         (read_care_answer, {"verbatim": 5, "reasons": [1]}, ["`bucket`", "`verbatim`", "`reasons`"]),
         (read_usage_report, {}, ["at least one of"]),
         (read_usage_report, {"usage_percent": -1}, ["`usage_percent` is a whole number"]),
-        (read_usage_report, {"usage_percent": "80"}, ["`usage_percent` is a whole number"]),
+        (read_usage_report, {"usage_percent": "80 %"}, ["`usage_percent` is a whole number"]),
         (read_usage_report, {"usage_percent": True}, ["`usage_percent` is a whole number"]),
         (read_usage_report, {"sponsor": "Kim"}, ["`sponsor` is true or false"]),
         (read_success_metric, {}, ["`owner` is missing", "`kind` is missing"]),

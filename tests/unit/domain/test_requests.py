@@ -280,7 +280,7 @@ def test_the_attributes_of_an_ask():
     given = {"request": "7", "minutes": 30, "days": 2, "reason": "on holiday", "note": "n", "x_channel": "mail"}
     assert read_ask(given) == AskNote("7", 30, 2, "on holiday")
     with pytest.raises(ValueError, match=r"`minutes` is a whole number.*`days` is a whole.*Did you mean request"):
-        read_ask({"minutes": -1, "days": "3", "reqest": "7"})
+        read_ask({"minutes": -1, "days": "soon", "reqest": "7"})
     assert read_pause({"reason": "summer"}) == "summer"
     with pytest.raises(ValueError, match="Did you mean reason"):
         read_pause({"reasn": "summer"})
