@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from app.domain.model import Policy
 
 Account = Annotated[str, typer.Argument(help="Id, name, or a part of the name that only one account has.")]
-On = Annotated[str, typer.Option("--on", metavar="DATE", help="The day it happened; default: today.")]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on", metavar="DATE", help="The day it happened, or the instant: 2026-03-31T14:05:00Z; default: today."
+    ),
+]
 Note = Annotated[str, typer.Option(help="A line for people.")]
 RatedBy = Annotated[str, typer.Option("--by", help="Whose rating it is; each rater's latest one counts.")]
 Contact = Annotated[str, typer.Option(help="The person: a contact id.")]
@@ -57,7 +62,7 @@ def record_event(
             "account": found.id,
         }
         if on:
-            raw["occurred_on"] = on
+            raw["occurred_at" if "T" in on else "occurred_on"] = on
         try:
             raw["attributes"] = settle(given, services.mapping.policy) if settle else given
             recorded = record(

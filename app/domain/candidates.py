@@ -73,7 +73,10 @@ def clearance(permissions: Permissions, scope: ReferenceScope, as_of: date, cont
     if verdict.is_allowed:
         people = sorted({consent.contact for consent in given if consent.contact and consent.holds_on(as_of)})
         named = tuple(who for who in ([contact] if contact else people) if not permissions.has_left(who, as_of))
-        return Clearance(True, verdict.reason, named, verdict.consent.end if verdict.consent else None)
+        until = verdict.consent.end if verdict.consent else None
+        left_on = permissions.departed.get(contact or "", date.max)
+        gone = f"{contact} left on {left_on}: name somebody else there" if left_on <= as_of else ""
+        return Clearance(True, verdict.reason, named, until, gone)
     ahead = [consent.start for consent in given if consent.start > as_of and contact in (None, consent.contact)]
     return Clearance(False, verdict.reason, until=min(ahead, default=None))
 

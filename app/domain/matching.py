@@ -39,6 +39,7 @@ class Hold(StrEnum):
     PROSPECT_ITSELF = "prospect_itself"
     SAME_GROUP = "same_group"
     NO_CONSENT = "no_consent"
+    PERSON_LEFT = "person_left"
     OPTED_OUT = "opted_out"
     ESCALATED = "escalated"
     DETRACTOR = "detractor"
@@ -80,13 +81,15 @@ class Block:
 class Clearance:
     """Whether a consent for one scope holds on one day. `reason`: by whom and until when, or why not.
 
-    `contacts`: who can be asked for it; `until`: when time alone turns it round.
+    `contacts`: who can be asked for it; `until`: when time alone turns it round. `gone`: why the person who is named
+    cannot be asked, though the consent holds without it.
     """
 
     is_valid: bool
     reason: str
     contacts: tuple[str, ...] = ()
     until: date | None = None
+    gone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ def _blocks(
 ) -> Iterable[Block]:
     if not clearance.is_valid:
         yield Block(Hold.NO_CONSENT, clearance.reason, clearance.until)
+    if clearance.gone:
+        yield Block(Hold.PERSON_LEFT, clearance.gone)
     since = openness.back_on
     left = [pause for pause in openness.opted_out if since is None or since <= pause.start]
     yield from _paused(Hold.OPTED_OUT, "opted out", left, as_of)

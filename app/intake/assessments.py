@@ -58,7 +58,8 @@ def record(
     Raises RejectedEventError with every problem.
     """
     # Whoever records it vouches for it: the same content, as stored, is the same event.
-    given = {"occurred_on": today.isoformat(), "status": "verified", **columns, "source_system": SOURCE}
+    day = {} if columns.get("occurred_at") else {"occurred_on": today.isoformat()}
+    given = {**day, "status": "verified", **columns, "source_system": SOURCE}
     event = read_event({**given, "source_event_id": event_id or "-"}, reader)
     if event.occurred_on > today:
         raise RejectedEventError([FieldProblem("occurred_on", f"{event.occurred_on} has not come yet")])

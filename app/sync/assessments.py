@@ -13,6 +13,8 @@ from app.domain.care import CARE_ANSWER, SUCCESS_METRIC, USAGE_REPORT
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, VerifiedEvent
 from app.domain.model import Policy
+from app.domain.permission_events import PERMISSION_GRANTED, RECORD_TYPES, read_grant
+from app.domain.permissions import Ending, read_record
 from app.domain.relationship import (
     OFFER_LEVELS,
     OFFER_RATING,
@@ -235,7 +237,28 @@ def describe_recorded(services: Services, event: AdvocacyEvent) -> str:
     )  # fmt: skip
     offers, people = _read([plain], OFFER_RATING, offer_rating_of), _read([plain], PERSONAL_RATING, personal_rating_of)
     told = {**_tell_offers(offers, services.mapping.policy.relationship), **_tell_people(people)}
-    return f"{_title(event.type)}: {told.get(plain.id) or describe(plain)}"
+    return f"{_title(event.type)}: {told.get(plain.id) or describe(plain)}{_tell_doubt(services, event)}"
+
+
+def _tell_doubt(services: Services, event: AdvocacyEvent) -> str:
+    """Why a consent that was just recorded holds on no day: who gives one on the day of a no should hear of it."""
+    if event.type != PERMISSION_GRANTED:
+        return ""
+    scopes = read_grant(event.attributes).scopes
+    with services.database.read() as connection:
+        known = read_record(load_verified(connection, [event.account], services.today, RECORD_TYPES)[event.account])
+    lost = [
+        one.scope.replace("_", " ")
+        for one in known.consents_on(services.today)
+        if (one.made_on, one.contact) == (event.occurred_on, event.contact) and one.ending is Ending.REVOKED
+        if not one.ever_holds and one.scope in scopes
+    ]
+    if not lost:
+        return ""
+    return (
+        f". {', '.join(lost)}: does not count, as it was taken back on the same day and nobody knows which came first;"
+        " if it was given again afterwards, record it for the day after, or both with their hours"
+    )
 
 
 def _title(code: str) -> str:

@@ -221,6 +221,33 @@ def test_a_consent_given_again_after_it_was_taken_back_counts(company):
     assert allowed() == [ReferenceScope.LOGO]
 
 
+def test_a_consent_that_was_given_on_the_day_of_a_no_says_that_it_does_not_count(company, advocacy):
+    on = ("--on", "2020-01-10")
+
+    assert "does not count" not in advocacy("assess", "permission", "A", "--scope", "logo", *on)[1]
+    advocacy("assess", "revoke", "A", *on)
+    again = advocacy("assess", "permission", "A", "--scope", "logo", "--scope", "basic", *on)[1]
+    assert "logo, basic: does not count, as it was taken back on the same day" in again.replace(
+        "basic, logo:", "logo, basic:"
+    )
+    assert list_consents(company.services, "A") == []
+
+    later = advocacy("assess", "permission", "A", "--scope", "logo", "--on", "2020-01-11")[1]
+    assert "does not count" not in later
+    assert [one.consent.scope for one in list_consents(company.services, "A")] == [ReferenceScope.LOGO]
+
+
+def test_the_hour_decides_what_was_said_last_on_a_past_day(company, advocacy):
+    advocacy("assess", "revoke", "A", "--on", "2020-01-10T09:00:00Z")
+    told = advocacy("assess", "permission", "A", "--scope", "logo", "--on", "2020-01-10T12:00:00+02:00", "--json")
+
+    assert "does not count" not in json.loads(told[1])["says"]
+    assert json.loads(told[1])["occurred_on"] == "2020-01-10"
+    assert [one.consent.scope for one in list_consents(company.services, "A")] == [ReferenceScope.LOGO]
+    earlier = advocacy("assess", "permission", "A", "--scope", "basic", "--on", "2020-01-10T08:59:59Z")
+    assert "basic: does not count" in earlier[1]
+
+
 def test_a_pretended_day_is_today(company, advocacy):
     code, out, _ = advocacy("--set", "today=2020-02-01", "assess", "recognition", "A", "--json")
 

@@ -41,6 +41,30 @@ def offered(events, scope=BASIC, day=DAY, contact=None, group="G"):
 
 
 @pytest.mark.parametrize(
+    ("left", "scope", "contact", "holds"),
+    [
+        (None, LOGO, "ann", []),
+        (-1, LOGO, "ann", [Hold.PERSON_LEFT]),  # the company's consent holds, but there is no Ann to ask
+        (0, LOGO, "ann", [Hold.PERSON_LEFT]),
+        (1, LOGO, "ann", []),
+        (-1, LOGO, "bob", []),
+        (-1, LOGO, None, []),
+        (-1, BASIC, "ann", [Hold.NO_CONSENT]),  # what was hers went with her
+        (-1, BASIC, None, []),
+    ],
+)
+def test_nobody_who_left_can_be_asked_for_what_belongs_to_the_company(left, scope, contact, holds):
+    gone = [] if left is None else [event("l", "contact_left", left, contact="ann")]
+    found = offered(
+        [consent(scopes=("basic", "logo")), *(one for one in gone if one.occurred_on <= DAY)], scope, contact=contact
+    )
+
+    assert [block.hold for one in found.excluded for block in one.blocks] == holds
+    if holds == [Hold.PERSON_LEFT]:
+        assert found.excluded[0].blocks[0].reason == f"ann left on {DAY + timedelta(left)}: name somebody else there"
+
+
+@pytest.mark.parametrize(
     ("events", "scope", "contact", "is_offered"),
     [
         ([], BASIC, None, False),
