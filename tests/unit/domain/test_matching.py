@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.domain.events import VerifiedEvent
 from app.domain.matching import (
     OVERRIDABLE,
+    Block,
     Candidate,
     Clearance,
     Facet,
@@ -105,6 +106,16 @@ def test_g14_hard_filters_come_first_and_each_is_named(more, holds, available_fr
     assert (found.matches, [block.hold for block in exclusion.blocks]) == ((), holds)
     assert exclusion.available_from == (None if available_from is None else days(available_from))
     assert all(block.reason for block in exclusion.blocks)
+
+
+def test_g14_nobody_vouches_for_itself_or_for_its_own_group():
+    found = rank_references(NEED, [customer("P1"), customer("C1", group="PG")], RULES, DAY)
+
+    assert found.need == NEED
+    assert [exclusion.blocks for exclusion in found.excluded] == [
+        (Block(Hold.SAME_GROUP, "belongs to the same group as the prospect"),),
+        (Block(Hold.PROSPECT_ITSELF, "is the prospect itself"),),
+    ]
 
 
 def test_g14_reached_cap_excludes_with_its_reason():
@@ -202,8 +213,8 @@ def test_what_holds_a_customer_back_says_since_when_and_until_when(openness, rea
 
 @pytest.mark.parametrize("kind", ["resting", "opted_out"])
 def test_pauses_are_ordered_by_start_end_and_reason_and_open_ends_come_last(kind):
-    told = [(days(-5), None, None), (days(-9), days(3), "b"), (days(-9), days(3), "a"), (days(-9), days(3), None)]
-    told += [(days(-9), days(2), "c"), (days(-9), None, "d")]
+    told = [(days(-5), None, None), (days(-9), days(3), "B"), (days(-9), days(3), "A"), (days(-9), days(3), None)]
+    told += [(days(-9), days(2), "C"), (days(-9), None, "D")]
     events = [
         VerifiedEvent(str(number), kind, start, valid_to=end, attributes={"reason": reason} if reason else {})
         for number, (start, end, reason) in enumerate(told)
@@ -340,6 +351,41 @@ def test_g14_why_this_one():
         "1 of 2 asks used in 90 days",
         f"confirmed within 365 days, last on {days(-100)}",
         f"used once, last on {days(-400)}",
+    )
+
+
+def test_g14_why_one_that_fits_in_several_words_and_is_known_well():
+    wanted = {Facet.PRODUCT: ("core", "edge"), Facet.ROLE: ("CTO",), Facet.LANGUAGE: ("de",)}
+    one = customer(
+        profile=Profile(products=("Core", "Edge"), roles=("CFO", "CIO"), languages=("de",)),
+        quality=good(4),
+        ledger=ledger(uses=(200, 300, 400)),
+        confirmed_on=days(-400),
+    )
+    (match,) = rank_references(replace(NEED, wanted=wanted), [one], RULES, DAY).matches
+    assert match.reasons == (
+        "consent: allowed by Ann since 2026-01-01",
+        "fits 2 of 3 asked for: product core, edge; language de",
+        "role is CFO, CIO; asked for: CTO",
+        "quality 100 of 100, 6 of 6 traits rated, high impact",
+        "0 of 2 asks used in 90 days",
+        f"not confirmed, last on {days(-400)}",
+        f"used 3 times, last on {days(-200)}",
+    )
+
+
+def test_g14_why_one_of_which_little_is_known():
+    need = replace(NEED, wanted={Facet.REGION: ("emea",)})
+    unrated = quality([], RULES, DAY)
+    (match,) = rank_references(need, [customer(quality=unrated, confirmed_on=None)], RULES, DAY).matches
+    assert match.reasons == (
+        "consent: allowed by Ann since 2026-01-01",
+        "fits 0 of 1 asked for",
+        "region is not known; asked for: emea",
+        "quality 0 to 100 of 100, 0 of 6 traits rated",
+        "0 of 2 asks used in 90 days",
+        "never confirmed",
+        "never used yet",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -13,6 +13,7 @@ from app.domain.permission_events import (
     Grant,
     Promise,
     Revocation,
+    Use,
     departure_of,
     grant_of,
     promise_of,
@@ -52,10 +53,22 @@ def test_revocations_departures_and_promises_are_read():
     )
 
 
+def test_the_hour_of_what_was_said_is_kept():
+    nine = datetime(2026, 1, 10, 9, tzinfo=UTC)
+
+    said = (
+        grant_of(event("permission_granted", {"scopes": "logo"}, occurred_at=nine)),
+        revocation_of(event("permission_revoked", occurred_at=nine)),
+        departure_of(event("contact_left", contact="C1", occurred_at=nine)),
+    )
+
+    assert [one.made_at for one in said] == [nine] * 3
+
+
 @pytest.mark.parametrize(
     ("code", "attributes", "fields", "scope", "where"),
     [
-        ("permission_used", {"scopes": "logo", "where": "home page"}, {}, S.LOGO, "home page"),
+        ("permission_used", {"scopes": "logo", "where": "home page"}, {"opportunity": "006A"}, S.LOGO, "home page"),
         ("reference_call", {}, {"opportunity": "006A"}, S.BASIC, "Reference call"),
         ("nda_slide_use", {}, {}, S.NDA_ONLY, "NDA slide use"),
         ("linkedin_recommendation", {}, {}, S.LINKEDIN, "LinkedIn recommendation"),
@@ -69,7 +82,7 @@ def test_revocations_departures_and_promises_are_read():
 def test_what_takes_a_permission_is_a_use_of_it(code, attributes, fields, scope, where):
     use = use_of(event(code, attributes, contact="C1", **fields))
 
-    assert (use.scope, use.where, use.contact, use.opportunity) == (scope, where, "C1", fields.get("opportunity"))
+    assert use == Use("e1", scope, JAN, where, "C1", fields.get("opportunity"))
 
 
 @pytest.mark.parametrize("code", ["testimonial_quote", "referral", "permission_granted", "x_ours"])
@@ -88,7 +101,7 @@ def test_other_events_are_no_use(code):
         (read_revocation, {"scopes": []}, "`scopes` names at least one"),
         (read_revocation, {"scopes": ["8a"]}, "`scopes` knows no '8a'"),
         (read_promise, {"due_on": "soon"}, "`due_on` is a date"),
-        (read_use, {"scopes": ["logo", "basic"]}, "`scopes` is exactly one scope"),
+        (read_promise, {"due_on": "2026-06-10"}, "`scopes` is missing"),
         (read_use, {"where": "page"}, "`scopes` is missing"),
     ],
 )
@@ -105,7 +118,12 @@ def test_every_reader_takes_a_note_and_names_of_ones_own():
 
 
 def test_a_departure_names_who_left_and_a_promise_names_the_deal():
-    with pytest.raises(ValueError, match="who left"):
+    with pytest.raises(ValueError, match=r"^`contact` is missing: who left\?$"):
         departure_of(event("contact_left"))
-    with pytest.raises(ValueError, match="which deal"):
+    with pytest.raises(ValueError, match=r"^`opportunity` is missing: in which deal was it promised\?$"):
         promise_of(event("permission_promised", {"scopes": "logo"}))
+
+
+def test_a_use_is_of_one_scope():
+    with pytest.raises(ValueError, match=r"^`scopes` is exactly one scope: log one use for each$"):
+        read_use({"scopes": ["logo", "basic"]})

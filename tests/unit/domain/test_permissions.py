@@ -133,6 +133,7 @@ def test_on_one_day_a_revocation_beats_a_consent_unless_both_times_are_known():
 
     assert valid(MAR, [grant(S.LOGO, MAR)], [revoked(MAR)]) == ()
     assert valid(MAR, [grant(S.LOGO, MAR, at=evening)], [revoked(MAR)]) == ()
+    assert valid(MAR, [grant(S.LOGO, MAR)], [revoked(MAR, at=morning)]) == ()
     assert valid(MAR, [grant(S.LOGO, MAR, at=morning)], [revoked(MAR, at=evening)]) == ()
     assert valid(MAR, [grant(S.LOGO, MAR, at=evening)], [revoked(MAR, at=morning)]) == (S.LOGO,)
     assert valid(MAR, [grant(S.BASIC, MAR, contact="C1", at=evening)], [], [left(MAR, at=morning)]) == (S.BASIC,)
@@ -140,7 +141,7 @@ def test_on_one_day_a_revocation_beats_a_consent_unless_both_times_are_known():
 
 def test_of_two_consents_of_one_day_the_later_hour_counts():
     morning, evening = datetime(2026, 3, 10, 9, tzinfo=UTC), datetime(2026, 3, 10, 18, tzinfo=UTC)
-    short, long = grant(S.LOGO, MAR, JUN, id_="b", at=evening), grant(S.LOGO, MAR, DEC, id_="a", at=morning)
+    short, long = grant(S.LOGO, MAR, JUN, id_="a", at=evening), grant(S.LOGO, MAR, DEC, id_="b", at=morning)
 
     assert valid(JUN, [short, long]) == valid(JUN, [long, short]) == ()
 
@@ -151,6 +152,17 @@ def test_the_strongest_is_the_last_of_the_list_and_the_standing_is_a_set():
     assert allowed.valid == (S.BASIC, S.LOGO)
     assert allowed.strongest is S.LOGO
     assert NOTHING_ALLOWED.strongest is None
+
+
+def test_consents_are_listed_by_scope_start_and_person_those_for_everybody_first():
+    grants = [
+        grant(S.LOGO, contact="C1", id_="a"),
+        grant(S.BASIC, MAR, contact="C0", id_="b"),
+        grant(S.BASIC, contact="C1", id_="c"),
+        grant(S.BASIC, id_="d"),
+    ]
+
+    assert [one.source for one in permissions_on(grants, (), (), DEC).consents] == ["d", "c", "b", "a"]
 
 
 def test_a_consent_keeps_who_gave_it_where_it_is_written_and_how_it_ended():
@@ -231,6 +243,16 @@ def test_a_consent_for_everybody_covers_nobody_who_withdrew_or_left(
     verdict = may_use(permissions_on(grants, revocations, departures, DEC), scope, day, contact)
 
     assert (verdict.is_allowed, reason in verdict.reason) == (reason == "" or reason.startswith("until"), True), verdict
+
+
+def test_who_withdrew_or_left_today_is_not_covered_today():
+    withdrew = revoked(MAR, contact="C9")
+    held = permissions_on([grant(S.BASIC), grant(S.BASIC, contact="C1", id_="g2")], [withdrew], [left(MAR)], MAR)
+
+    assert held.revocations == (withdrew,)
+    assert [may_use(held, S.BASIC, MAR, who).is_allowed for who in ("C1", "C8", "C9")] == [False, True, False]
+    assert [held.has_left("C1", day) for day in (MAR - timedelta(1), MAR, JUN)] == [False, True, True]
+    assert not held.has_left("C8", date.max - timedelta(1))
 
 
 def test_a_replaced_consent_says_so_where_the_later_one_does_not_reach():
@@ -355,10 +377,24 @@ def test_a_revocation_that_cannot_be_read_revokes_everything():
     assert read_record([granted, left_]).on(MAR).valid == (S.LOGO,)
 
 
+def test_a_record_knows_who_is_gone_and_who_came_back():
+    record = read_record(
+        [
+            event("contact_left", contact="C1", on=MAR),
+            event("contact_left", contact="C2", on=MAR),
+            event("permission_granted", {"scopes": "logo"}, contact="C2", on=JUN),
+        ]
+    )
+
+    assert record.departed_on(MAR - timedelta(1)) == {}
+    assert record.departed_on(MAR) == {"C1": MAR, "C2": MAR}
+    assert record.departed_on(JUN) == {"C1": MAR}
+
+
 def test_a_record_sorts_out_events_and_leaves_out_what_cannot_be_read():
     record = read_record(
         [
-            event("permission_granted", {"scopes": "logo"}),
+            event("permission_granted", {"scopes": "logo"}, opportunity="006A"),
             event("permission_granted", {"scope": "logo"}),
             event("permission_revoked", {"scopes": "basic"}),
             event("contact_left", contact="C1"),
