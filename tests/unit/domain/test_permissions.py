@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -135,6 +136,7 @@ def test_on_one_day_a_revocation_beats_a_consent_unless_both_times_are_known():
     assert valid(MAR, [grant(S.LOGO, MAR, at=evening)], [revoked(MAR)]) == ()
     assert valid(MAR, [grant(S.LOGO, MAR)], [revoked(MAR, at=morning)]) == ()
     assert valid(MAR, [grant(S.LOGO, MAR, at=morning)], [revoked(MAR, at=evening)]) == ()
+    assert valid(MAR, [grant(S.LOGO, MAR, at=morning)], [revoked(MAR, at=morning)]) == ()
     assert valid(MAR, [grant(S.LOGO, MAR, at=evening)], [revoked(MAR, at=morning)]) == (S.LOGO,)
     assert valid(MAR, [grant(S.BASIC, MAR, contact="C1", at=evening)], [], [left(MAR, at=morning)]) == (S.BASIC,)
 
@@ -187,6 +189,7 @@ def test_a_consent_keeps_who_gave_it_where_it_is_written_and_how_it_ended():
         (S.WEB_RELEASE, "2026-06-10", None, False, "but expired on 2026-06-10"),
         (S.PRESS_RELEASE, "2026-06-10", None, False, "granted by Ada, but revoked on 2026-03-10"),
         (S.PRESS_RELEASE, "2026-04-10", None, False, "granted by Ada, but revoked on 2026-03-10"),
+        (S.PRESS_RELEASE, "2026-03-10", None, False, "granted by Ada, but revoked on 2026-03-10"),
     ],
 )
 def test_a_use_is_allowed_or_refused_with_the_reason(scope, day, contact, is_allowed, reason):
@@ -245,6 +248,44 @@ def test_a_consent_for_everybody_covers_nobody_who_withdrew_or_left(
     assert (verdict.is_allowed, reason in verdict.reason) == (reason == "" or reason.startswith("until"), True), verdict
 
 
+@pytest.mark.parametrize(
+    ("grants", "day", "source", "reason"),
+    [
+        ([grant(S.LOGO, id_="a")], MAR, "a", "allowed by Ada since 2026-01-10"),
+        ([replace(grant(S.LOGO, id_="a"), granted_by=None)], MAR, "a", "allowed since 2026-01-10"),
+        (
+            [replace(grant(S.LOGO, id_="a", contact="C1"), granted_by=None)],
+            MAR,
+            "a",
+            "allowed by C1 since 2026-01-10",
+        ),
+        # Of those that are still to come the first, then the smaller id; of those that are over what lasted longest.
+        (
+            [grant(S.LOGO, JUN, made_on=JAN, id_="z"), grant(S.LOGO, JUN, made_on=JAN, id_="a", contact="C1")],
+            MAR,
+            "a",
+            "granted by Ada only from 2026-06-10 on",
+        ),
+        (
+            [grant(S.LOGO, JAN, JUN, id_="a"), grant(S.LOGO, MAR, MAR + timedelta(1), id_="b", contact="C1")],
+            JUN,
+            "a",
+            "granted by Ada, but expired on 2026-06-10",
+        ),
+    ],
+)
+def test_a_verdict_names_the_consent_that_decides_it(grants, day, source, reason):
+    verdict = may_use(permissions_on(grants, (), (), DEC), S.LOGO, day)
+
+    assert (verdict.consent.source, verdict.reason) == (source, reason)
+
+
+def test_a_consent_that_expires_on_the_day_it_is_withdrawn_has_expired():
+    held = permissions_on([grant(S.BASIC, JAN, MAR)], [revoked(MAR, contact="C9")], (), DEC)
+
+    assert may_use(held, S.BASIC, MAR, "C9").reason == "granted by Ada, but expired on 2026-03-10"
+
+
 def test_who_withdrew_or_left_today_is_not_covered_today():
     withdrew = revoked(MAR, contact="C9")
     held = permissions_on([grant(S.BASIC), grant(S.BASIC, contact="C1", id_="g2")], [withdrew], [left(MAR)], MAR)
@@ -272,6 +313,13 @@ def test_every_use_is_checked_against_the_day_it_happened():
         ("u3", False),
         ("u2", False),
     ]
+
+
+def test_a_use_of_today_is_checked_for_the_person_whose_word_it_was():
+    held = permissions_on([grant(S.BASIC)], [revoked(MAR, contact="C9")], (), JUN)
+    uses = [Use(f"u{person}", S.BASIC, JUN, None, person) for person in ("C8", "C9")]
+
+    assert [use.id for use, _ in uncovered_uses(uses, held, JUN)] == ["uC9"]
 
 
 # --- properties ------------------------------------------------------------------------------------------------------

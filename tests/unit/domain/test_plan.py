@@ -93,9 +93,14 @@ def test_a_plan_is_held_only_where_it_exceeds_a_limit_and_says_which(stats, name
 
 def test_the_reasons_for_holding_a_plan_can_be_read_aloud():
     stats = PlanStats(showing=3000, changed=1000, cleared=400, shown_total=3000, planned_total=1000)
+    nearly_all = PlanStats(showing=1000, changed=1000, shown_total=10_000, planned_total=10)
 
     assert judge_plan(stats, Limits()).reasons == (
         "1,000 of 3,000 accounts would change a value they show: 33.3 %, more than max_changed_percent = 25",
         "400 of 3,000 accounts would lose a value they show: 13.3 %, more than max_cleared_percent = 10",
         "the sum of the shown totals would fall by 66.6 %, more than max_decrease_percent = 60",
+    )
+    assert judge_plan(nearly_all, Limits()).reasons == (
+        "1,000 of 1,000 accounts would change a value they show: 100.0 %, more than max_changed_percent = 25",
+        "the sum of the shown totals would fall by 99.9 %, more than max_decrease_percent = 60",
     )

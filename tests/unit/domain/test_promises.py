@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from app.domain.permission_events import Grant, Promise, Use
+from app.domain.permission_events import Grant, Promise, Revocation, Use
 from app.domain.permissions import permissions_on
-from app.domain.promises import PromiseState, promised_or_delivered
+from app.domain.promises import PromisedScope, PromiseState, promised_or_delivered
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.rules import CommitmentRules
 
@@ -53,6 +53,35 @@ def test_s0_21_a_permission_promised_in_a_deal_is_compared_with_what_was_deliver
     (standing,) = promised_or_delivered([promise], held, uses, RULES, day)
 
     assert (standing.state, standing.opportunity, standing.scope) == (state, "006A", S.LOGO)
+
+
+def test_what_came_of_a_promise_names_days_consent_and_the_first_use():
+    uses = [
+        Use("u2", S.LOGO, DEC),
+        Use("u3", S.LOGO, MAR, "page b"),
+        Use("u1", S.LOGO, DEC),
+        Use("u0", S.LOGO, MAR, "page a"),
+    ]
+    held = permissions_on([grant(S.LOGO)], (), (), DEC)
+
+    (delivered,) = promised_or_delivered([promised()], held, uses, RULES, DEC)
+    (today,) = promised_or_delivered([promised()], held, uses[:1], RULES, DEC)
+
+    assert delivered == PromisedScope(
+        "p1", S.LOGO, "006A", JAN, D("2026-04-10"), PromiseState.DELIVERED, held.consents[0], uses[3]
+    )
+    assert today.delivered_by == uses[0]
+
+
+def test_a_use_of_somebody_who_withdrew_delivers_nothing():
+    withdrawn = Revocation("r1", (S.BASIC,), JUN, JUN, None, "C9")
+    held = permissions_on([grant(S.BASIC)], [withdrawn], (), DEC)
+
+    def state(person):
+        (one,) = promised_or_delivered([promised((S.BASIC,))], held, [Use("u", S.BASIC, DEC, None, person)], RULES, DEC)
+        return one.state
+
+    assert (state("C9"), state("C8")) == (PromiseState.GRANTED, PromiseState.DELIVERED)
 
 
 def test_promises_come_most_urgent_first_and_one_line_a_scope():
