@@ -148,6 +148,29 @@ def test_of_two_consents_of_one_day_the_later_hour_counts():
     assert valid(JUN, [short, long]) == valid(JUN, [long, short]) == ()
 
 
+@pytest.mark.parametrize(
+    ("grants", "as_of", "lapses_on"),
+    [
+        ([grant(S.LOGO, JAN, JUN)], JAN, JUN),
+        ([grant(S.LOGO, JAN, JUN)], JUN - timedelta(1), JUN),
+        ([grant(S.LOGO, JAN, JUN)], JUN, None),
+        ([grant(S.LOGO, JAN, JUN)], JAN - timedelta(1), None),
+        ([grant(S.LOGO)], MAR, None),
+        ([grant(S.LOGO, JAN, JUN), grant(S.BASIC, id_="g2")], MAR, JUN),
+        ([grant(S.LOGO, JAN, DEC), grant(S.BASIC, JAN, JUN, id_="g2")], MAR, JUN),
+        # Another consent for the same scope takes over, on the day or not.
+        ([grant(S.LOGO, JAN, JUN), grant(S.LOGO, MAR, DEC, contact="C1", id_="g2")], MAR, DEC),
+        (
+            [grant(S.LOGO, JAN, JUN), grant(S.LOGO, JUN + timedelta(1), DEC, contact="C1", id_="g2", made_on=JAN)],
+            MAR,
+            JUN,
+        ),
+    ],
+)
+def test_the_day_on_which_something_that_is_allowed_no_longer_is(grants, as_of, lapses_on):
+    assert permissions_on(grants, (), (), as_of).lapses_on == lapses_on
+
+
 def test_the_strongest_is_the_last_of_the_list_and_the_standing_is_a_set():
     allowed = permissions_on([grant((S.LOGO, S.BASIC))], (), (), MAR)
 
