@@ -312,7 +312,7 @@ class CrmConnector(Protocol):
         a result by then are unknown to the caller.
         """
 
-    def end_push(self, trace: str) -> None:
+    def end_push(self, trace: str, *, fence: Fence) -> None:
         """End what a push that was killed left in the CRM, by the last `trace` of it.
 
         When this returns, nothing of that push will be written any more; what has been written stays.

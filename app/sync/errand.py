@@ -32,7 +32,7 @@ def run_errand(services: Services, errand: Errand, *, send: bool, progress: Prog
     ):
         with run.phase("check"):
             read_plan = check(run, connector)
-            end_left_behind(run.services.database, connector)
+            end_left_behind(run.services.database, connector, run.lease.renew)
         with run.phase("pull"):
             reread(build_puller(run, connector, read_plan), errand.accounts)
         writer = build_writer(run, read_plan)

@@ -78,12 +78,12 @@ def push_intents(pusher: Pusher, expected: int) -> PushReport:
     return report
 
 
-def end_left_behind(database: Database, connector: CrmConnector) -> None:
+def end_left_behind(database: Database, connector: CrmConnector, fence: Callable[[], None]) -> None:
     """End what a killed run has left in the CRM; at no call where it left nothing."""
     with database.read() as connection:
         left = load_flag(connection, LEFT_BEHIND)
     if left is not None:
-        connector.end_push(left)
+        connector.end_push(left, fence=fence)
         _keep_trace(database, "")
 
 

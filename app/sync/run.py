@@ -59,7 +59,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None, hints: Mapping[st
     with connect(run) as connector:
         with run.phase("check"):
             read_plan = check(run, connector)
-            end_left_behind(run.services.database, connector)
+            end_left_behind(run.services.database, connector, run.lease.renew)
         puller = build_puller(run, connector, read_plan)
         with run.phase("pull"):
             if only is None:

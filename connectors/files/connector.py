@@ -209,7 +209,7 @@ class FilesConnector:
             scores.save()
         yield from results
 
-    def end_push(self, trace: str) -> None:
+    def end_push(self, trace: str, *, fence: Fence) -> None:
         """Nothing goes on after its process."""
 
     def _keys(self) -> frozenset[str]:

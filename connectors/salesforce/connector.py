@@ -107,8 +107,8 @@ class SalesforceConnector:
     ) -> Iterator[UpdateResult]:
         return Pusher(self.transport, self.jobs, object_name, fence, trace).results(updates, expected)
 
-    def end_push(self, trace: str) -> None:
-        end_left_behind(self.jobs, trace)
+    def end_push(self, trace: str, *, fence: Fence) -> None:
+        end_left_behind(self.jobs, trace, fence)
 
     def allowance(self) -> Allowance:
         return identity.read_allowance(self.transport)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from connectors.contract import Trace
+from connectors.contract import Fence, Trace
 from connectors.errors import ConfigurationError, ConnectorError, CredentialsError, ProtocolError, TransientError
 from connectors.http import decode_json, require
 from connectors.salesforce.identity import canonical, connected_user
@@ -153,11 +153,11 @@ class Trail:
         """Nothing more will come of this job."""
         self._tell(replace(self._left, jobs=tuple(one for one in self._left.jobs if one != job)))
 
-    def tidy(self) -> None:
+    def tidy(self, fence: Fence) -> None:
         """After trouble: remove what was asked for and never named. Where that fails, the next start does it."""
         if self._left.asked:
             with suppress(ConnectorError):
-                _discard_forgotten(IngestCalls(self.transport), self._left)
+                _discard_forgotten(IngestCalls(self.transport), self._left, fence)
                 self._tell(replace(self._left, asked=()))
 
     def _tell(self, left: LeftBehind) -> None:
@@ -165,28 +165,32 @@ class Trail:
         self.note(left.text())
 
 
-def end_left_behind(jobs: Jobs, text: str) -> None:
-    """End the jobs that a killed push left: when this returns, nothing of them will be written any more."""
+def end_left_behind(jobs: Jobs, text: str, fence: Fence) -> None:
+    """End the jobs that a killed push left: when this returns, nothing of them will be written any more.
+
+    The fence is asked before any is removed: who wakes up late could meet the job of somebody who has come since.
+    """
     left = read_left(text)
     if left is None:
         return
     calls = IngestCalls(jobs.transport, left.api)
     for job in left.jobs:
-        _end(jobs, calls, job)
+        _end(jobs, calls, job, fence)
     if left.asked:
         # Such a job writes nothing: what may not be listed or cannot be read is left to Salesforce for seven days.
         with suppress(CredentialsError, ProtocolError):
-            _discard_forgotten(calls, left)
+            _discard_forgotten(calls, left, fence)
 
 
-def _discard_forgotten(calls: IngestCalls, left: LeftBehind) -> None:
+def _discard_forgotten(calls: IngestCalls, left: LeftBehind, fence: Fence) -> None:
     """Nothing of such a job was written: it has no file yet."""
     user = connected_user(calls.transport)
     for job in [require(one, "id", str) for one in calls.listed() if is_forgotten(one, left, user)]:
+        fence()
         calls.discard(job)
 
 
-def _end(jobs: Jobs, calls: IngestCalls, job: str) -> None:
+def _end(jobs: Jobs, calls: IngestCalls, job: str, fence: Fence) -> None:
     """What has not begun is stopped. What has begun is waited for: batches under way are finished even when aborted."""
 
     def look() -> str:
@@ -194,12 +198,14 @@ def _end(jobs: Jobs, calls: IngestCalls, job: str) -> None:
 
     try:
         state = look()
+        fence()
         if state in FINAL or (state in ("Open", "UploadComplete") and calls.discard(job)):
             return
         jobs.poll(look, str, jobs.clock())
     except ConfigurationError:
         return  # there is no such job any more
     except TransientError:
+        fence()
         calls.discard(job)
         raise
 

@@ -77,7 +77,7 @@ class Pusher:
                 yield from self._write(file)
                 file = IngestFile()
         yield from self._write(file)
-        self._trail.tidy()
+        self._trail.tidy(self.fence)
         yield from self._collections().results(self._again)
 
     def _add(self, file: IngestFile, update: Update) -> None:

@@ -171,7 +171,7 @@ def test_a_push_that_came_to_its_end_has_left_nothing_to_end(world, crm: CrmConn
 
     list(crm.push(world.names.account, updates, expected=expected, fence=open_fence, trace=traces.append))
     before = crm.usage.api_calls
-    crm.end_push(traces[-1] if traces else "")
+    crm.end_push(traces[-1] if traces else "", fence=open_fence)
 
     assert traces[-1:] in ([], [""])
     assert crm.usage.api_calls == before

@@ -35,6 +35,10 @@ def push(crm: SalesforceConnector, ids: list[str], trace: Trace, expected: int =
     list(crm.push("Account", updates, expected=expected, fence=lambda: None, trace=trace))
 
 
+def open_fence() -> None:
+    """The lease is ours."""
+
+
 def states(sandbox: Sandbox) -> list[str]:
     return [job.state for job in sandbox.engine.jobs.values()]
 
@@ -84,7 +88,7 @@ def test_problem_6_a_job_created_and_never_named_is_found_by_when_it_was_asked_f
     IngestCalls(killed.transport).create("Account")
     assert states(sandbox) == ["Open"]
 
-    connect().end_push(traces[-1])
+    connect().end_push(traces[-1], fence=open_fence)
 
     assert states(sandbox) == []
 
@@ -92,7 +96,7 @@ def test_problem_6_a_job_created_and_never_named_is_found_by_when_it_was_asked_f
 def test_problem_6_a_job_of_a_killed_run_is_removed_by_its_id_without_a_list(connect, accounts, sandbox) -> None:
     left, crm = leave(connect(), accounts, "Open"), connect()
 
-    crm.end_push(left)
+    crm.end_push(left, fence=open_fence)
 
     assert states(sandbox) == []
     assert crm.usage.by_kind == {"ingest_poll": 1, "ingest_abort": 2}
@@ -118,7 +122,7 @@ def test_what_has_not_begun_is_stopped_and_nothing_of_it_is_written_later(
     sandbox.manners.queue_polls = 2
     left = leave(connect(), accounts, state)
 
-    connect().end_push(left)
+    connect().end_push(left, fence=open_fence)
 
     assert states(sandbox) == []
     assert {org.record("Account", key)[NUMBER] for key in accounts} == {None}
@@ -130,7 +134,7 @@ def test_what_has_begun_is_waited_for_since_salesforce_ends_a_batch_even_of_an_a
     sandbox.manners.job_polls = 5
     left = leave(connect(), accounts, "InProgress")
 
-    connect().end_push(left)
+    connect().end_push(left, fence=open_fence)
 
     assert states(sandbox) == ["JobComplete"]
     assert {org.record("Account", key)[NUMBER] for key in accounts} == {Decimal(7)}
@@ -143,7 +147,7 @@ def test_what_begins_while_it_is_to_be_stopped_is_waited_for(connect, org, accou
     for what in ("state", "delete"):
         sandbox.faults.inject("error", on=f"bulk_ingest.{what}", code="INVALID_JOB_STATE", status=400)
 
-    connect().end_push(left)
+    connect().end_push(left, fence=open_fence)
 
     assert states(sandbox) == ["JobComplete"]
 
@@ -153,7 +157,7 @@ def test_what_never_ends_is_given_up_and_stopped(connect, accounts, sandbox) -> 
     left = leave(connect(), accounts, "InProgress")
 
     with pytest.raises(TransientError, match="did not finish"):
-        connect(job_hours=0.001).end_push(left)
+        connect(job_hours=0.001).end_push(left, fence=open_fence)
 
     assert states(sandbox) == []
 
@@ -163,11 +167,29 @@ def test_a_job_that_is_gone_and_a_trace_of_another_version_are_no_trouble(connec
     sandbox.engine.jobs.clear()
     crm = connect()
 
-    crm.end_push(left)
+    crm.end_push(left, fence=open_fence)
     for text in ("", "nonsense", "[]", '{"v":2}', '{"v":1,"api":"62.0"}'):
-        crm.end_push(text)
+        crm.end_push(text, fence=open_fence)
 
     assert crm.usage.api_calls == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_who_lost_the_lease_ends_nothing_since_it_may_be_somebody_elses_by_now(
+    connect, accounts, sandbox, named
+) -> None:
+    traces: list[str] = []
+    other = connect()
+    Trail(other.transport, "Account", traces.append).ask()
+    left = leave(other, accounts, "Open")
+
+    def closed() -> None:
+        raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        connect().end_push(left if named else traces[0], fence=closed)
+
+    assert states(sandbox) == ["Open"]
 
 
 @pytest.mark.parametrize("kind", ["create", "upload"])
@@ -193,7 +215,7 @@ def test_what_could_not_be_looked_for_is_left_to_the_next_start(connect, account
 
     assert sorted(states(sandbox)) == ["JobComplete", "Open"]
     sandbox.faults.waiting.remove(trouble)
-    connect().end_push(traces[-1])
+    connect().end_push(traces[-1], fence=open_fence)
     assert states(sandbox) == ["JobComplete"]
 
 
@@ -202,11 +224,11 @@ def test_who_may_not_list_jobs_leaves_them_to_salesforce_and_trouble_is_told(con
     Trail(connect().transport, "Account", traces.append).ask()
 
     sandbox.faults.inject("error", on="bulk_ingest.list", code="INSUFFICIENT_ACCESS", status=403)
-    connect().end_push(traces[0])
+    connect().end_push(traces[0], fence=open_fence)
 
     sandbox.faults.inject("html", on="bulk_ingest.list", status=503, times=None)
     with pytest.raises(TransientError):
-        connect().end_push(traces[0])
+        connect().end_push(traces[0], fence=open_fence)
 
 
 ASKED = LeftBehind("62.0", "Account", asked=((NOW, NOW + MINUTE),))
@@ -248,7 +270,7 @@ def test_a_list_that_cannot_be_read_stops_no_run(connect) -> None:
         listed = wire.get("/services/data/v62.0/jobs/ingest")
         listed.respond(json={"done": True, "records": [MADE | {"createdDate": "yesterday"}, {}]})
 
-        connect(login_url=org).end_push(ASKED.text())
+        connect(login_url=org).end_push(ASKED.text(), fence=open_fence)
 
         assert listed.called
 
@@ -269,7 +291,7 @@ def test_left_jobs_are_looked_for_on_every_page_of_the_list(connect) -> None:
         removed = wire.delete(f"{base}/750OLD").respond(204)
         crm = connect(login_url=org)
 
-        crm.end_push(ASKED.text())
+        crm.end_push(ASKED.text(), fence=open_fence)
 
         assert removed.called
         assert crm.usage.by_kind["ingest_list"] == 2
