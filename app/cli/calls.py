@@ -15,8 +15,10 @@ from app.errors import ConfigError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from app.sync.calls import CoverageView, LoggedCall, QueueView
+    from app.sync.call_log import LoggedCall
+    from app.sync.calls import QueueView
     from app.sync.care import CareHistory
+    from app.sync.coverage import CoverageView
 
 BucketWord = Literal["need_you", "ok", "who_are_you"]
 SkipWord = Literal["no_answer", "on_holiday", "not_now", "wrong_person", "other"]
@@ -127,7 +129,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Log what a buyer answered: bucket and words in one step. Safe to repeat on the same day."""
-    from app.sync.calls import log_call
+    from app.sync.call_log import log_call
 
     if not verbatim.strip():
         raise ConfigError("what did they say? Give their words, in quotes")
@@ -149,7 +151,7 @@ def skip(
     as_json: AsJson = False,
 ) -> None:
     """Skip a call and say why. From tomorrow on the next one in line is called instead."""
-    from app.sync.calls import skip_call
+    from app.sync.call_log import skip_call
 
     said: dict[str, Any] = {"reason": reason, "until": until, "note": note, "caller": by}
     _write(ctx, skip_call, account, said, as_json=as_json)
@@ -210,7 +212,7 @@ def _say_history(history: CareHistory) -> None:
 
 def show_coverage(ctx: typer.Context, rep: Rep = None, day: Day = None, as_json: AsJson = False) -> None:
     """Say how well the list is covered, whether one call a day is enough, and who has waited too long."""
-    from app.sync.calls import measure_coverage
+    from app.sync.coverage import measure_coverage
 
     with open_services(ctx) as services:
         views = measure_coverage(services, rep=rep, day=read_date(day))

@@ -1,4 +1,4 @@
-"""One call a day: whom to call and what to talk about, how well the list is covered, and what came of a call.
+"""One call a day: whom to call, and what to talk about.
 
 What a queue shows was known before its day, and stays the same all day; only the state of the call moves, and nobody is
 named as a contact who is known to have left. What decides about the order, total and value tier, is of the last run
@@ -8,13 +8,10 @@ before the day; the money that is told is of the last run.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from fractions import Fraction
-from itertools import islice
 from typing import Any
 
 from app.domain.calls import (
@@ -22,21 +19,17 @@ from app.domain.calls import (
     CALL_TYPES,
     Buyer,
     Call,
-    Coverage,
     business_day_from,
     buyer_from,
     buyer_on,
-    coverage,
     is_business_day,
     known_before,
-    month_of,
     next_call_on,
     rank_calls,
     read_call_skipped,
     schedule_calls,
-    urgency,
 )
-from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success, told, transitions
+from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success, told
 from app.domain.events import VerifiedEvent
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
@@ -45,21 +38,16 @@ from app.domain.permission_events import CONTACT_LEFT, PERMISSION_GRANTED
 from app.domain.permissions import read_record
 from app.domain.rules import CareRules
 from app.errors import ConfigError
-from app.intake.assessments import record
-from app.intake.event_fields import build_reader
-from app.intake.strict_json import JsonValue
 from app.store.before import WorthBefore, load_before
 from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, load_first_sales, load_reps
 from app.store.connection import Connection
 from app.store.evidence import load_verified
 from app.store.mirror import load_places
 from app.store.standing import load_standing
-from app.sync.answers import AccountView, find_account
 from app.sync.references import canonical_id
 from app.sync.services import Services
 
 UPCOMING = 3
-OVERDUE = 20
 MAX_CALENDAR_DAYS = 260
 """A year of business days."""
 DEFAULT_MINUTES = 15
@@ -157,101 +145,7 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
-    """An account that has waited longer than its interval. `urgency`: how many of them."""
-
-    account: str
-    name: str
-    bucket: Bucket | None
-    last_contact_on: date | None
-    due_on: date | None
-    urgency: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageView:
-    """The meter of one representative. `called`: customers that answered this month, up to the day.
-
-    `moves`: what their answers of this month changed, by direction. `gone`: id and name of whoever is assumed gone, to
-    plan around the others; the most valuable first.
-    """
-
-    rep: str | None
-    day: date
-    meter: Coverage
-    called: int
-    month: date
-    business_days: int
-    business_days_of_month: int
-    overdue: tuple[Overdue, ...]
-    moves: Mapping[str, int]
-    gone: tuple[tuple[str, str], ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented object: fractions as text."""
-        meter = self.meter
-        return {
-            "rep": self.rep,
-            "day": self.day.isoformat(),
-            "accounts": meter.accounts,
-            "covered": meter.covered,
-            "overdue": meter.overdue,
-            "never": meter.never,
-            "skipped": meter.skipped,
-            "written_off": meter.written_off,
-            "buckets": {bucket or "unknown": number for bucket, number in meter.buckets.items()},
-            "share": None if meter.share is None else str(meter.share),
-            "utilisation": None if meter.utilisation is None else str(meter.utilisation),
-            "is_feasible": meter.is_feasible,
-            "month": f"{self.month:%Y-%m}",
-            "called": self.called,
-            "business_days": self.business_days,
-            "business_days_of_month": self.business_days_of_month,
-            "moves": dict(self.moves),
-            "assumed_gone": [{"account": id_, "name": name} for id_, name in self.gone],
-            "longest_overdue": [
-                {
-                    "account": one.account,
-                    "name": one.name,
-                    "bucket": one.bucket,
-                    "last_contact_on": one.last_contact_on.isoformat() if one.last_contact_on else None,
-                    "due_on": one.due_on.isoformat() if one.due_on else None,
-                    "urgency": str(one.urgency),
-                }
-                for one in self.overdue
-            ],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedCall:
-    """What came of a call, and what follows. `is_new`: it was not logged before.
-
-    `action`: what the bucket asks for; of a call that was skipped, why it was.
-    """
-
-    account: str
-    name: str
-    event: str
-    is_new: bool
-    bucket: Bucket | None
-    action: str
-    next_call_on: date | None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "account": self.account,
-            "name": self.name,
-            "source_event_id": self.event,
-            "is_new": self.is_new,
-            "bucket": self.bucket,
-            "action": self.action,
-            "next_call_on": self.next_call_on.isoformat() if self.next_call_on else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _List:
+class CallList:
     """One representative's customers as they were known before a day. `events`: up to the day, that day included."""
 
     rep: str | None
@@ -270,15 +164,8 @@ def list_calls(services: Services, *, rep: str | None = None, day: date | None =
     """The call of a day, of one representative or of each. A representative without a customer has no queue."""
     wanted = day or services.today
     with services.database.read() as connection:
-        lists = _load_lists(services, connection, wanted, rep)
+        lists = load_lists(services, connection, wanted, rep)
         return _open_queues(services, connection, lists, wanted)
-
-
-def measure_coverage(services: Services, *, rep: str | None = None, day: date | None = None) -> list[CoverageView]:
-    """How well the lists are covered, with what was logged up to and on the day."""
-    wanted = day or services.today
-    with services.database.read() as connection:
-        return [_measure(services, one, wanted) for one in _load_lists(services, connection, wanted, rep, is_over=True)]
 
 
 def write_call_calendar(
@@ -298,7 +185,7 @@ def write_call_calendar(
         raise ConfigError(f"a calendar covers 1 to {MAX_CALENDAR_DAYS} business days")
     first, policy = start or services.today, services.mapping.policy
     with services.database.read() as connection:
-        lists = _load_lists(services, connection, first, rep)
+        lists = load_lists(services, connection, first, rep)
         planned = [
             (one, call)
             for one in lists
@@ -329,63 +216,9 @@ def _uid(rep: str | None, day: date) -> str:
     return f"call-{digest[:24]}@advocacy-sync"
 
 
-def log_call(
-    services: Services,
-    account: str,
-    answer: Mapping[str, JsonValue],
-    *,
-    contact: JsonValue = None,
-    on: JsonValue = None,
-) -> LoggedCall:
-    """Store what a buyer answered, in one step; the same answer twice on one day is stored once.
-
-    `answer`: the attributes of a `care_answer`. Raises ConfigError for an unknown account, RejectedEventError with
-    everything that is wrong.
-    """
-    return _record(services, account, CARE_ANSWER, answer, {"contact": contact, "occurred_on": on})
-
-
-def skip_call(services: Services, account: str, skip: Mapping[str, JsonValue], *, on: JsonValue = None) -> LoggedCall:
-    """Store that a call did not take place. `skip`: the attributes of a `call_skipped`. Raises as `log_call` does."""
-    return _record(services, account, CALL_SKIPPED, skip, {"occurred_on": on})
-
-
-def _record(
-    services: Services,
-    account: str,
-    code: str,
-    attributes: Mapping[str, JsonValue],
-    more: Mapping[str, JsonValue],
-) -> LoggedCall:
-    found = find_account(services, account)
-    said: JsonValue = {name: value for name, value in attributes.items() if value not in (None, "", [])}
-    # What they said is told by the bucket; the event as such speaks neither for nor against us.
-    columns: dict[str, JsonValue] = {"type": code, "account": found.id, "polarity": "neutral", "attributes": said}
-    columns |= {name: value for name, value in more.items() if value is not None}
-    policy = services.mapping.policy
-    reader = build_reader(services.normalise_id, policy)
-    recorded = record(services.database, columns, reader, today=services.today, now=services.now(), policy=policy)
-    return _logged(services, found, code, recorded.event.source_event_id, is_new=recorded.is_new)
-
-
-def _logged(services: Services, account: AccountView, code: str, event: str, *, is_new: bool) -> LoggedCall:
-    rules, today = services.mapping.policy.care, services.today
-    with services.database.read() as connection:
-        events = load_verified(connection, [account.id], today, CALL_TYPES)[account.id]
-        customers = load_customers(connection, account_ids=[account.id])
-    percentile = customers[0].percentile if customers else None
-    standing = care_on(events, rules, today, is_customer=bool(customers))
-    action = standing.action
-    if code == CALL_SKIPPED:
-        on = max((one.occurred_on for one in events if one.type == CALL_SKIPPED), default=today)
-        action = " ".join(_tell_skip(events, on))
-    buyer = buyer_on(Buyer(account.id, percentile=percentile), events, rules, today)
-    return LoggedCall(account.id, account.name, event, is_new, standing.bucket, action, next_call_on(buyer, rules))
-
-
-def _load_lists(
+def load_lists(
     services: Services, connection: Connection, day: date, rep: str | None, *, is_over: bool = False
-) -> list[_List]:
+) -> list[CallList]:
     """The lists of a day, by representative. `is_over`: with what happened on the day as well. Raises ConfigError."""
     rules = services.mapping.policy.care
     rep = None if rep is None else _find_rep(services, connection, rep)
@@ -401,7 +234,7 @@ def _load_lists(
         if since.get(row.id, date.min) <= day and (row.id not in before or before[row.id].was_customer):
             lists.setdefault(row.rep, []).append(row)
     return [
-        _List(
+        CallList(
             owner,
             tuple(
                 tell(
@@ -434,7 +267,7 @@ def _buyer(row: CustomerRow, before: WorthBefore | None, since: date | None) -> 
     return Buyer(row.id, row.name, worth.total, worth.percentile, known_since=since)
 
 
-def _open_queues(services: Services, connection: Connection, lists: Sequence[_List], day: date) -> list[QueueView]:
+def _open_queues(services: Services, connection: Connection, lists: Sequence[CallList], day: date) -> list[QueueView]:
     rules = services.mapping.policy.care
     ranked = [(one, rank_calls(one.buyers, rules, day, top=1 + UPCOMING)) for one in lists]
     first = [(one, calls[0]) for one, calls in ranked if calls]
@@ -454,7 +287,7 @@ def _open_queues(services: Services, connection: Connection, lists: Sequence[_Li
     ]
 
 
-def _outcome(one: _List, buyer: Buyer, rules: CareRules, day: date) -> tuple[tuple[str, ...], Bucket | None]:
+def _outcome(one: CallList, buyer: Buyer, rules: CareRules, day: date) -> tuple[tuple[str, ...], Bucket | None]:
     """What came of the call of a day, in sentences, and the bucket as it stands with that."""
     events, row = one.events[buyer.id], one.rows[buyer.id]
     state = _state(events, day)
@@ -464,11 +297,11 @@ def _outcome(one: _List, buyer: Buyer, rules: CareRules, day: date) -> tuple[tup
     after = Buyer(row.id, percentile=row.percentile, known_since=buyer.known_since)
     due = next_call_on(buyer_from(after, events, rules, day + timedelta(1)), rules)
     again = (f"Next call from {due} on.",) if due else ()
-    said = (*tell_bucket(standing), standing.action) if state == "answered" else _tell_skip(events, day)
+    said = (*tell_bucket(standing), standing.action) if state == "answered" else tell_skip(events, day)
     return (*said, *again), standing.bucket
 
 
-def _tell_skip(events: Iterable[VerifiedEvent], day: date) -> tuple[str, ...]:
+def tell_skip(events: Iterable[VerifiedEvent], day: date) -> tuple[str, ...]:
     """`Skipped: on holiday.`, with what was noted; the last one of a day."""
     skips = [skip for event, skip in told(events, CALL_SKIPPED, read_call_skipped, day) if event.occurred_on == day]
     if not skips:
@@ -482,7 +315,7 @@ def _state(events: Iterable[VerifiedEvent], day: date) -> str:
     return "answered" if CARE_ANSWER in happened else "skipped" if CALL_SKIPPED in happened else "open"
 
 
-def _view(services: Services, connection: Connection, calls: Sequence[tuple[_List, Call]]) -> list[CallView]:
+def _view(services: Services, connection: Connection, calls: Sequence[tuple[CallList, Call]]) -> list[CallView]:
     """What there is to say about each of some calls."""
     policy, ids = services.mapping.policy, {call.buyer.id for _, call in calls}
     standings, contacts = load_standing(connection, ids), load_buyer_contacts(connection, ids)
@@ -573,37 +406,3 @@ def tell_progress(one: Progress) -> str:
 
 def _money(amount: Decimal) -> str:
     return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,f}"
-
-
-def _measure(services: Services, one: _List, day: date) -> CoverageView:
-    rules = services.mapping.policy.care
-    first, so_far, all_days = month_of(day, rules)
-    called = sum(
-        any(event.type == CARE_ANSWER and first <= event.occurred_on <= day for event in events)
-        for events in one.events.values()
-    )
-    late = [
-        (urgency(buyer, rules, day), buyer)
-        for buyer in one.buyers
-        if not buyer.is_written_off and (buyer.last_contact_on is None or urgency(buyer, rules, day) >= 1)
-    ]
-    late.sort(key=lambda pair: (-pair[0], -pair[1].total, pair[1].id))
-    gone = [buyer for buyer in one.buyers if buyer.is_written_off]
-    moves = Counter(
-        move.direction for events in one.events.values() for move in transitions(events, day) if move.on >= first
-    )
-    return CoverageView(
-        one.rep,
-        day,
-        coverage(one.buyers, rules, day),
-        called,
-        first,
-        so_far,
-        all_days,
-        tuple(
-            Overdue(buyer.id, buyer.name, buyer.bucket, buyer.last_contact_on, next_call_on(buyer, rules), ratio)
-            for ratio, buyer in islice(late, OVERDUE)
-        ),
-        {move: moves[move] for move in ("first", "up", "down", "decided") if moves[move]},
-        tuple((buyer.id, buyer.name) for buyer in sorted(gone, key=lambda buyer: (-buyer.total, buyer.id))[:OVERDUE]),
-    )

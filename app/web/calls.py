@@ -17,19 +17,10 @@ from app.errors import ConfigError
 from app.intake.event_fields import RejectedEventError
 from app.intake.strict_json import JsonValue, read_json
 from app.sync.answers import find_account
-from app.sync.calls import (
-    BUCKETS,
-    DEFAULT_MINUTES,
-    MAX_CALENDAR_DAYS,
-    LoggedCall,
-    list_calls,
-    list_reps,
-    log_call,
-    measure_coverage,
-    skip_call,
-    write_call_calendar,
-)
+from app.sync.call_log import LoggedCall, log_call, skip_call
+from app.sync.calls import BUCKETS, DEFAULT_MINUTES, MAX_CALENDAR_DAYS, list_calls, list_reps, write_call_calendar
 from app.sync.care import show_care
+from app.sync.coverage import measure_coverage
 from app.sync.lookalikes import list_lookalikes
 from app.sync.references import canonical_id
 from app.sync.services import Services

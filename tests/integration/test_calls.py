@@ -19,8 +19,10 @@ from app.errors import ConfigError
 from app.intake.event_fields import RejectedEventError
 from app.store.events import save_events
 from app.store.keys import save_key
-from app.sync.calls import list_calls, log_call, measure_coverage, skip_call, write_call_calendar
+from app.sync.call_log import log_call, skip_call
+from app.sync.calls import list_calls, write_call_calendar
 from app.sync.care import show_care
+from app.sync.coverage import measure_coverage
 from app.sync.lookalikes import list_lookalikes
 from app.sync.run import run_sync
 from app.web.api import create_app
