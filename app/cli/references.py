@@ -62,6 +62,7 @@ def find(
     language: Annotated[list[str] | None, _words("Language.")] = None,
     use_case: Annotated[list[str] | None, _words("Use case.")] = None,
     top: Annotated[int, typer.Option(min=1, max=MOST, help="How many.")] = 5,
+    everybody: Annotated[bool, typer.Option("--all", help="All who can be asked, and all who cannot.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say whom to ask, why, and why not the others.
@@ -77,7 +78,7 @@ def find(
     }  # fmt: skip
     with open_services(ctx) as services:
         given = {facet: words for facet, words in wanted.items() if words}
-        view = find_references(services, opportunity, scope, given, top).as_json()
+        view = find_references(services, opportunity, scope, given, None if everybody else top).as_json()
     say_json(view) if as_json else _say_found(view)
 
 
@@ -105,17 +106,17 @@ def _say_found(view: dict[str, Any]) -> None:
         say("nobody can be asked today")
     if view["excluded"]:
         say()
-        _say_excluded(view["excluded"])
+        _say_excluded(view["excluded"], view["impossible"])
 
 
-def _say_excluded(excluded: Sequence[dict[str, Any]]) -> None:
+def _say_excluded(excluded: Sequence[dict[str, Any]], number: int) -> None:
     rows = [
         (one["name"] or one["account"], "; ".join(reason["reason"] for reason in one["reasons"]), one["available_from"])
         for one in excluded[:EXCLUDED]
     ]
     say_table(("not asked", "why not", "from"), rows)
-    if len(excluded) > EXCLUDED:
-        tell(f"... and {len(excluded) - EXCLUDED:,} more; --json lists them all")
+    if number > EXCLUDED:
+        tell(f"... and {number - EXCLUDED:,} more; --all --json lists them all")
 
 
 def request(

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeVar
 
-from app.domain.engagement import Deed, detractor_until
+from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.events import VerifiedEvent
-from app.domain.matching import Availability, Candidate, Clearance, Openness, availability, openness_of
+from app.domain.matching import OPENNESS_TYPES, Availability, Candidate, Clearance, Openness, availability, openness_of
 from app.domain.model import Policy
-from app.domain.permission_events import PERMISSION_GRANTED
+from app.domain.permission_events import CONTACT_LEFT, PERMISSION_GRANTED, PERMISSION_REVOKED
 from app.domain.permissions import Permissions, may_use, read_record
 from app.domain.reference import Outcome, Profile, Quality, Use, profile_on, quality, rating_of, read_reference_outcome
 from app.domain.reference_scopes import ReferenceScope
@@ -29,14 +29,24 @@ from app.domain.requests import (
     ledger_event_of,
 )
 from app.domain.rules import ReferenceRules
-from app.domain.triage import list_open
+from app.domain.triage import PROBLEM_CLOSED, list_open
 
 TRAITS, PROFILE, OUTCOME = "reference_traits", "reference_profile", "reference_outcome"
 CONFIRMING_TYPES = (OUTCOME, PROFILE, TRAITS)
 REFERENCE_CUSTOMER_TYPES = tuple(sorted({PERMISSION_GRANTED, *CONFIRMING_TYPES, *TIRING_TYPES}))
 """Whoever has an event of these types is somebody to think of when a reference is looked for."""
+CONSENT_TYPES = (CONTACT_LEFT, PERMISSION_GRANTED, PERMISSION_REVOKED)
+"""All that `clearance` depends on."""
 
 Read = TypeVar("Read")
+
+
+def evidence_types(policy: Policy) -> frozenset[str]:
+    """All that `candidate_of`, `readiness` and `uses_of` depend on, beside words against us of any type."""
+    return frozenset(
+        {*CONSENT_TYPES, *LEDGER_TYPES, *CONFIRMING_TYPES, *OPENNESS_TYPES, RECOVERED, PROBLEM_CLOSED}
+        | {*policy.triage.severities, *policy.engagement.detractor_types}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +138,7 @@ def _open_items(facts: ReferenceFacts, policy: Policy, as_of: date) -> tuple[str
 
 
 def _against(facts: ReferenceFacts, policy: Policy, as_of: date) -> date | None:
-    deeds = [Deed(event.id, event.type, event.occurred_on, event.polarity) for event in facts.events]
-    return detractor_until(deeds, policy.engagement, as_of)
+    return detractor_until(facts.events, policy.engagement, as_of)
 
 
 def _each(events: Iterable[VerifiedEvent], read: Callable[[VerifiedEvent], Read], *types: str) -> Iterator[Read]:

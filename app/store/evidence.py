@@ -25,19 +25,30 @@ _ORDER = "owner, e.occurred_on, coalesce(cast(e.occurred_at as text), ''), e.eve
 
 
 def load_verified(
-    connection: sa.Connection, account_ids: Collection[str], as_of: date, types: Collection[str] = ()
+    connection: sa.Connection,
+    account_ids: Collection[str],
+    as_of: date,
+    types: Collection[str] = (),
+    *,
+    or_against: bool = False,
 ) -> dict[str, list[VerifiedEvent]]:
     """Account id -> its verified events up to a day, oldest first, with those of accounts merged into it.
 
-    `types`: only these; none means all. Every id that is asked for is in the answer.
+    `types`: only these; none means all. `or_against`: and words against us of any type. Every id that is asked for is
+    in the answer.
     """
     stage_asked(connection, account_ids)
-    found = dict(stream_verified(connection, as_of, types, members_only=True))
+    found = dict(stream_verified(connection, as_of, types, members_only=True, or_against=or_against))
     return {id_: found.get(id_, []) for id_ in account_ids}
 
 
 def stream_verified(
-    connection: sa.Connection, as_of: date, types: Collection[str] = (), *, members_only: bool
+    connection: sa.Connection,
+    as_of: date,
+    types: Collection[str] = (),
+    *,
+    members_only: bool,
+    or_against: bool = False,
 ) -> Iterator[tuple[str, list[VerifiedEvent]]]:
     """(account id, its verified events) by account id; accounts without any are left out.
 
@@ -45,10 +56,11 @@ def stream_verified(
     """
     if members_only:
         source = "s_member m join advocacy_event e on e.account_id = m.account_id"
-        yield from _grouped(connection, "m.owner_id", source, as_of, types)
+        yield from _grouped(connection, "m.owner_id", source, as_of, types, or_against=or_against)
     else:
         source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
-        yield from _grouped(connection, "coalesce(c.canonical_id, e.account_id)", source, as_of, types)
+        owner = "coalesce(c.canonical_id, e.account_id)"
+        yield from _grouped(connection, owner, source, as_of, types, or_against=or_against)
 
 
 def stage_members(connection: sa.Connection, accounts: str) -> None:
@@ -82,9 +94,16 @@ def stage_asked(connection: sa.Connection, account_ids: Collection[str]) -> None
 
 
 def _grouped(
-    connection: sa.Connection, owner: str, source: str, as_of: date, types: Collection[str]
+    connection: sa.Connection,
+    owner: str,
+    source: str,
+    as_of: date,
+    types: Collection[str],
+    *,
+    or_against: bool,
 ) -> Iterator[tuple[str, list[VerifiedEvent]]]:
-    kind = " and e.type in :types" if types else ""
+    against = f" or e.polarity = '{Polarity.DETRACTOR.value}'" if or_against else ""
+    kind = f" and (e.type in :types{against})" if types else ""
     query = sa.text(
         f"select {owner} as owner, {_COLUMNS} from {source}"
         f" where e.status = 'verified' and e.occurred_on <= :as_of{kind} order by {_ORDER}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from app.domain.hierarchy import ultimate_parents
+from app.domain.permission_events import PERMISSION_GRANTED
 from app.domain.reference import Profile
 from app.store.evidence import stage_asked
 from app.store.staging import stage_ids
@@ -74,6 +75,20 @@ def load_reference_accounts(connection: sa.Connection, types: Collection[str]) -
         for row in connection.execute(query, {"types": sorted(types)})
     }
     return sorted(set(load_firms(connection, found, live=True)))
+
+
+def load_granted(connection: sa.Connection, scope: str) -> set[str]:
+    """The accounts, merges followed, with a verified consent that names the scope, whatever became of it since.
+
+    Nobody else can have one that holds: a consent names its scopes by their codes, and they are stored as such.
+    """
+    query = sa.text(
+        "select distinct a.id, a.merged_into_id from advocacy_event e join account a on a.id = e.account_id"
+        " where e.status = 'verified' and e.type = :type and e.attributes like :scope escape '!'"
+    )
+    given = {"type": PERMISSION_GRANTED, "scope": f'%"{scope.replace("_", "!_")}"%'}
+    rows = connection.execute(query, given)
+    return {load_survivor(connection, row[0]) if row[1] else row[0] for row in rows}
 
 
 def load_firms(connection: sa.Connection, ids: Collection[str], *, live: bool = False) -> dict[str, Firm]:

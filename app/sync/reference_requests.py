@@ -169,7 +169,7 @@ def _check_askable(
 ) -> Candidate:
     """Raises HeldError with everything that holds the customer back on the day. An override lifts what it may lift."""
     policy = services.mapping.policy
-    facts = load_facts(connection, [favour.account], on)[favour.account]
+    facts = load_facts(connection, [favour.account], on, policy)[favour.account]
     candidate = candidate_of(facts, favour.scope, policy, on, favour.contact)
     need = build_need(connection, favour.deal, favour.scope, {})
     found = rank_references(need, [candidate], policy.reference, on)
@@ -193,7 +193,8 @@ def _name_of(connection: Connection, account: str) -> str:
 
 def _check_consent(services: Services, connection: Connection, favour: _Favour, day: date) -> None:
     """Raises HeldError where, as far as is known today, the customer does not consent for that day."""
-    facts = load_facts(connection, [favour.account], services.today)[favour.account]
+    policy = services.mapping.policy
+    facts = load_facts(connection, [favour.account], services.today, policy)[favour.account]
     found = clearance(read_record(facts.events).on(services.today), favour.scope, day, favour.contact)
     if not found.is_valid:
         raise HeldError(

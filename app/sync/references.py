@@ -13,9 +13,12 @@ from fractions import Fraction
 from typing import Any
 
 from app.domain.candidates import (
+    CONSENT_TYPES,
     REFERENCE_CUSTOMER_TYPES,
     ReferenceFacts,
     candidate_of,
+    clearance,
+    evidence_types,
     ledger_of,
     readiness,
     uses_of,
@@ -26,6 +29,7 @@ from app.domain.matching import (
     Block,
     Exclusion,
     Facet,
+    Hold,
     Match,
     Matching,
     Need,
@@ -33,6 +37,7 @@ from app.domain.matching import (
     rank_references,
     shown,
 )
+from app.domain.model import Policy
 from app.domain.money import major_units
 from app.domain.permissions import read_record
 from app.domain.reference import Member, Programme, Record, programme, record_of
@@ -47,6 +52,8 @@ from app.store.mirror import load_places
 from app.sync.services import Services
 
 CANDIDATES = 8
+HELD_BACK = 50
+"""As many at most of those without a consent are told one by one, unless everybody is asked for."""
 
 
 # Finding --------------------------------------------------------------------------------------------------------------
@@ -56,7 +63,8 @@ CANDIDATES = 8
 class Found:
     """Who can be asked for a reference in a deal, best first, and who cannot. `guessed`: facets taken from the CRM.
 
-    `matching` knows everybody; `records` those that are shown, the first ones of the order.
+    `matching` knows all who can be asked, and of the others those that are told one by one; `unnamed` is how many more
+    there are, each without a consent. `records`: of those that are shown, the first ones of the order.
     """
 
     deal: references.Deal
@@ -65,6 +73,7 @@ class Found:
     records: Mapping[str, Record]
     guessed: tuple[Facet, ...]
     as_of: date
+    unnamed: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values. The scores are cut to one decimal, the order is of the exact ones."""
@@ -80,7 +89,8 @@ class Found:
             "from_crm": [facet.value for facet in self.guessed],
             "possible": len(self.matching.matches),
             "matches": [self._match(match) for match in self.matching.matches if match.account in self.records],
-            "excluded": [self._exclusion(one) for one in self.matching.excluded],
+            "impossible": len(self.matching.excluded) + self.unnamed,
+            "excluded": [self._exclusion(one) for one in sorted(self.matching.excluded, key=_exclusion_order)],
         }
 
     def _match(self, match: Match) -> dict[str, Any]:
@@ -127,6 +137,11 @@ class Found:
         }
 
 
+def _exclusion_order(one: Exclusion) -> tuple[bool, str]:
+    """Whoever consented first: that one can be asked again."""
+    return any(block.hold is Hold.NO_CONSENT for block in one.blocks), one.account
+
+
 def show_block(block: Block) -> dict[str, Any]:
     """Plain values of what holds a customer back."""
     return {
@@ -146,7 +161,9 @@ def find_references(
 ) -> Found:
     """Rank every reference customer for a deal, by id or name. `wanted` replaces, facet by facet, what the CRM says.
 
-    `top`: how many are shown. Raises ConfigError for an unknown deal, scope or size.
+    `top`: how many are shown; None: all, and all who cannot be asked. Without a consent that holds at this instant
+    nothing else matters, so that is looked at first, and the rest of the evidence only of whoever is left. Raises
+    ConfigError for an unknown deal, scope or size.
     """
     asked, said = read_scope(scope), read_wanted(wanted or {})
     as_of, policy = services.today, services.mapping.policy
@@ -154,7 +171,9 @@ def find_references(
         deal = find_deal(services, connection, opportunity)
         guessed = _guess(connection, deal)
         need = build_need(connection, deal, asked, {**guessed, **said})
-        facts = load_facts(connection, references.load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES), as_of)
+        accounts = references.load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES)
+        told = accounts if top is None else _worth_a_look(connection, accounts, asked, as_of, max(top, HELD_BACK))
+        facts = load_facts(connection, told, as_of, policy)
         candidates = [candidate_of(one, asked, policy, as_of) for one in facts.values()]
         matching = rank_references(need, candidates, policy.reference, as_of)
         shown_first = {match.account: match.candidate.ledger for match in matching.matches[:top]}
@@ -165,7 +184,21 @@ def find_references(
             _records(services, connection, {id_: facts[id_] for id_ in shown_first}, shown_first),
             tuple(facet for facet in Facet if facet in guessed and facet not in said),
             as_of,
+            len(accounts) - len(told),
         )
+
+
+def _worth_a_look(
+    connection: Connection, accounts: Sequence[str], scope: ReferenceScope, as_of: date, others: int
+) -> list[str]:
+    """Everybody with a consent for the scope that holds on the day, and so many of the others, by id."""
+    granted = references.load_granted(connection, scope).intersection(accounts)
+    said = load_verified(connection, granted, as_of, CONSENT_TYPES)
+    cleared = {
+        account for account, events in said.items() if clearance(read_record(events).on(as_of), scope, as_of).is_valid
+    }
+    rest = [account for account in accounts if account not in cleared]
+    return [*cleared, *rest[:others]]
 
 
 def read_scope(text: str) -> ReferenceScope:
@@ -257,8 +290,11 @@ def build_need(
     return Need(scope.value, prospect, group, deal.id, wanted)
 
 
-def load_facts(connection: Connection, accounts: Collection[str], as_of: date) -> dict[str, ReferenceFacts]:
-    events = load_verified(connection, accounts, as_of)
+def load_facts(
+    connection: Connection, accounts: Collection[str], as_of: date, policy: Policy
+) -> dict[str, ReferenceFacts]:
+    """All that matching looks at."""
+    events = load_verified(connection, accounts, as_of, evidence_types(policy), or_against=True)
     groups = references.load_groups(connection, accounts)
     firms = references.load_firms(connection, accounts)
     return {
@@ -376,7 +412,7 @@ def show_programme(services: Services) -> ProgrammeView:
     as_of, policy = services.today, services.mapping.policy
     with services.database.read() as connection:
         accounts = references.load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES)
-        facts = load_facts(connection, accounts, as_of)
+        facts = load_facts(connection, accounts, as_of, policy)
         firms = references.load_firms(connection, accounts)
         ledgers = {account: ledger_of(one.events, policy, as_of) for account, one in facts.items()}
         records = _records(services, connection, facts, ledgers)

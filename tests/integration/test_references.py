@@ -16,15 +16,19 @@ from starlette.testclient import TestClient
 from app.bootstrap import build_services
 from app.cli import main
 from app.config import load_settings
+from app.domain.candidates import REFERENCE_CUSTOMER_TYPES, ReferenceFacts, candidate_of
 from app.domain.events import AdvocacyEvent, Polarity
-from app.domain.matching import Facet
+from app.domain.matching import Facet, Hold, rank_references
 from app.domain.reference import Grade
+from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import State, Step
 from app.domain.rows import ACCOUNT_COLUMNS, OPPORTUNITY_COLUMNS, Batch, Entity
 from app.errors import ConfigError, HeldError
 from app.store.events import list_events, save_events
+from app.store.evidence import load_verified
 from app.store.keys import save_key
 from app.store.mirror import save_batch
+from app.store.references import load_firms, load_groups, load_reference_accounts
 from app.sync.answers import find_account
 from app.sync.reference_requests import Ask, Report, list_requests, request_reference, show_request, take_step
 from app.sync.references import find_references, show_programme
@@ -196,6 +200,53 @@ def test_s2_12_what_is_asked_for_by_hand_replaces_what_the_crm_says(company):
 def test_g13_another_scope_asks_other_customers(company):
     assert [one["account"] for one in company.find("logo")["matches"]] == ["C"]
     assert company.find("press_release")["matches"] == []
+
+
+def crowd():
+    """Sixty customers, each with another consent, and what may be in its way."""
+    scopes = list(ReferenceScope)
+    for n in range(60):
+        name, on = f"K{n:02}", TODAY - timedelta(n * 3)
+        yield consent(f"{name}c", name, {scopes[n % 8], scopes[n % 3]}, on, contact=f"p{n % 5}")
+        yield traits(f"{name}t", name, n % 5, on)
+        if n % 4 == 0:
+            yield event(f"{name}a", "ask_sent", name, TODAY - timedelta(n))
+        if n % 5 == 0:
+            yield event(f"{name}w", "permission_revoked", name, attributes={"scopes": [scopes[n % 3]]})
+        if n % 7 == 0:
+            yield event(f"{name}l", "contact_left", name, contact=f"p{n % 5}")
+        if n % 11 == 0:
+            yield event(f"{name}x", "social_post", name, polarity=Polarity.DETRACTOR)
+
+
+@pytest.mark.parametrize("scope", list(ReferenceScope))
+def test_looking_at_consents_first_finds_what_looking_at_everything_finds(company, monkeypatch, scope):
+    monkeypatch.setattr("app.sync.references.HELD_BACK", 2)
+    with company.services.database.begin() as connection:
+        firms = [
+            {"id": f"K{n:02}", "name": f"Firm {n}", "industry": "Retail", "shown": "{}", "is_deleted": 0}
+            for n in range(60)
+        ]
+        rows = [tuple(firm.get(name) for name in ACCOUNT_COLUMNS) for firm in firms]
+        save_batch(connection, Batch(Entity.ACCOUNT, rows), run_id=1, first_load=True)
+    company.save(*crowd())
+    policy = company.services.mapping.policy
+
+    first = find_references(company.services, "OPEN", scope, top=2)
+
+    with company.services.database.read() as connection:
+        accounts = load_reference_accounts(connection, REFERENCE_CUSTOMER_TYPES)
+        events = load_verified(connection, accounts, TODAY)
+        groups, firms = load_groups(connection, accounts), load_firms(connection, accounts)
+    everybody = [ReferenceFacts(one, groups[one], events[one], firms[one].profile) for one in accounts]
+    candidates = [candidate_of(one, scope, policy, TODAY) for one in everybody]
+    whole = rank_references(first.matching.need, candidates, policy.reference, TODAY)
+    assert first.matching.matches == whole.matches
+    assert set(first.matching.excluded) < set(whole.excluded)
+    assert len(first.matching.excluded) + first.unnamed == len(whole.excluded)
+    unnamed = set(whole.excluded) - set(first.matching.excluded)
+    assert all(one.blocks[0].hold is Hold.NO_CONSENT or one.account in "PS" for one in unnamed)
+    assert find_references(company.services, "OPEN", scope).matching == whole
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.candidates import ReferenceFacts, candidate_of, clearance, ledger_of, readiness, uses_of
+from app.domain.candidates import (
+    CONSENT_TYPES,
+    ReferenceFacts,
+    candidate_of,
+    clearance,
+    evidence_types,
+    ledger_of,
+    readiness,
+    uses_of,
+)
 from app.domain.event_attributes import check_attributes
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity, VerifiedEvent
@@ -298,3 +307,28 @@ def test_what_a_step_records_is_what_the_door_would_take(was, step, told, types)
     if told.get("prospect_bought") is False:
         assert events[2].attributes["prospect_bought"] is False
         assert events[2].attributes["minutes"] == 0
+
+
+SOME_EVENT = st.tuples(
+    st.sampled_from(sorted({*EVENT_TYPES, "x_ours"})),
+    st.integers(-400, 0),
+    st.sampled_from(Polarity),
+    st.sampled_from(({}, {"scopes": ["basic"]}, {"scopes": ["logo", "linkedin"]}, {"articulate": 3}, {"event": "e0"})),
+    st.sampled_from((None, "ann")),
+)
+
+
+@given(st.lists(SOME_EVENT, max_size=8), st.sampled_from(ReferenceScope))
+def test_nothing_but_the_named_evidence_says_anything_about_a_candidate(some, scope):
+    events = [
+        event(f"e{n}", type_, on, polarity=polarity, attributes=attributes, contact=contact)
+        for n, (type_, on, polarity, attributes, contact) in enumerate(some)
+    ]
+    needed = [one for one in events if one.type in evidence_types(POLICY) or one.polarity is Polarity.DETRACTOR]
+    said = [one for one in events if one.type in CONSENT_TYPES]
+
+    whole = candidate_of(ReferenceFacts("C", "G", events), scope, POLICY, DAY)
+
+    assert candidate_of(ReferenceFacts("C", "G", needed), scope, POLICY, DAY) == whole
+    assert uses_of(needed, whole.ledger, {}) == uses_of(events, whole.ledger, {})
+    assert clearance(read_record(said).on(DAY), scope, DAY) == whole.clearance
