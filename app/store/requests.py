@@ -164,6 +164,18 @@ def find_open_request(connection: sa.Connection, opportunity_id: str, account_id
     return None if found is None else int(found)
 
 
+def find_newest_request(connection: sa.Connection, opportunity_id: str, account_id: str, scope: str) -> int:
+    """The number of the latest request, open or not, for the same customer, deal and scope; 0 without any."""
+    found = connection.execute(
+        sa.select(sa.func.max(reference_request.c.request_id)).where(
+            reference_request.c.opportunity_id == opportunity_id,
+            reference_request.c.account_id == account_id,
+            reference_request.c.scope == scope,
+        )
+    ).scalar()
+    return int(found or 0)
+
+
 def load_steps(connection: sa.Connection, request_id: int) -> list[StoredStep]:
     """Oldest first."""
     rows = connection.execute(

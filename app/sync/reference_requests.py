@@ -15,12 +15,12 @@ from typing import Any
 from app.domain.candidates import candidate_of, clearance
 from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
-from app.domain.matching import OVERRIDABLE, Candidate, Hold, rank_references
+from app.domain.matching import OVERRIDABLE, Block, Candidate, Clearance, Hold, rank_references
 from app.domain.permissions import read_record
 from app.domain.reference import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
-from app.domain.requests import State, Step, next_state, open_steps
+from app.domain.requests import MOVES, State, Step, next_state, open_steps
 from app.errors import ConfigError, HeldError
 from app.store import references, requests, runs
 from app.store.connection import Connection
@@ -99,8 +99,55 @@ class Report:
     prospect_bought: bool | None = None
 
 
-def request_reference(services: Services, ask: Ask, who: str) -> RequestView:
-    """A new request. Raises HeldError where the customer may not be asked, ConfigError for what is not known."""
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How one customer stands for one favour at this moment. `open_request`, `newest`: numbers; 0: there is none.
+
+    `blocks`: everything that holds it back; some of it can be overridden.
+    """
+
+    account: str
+    account_name: str
+    deal: references.Deal
+    scope: ReferenceScope
+    clearance: Clearance
+    blocks: tuple[Block, ...]
+    open_request: int
+    newest: int
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether it can be asked, if need be with a reason why it should be all the same."""
+        return all(block.hold in OVERRIDABLE for block in self.blocks)
+
+
+def look_ahead(services: Services, ask: Ask) -> Outlook:
+    """What `request_reference` would meet now, without asking. Raises ConfigError for what is not known."""
+    scope = read_scope(ask.scope)
+    with services.database.read() as connection:
+        deal = find_deal(services, connection, ask.opportunity)
+        account = find_customer(services, connection, ask.account)
+        contact = canonical_id(services, ask.contact) if ask.contact else None
+        favour = _Favour(deal, account, scope, contact)
+        candidate, blocks = _judge(services, connection, favour, services.today)
+        return Outlook(
+            account,
+            _name_of(connection, account),
+            deal,
+            scope,
+            candidate.clearance,
+            blocks,
+            requests.find_open_request(connection, deal.id, account, scope) or 0,
+            requests.find_newest_request(connection, deal.id, account, scope),
+        )
+
+
+def request_reference(services: Services, ask: Ask, who: str, *, after: int | None = None) -> RequestView:
+    """A new request. `after`: the newest request for the same that the caller knows; a later one of its own is this
+    one, sent twice.
+
+    Raises HeldError where the customer may not be asked, ConfigError for what is not known.
+    """
     scope = read_scope(ask.scope)
     kind = _read_kind(scope, ask.kind)
     override = (ask.override or "").strip() or None
@@ -108,9 +155,12 @@ def request_reference(services: Services, ask: Ask, who: str) -> RequestView:
     with services.database.begin() as connection:
         deal = find_deal(services, connection, ask.opportunity)
         account = find_customer(services, connection, ask.account)
+        requests.hold_account(connection, account)
+        newest = requests.find_newest_request(connection, deal.id, account, scope)
+        if after is not None and newest > after and _load(connection, newest).requested_by == who:
+            return _view(connection, newest)
         if deal.is_closed:
             raise ConfigError(f"the deal {deal.name or deal.id} is closed: a reference would come too late")
-        requests.hold_account(connection, account)
         if (known := requests.find_open_request(connection, deal.id, account, scope)) is not None:
             raise ConfigError(f"request {known} is open for the same customer, deal and scope")
         contact = canonical_id(services, ask.contact) if ask.contact else None
@@ -168,12 +218,8 @@ def _check_askable(
     only: Collection[Hold] = tuple(Hold),
 ) -> Candidate:
     """Raises HeldError with everything that holds the customer back on the day. An override lifts what it may lift."""
-    policy = services.mapping.policy
-    facts = load_facts(connection, [favour.account], on, policy)[favour.account]
-    candidate = candidate_of(facts, favour.scope, policy, on, favour.contact)
-    need = build_need(connection, favour.deal, favour.scope, {})
-    found = rank_references(need, [candidate], policy.reference, on)
-    blocks = [block for one in found.excluded for block in one.blocks if block.hold in only]
+    candidate, found = _judge(services, connection, favour, on)
+    blocks = [block for block in found if block.hold in only]
     left = [block for block in blocks if not (override and block.hold in OVERRIDABLE)]
     if left:
         liftable = all(block.hold in OVERRIDABLE for block in left)
@@ -184,6 +230,18 @@ def _check_askable(
             hint="say why it should be asked all the same: --override REASON" if liftable else "",
         )
     return candidate
+
+
+def _judge(
+    services: Services, connection: Connection, favour: _Favour, on: date
+) -> tuple[Candidate, tuple[Block, ...]]:
+    """The customer as a candidate on a day, and everything that holds it back."""
+    policy = services.mapping.policy
+    facts = load_facts(connection, [favour.account], on, policy)[favour.account]
+    candidate = candidate_of(facts, favour.scope, policy, on, favour.contact)
+    need = build_need(connection, favour.deal, favour.scope, {})
+    found = rank_references(need, [candidate], policy.reference, on)
+    return candidate, tuple(block for one in found.excluded for block in one.blocks)
 
 
 def _name_of(connection: Connection, account: str) -> str:
@@ -204,8 +262,13 @@ def _check_consent(services: Services, connection: Connection, favour: _Favour, 
         )
 
 
-def take_step(services: Services, request_id: int, step: Step, report: Report, who: str) -> RequestView:
+def take_step(
+    services: Services, request_id: int, step: Step, report: Report, who: str, *, seen: int | None = None
+) -> RequestView:
     """Move a request on, with the events the step leaves behind, all or nothing.
+
+    `seen`: how many steps the caller knows of. Where there is one more, and it is this very one, it was sent twice and
+    changes nothing; any other was somebody else's, and is refused.
 
     Raises ConfigError where the request is not known or cannot take the step, HeldError where consent does not hold.
     """
@@ -218,12 +281,14 @@ def take_step(services: Services, request_id: int, step: Step, report: Report, w
         raise ConfigError(f"{report.scheduled_for} lies before {on}", hint="say when it will take place, or say --on")
     with services.database.begin() as connection:
         stored = _load(connection, request_id)
+        account = load_survivor(connection, stored.account_id)
+        requests.hold_account(connection, account)
+        if seen is not None and _was_taken(connection, request_id, step, report, who, seen=seen):
+            return _view(connection, request_id)
         try:
             becomes = next_state(stored.state, step)
         except ValueError as error:
             raise ConfigError(f"request {request_id}: {error}") from None
-        account = load_survivor(connection, stored.account_id)
-        requests.hold_account(connection, account)
         override = (report.override or "").strip() or stored.override_reason
         favour = _Favour(_deal_of(connection, stored), account, ReferenceScope(stored.scope), stored.contact_id)
         if step in _CHECKED:
@@ -252,6 +317,21 @@ def take_step(services: Services, request_id: int, step: Step, report: Report, w
         requests.save_step(connection, request_id, becomes, who=who, now=now, day=on, detail=detail)
         _audit(services, connection, who, request_id, becomes, detail)
         return _view(connection, request_id)
+
+
+def _was_taken(connection: Connection, request_id: int, step: Step, report: Report, who: str, *, seen: int) -> bool:
+    """Whether the step that followed those was this very one. Raises ConfigError where it was another."""
+    steps = requests.load_steps(connection, request_id)
+    if len(steps) <= seen:
+        return False
+    before, taken = steps[seen - 1] if seen > 0 else None, steps[seen]
+    reached = MOVES.get((before.state, step)) if before else None
+    if (taken.state, taken.who, taken.detail) != (reached, who, _detail(report)):
+        raise ConfigError(
+            f"request {request_id} was moved meanwhile: {steps[-1].who} made it {steps[-1].state}",
+            hint="look at it again",
+        )
+    return True
 
 
 def _deal_of(connection: Connection, stored: requests.StoredRequest) -> references.Deal:

@@ -34,7 +34,7 @@ def require_key(scope: str) -> Callable[[Request, Services], ApiKey]:
 
     def check(request: Request, services: ServicesOf) -> ApiKey:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        key = _find_key(request, services, secret) if scheme.lower() == "bearer" else None
+        key = find_key(request, services, secret) if scheme.lower() == "bearer" else None
         if key is None:
             raise ProblemError(401, "a valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
         if not key.allows(scope):
@@ -51,7 +51,7 @@ def require_calendar(request: Request, services: ServicesOf) -> None:
     end up in logs, histories and shared calendars. There is no way in without a key, not even from this machine.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    key = _find_key(request, services, secret if scheme.lower() == "bearer" else _read_password(request))
+    key = find_key(request, services, secret if scheme.lower() == "bearer" else read_password(request))
     if key is None:
         raise ProblemError(401, "a valid API key is needed, as password", headers={"WWW-Authenticate": CHALLENGE})
     if not key.allows("calendar"):
@@ -69,12 +69,12 @@ def require_reader(request: Request, services: ServicesOf) -> None:
     mode = services.settings.web_pages
     if mode == "open" or (mode == "auto" and _is_local(request)):
         return
-    key = _find_key(request, services, _read_password(request))
+    key = find_key(request, services, read_password(request))
     if key is None or not key.allows("read"):
         raise ProblemError(401, "log in with an API key as password", headers={"WWW-Authenticate": CHALLENGE})
 
 
-def _find_key(request: Request, services: Services, secret: str) -> ApiKey | None:
+def find_key(request: Request, services: Services, secret: str) -> ApiKey | None:
     """The working key with this secret. Refuses to look for more of them when one address was wrong too often."""
     if not secret:
         return None
@@ -95,7 +95,7 @@ def _load_working(services: Services, secret: str) -> ApiKey | None:
     return key if key is not None and key.revoked_at is None else None
 
 
-def _read_password(request: Request) -> str:
+def read_password(request: Request) -> str:
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return ""

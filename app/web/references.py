@@ -76,7 +76,7 @@ class Wish(_Body):
 @router.get("/references", dependencies=[CanRead])
 def find_all(services: ServicesOf, wish: Annotated[Wish, Query()]) -> JSONResponse:
     """Rank whom to ask for a reference in a deal, with reasons; and name who is not to be asked, and why."""
-    with _refusals():
+    with refusals():
         wanted = read_wanted({facet: getattr(wish, facet) for facet in Facet})
     # A deal that is not there, or that could be several, is 404 like everything that is not found.
     return JSONResponse(find_references(services, wish.opportunity, wish.scope, wanted, wish.limit).as_json())
@@ -128,40 +128,45 @@ class StepBody(_Body):
     minutes: int | None = None
     signals: list[Word] = []
     prospect_bought: bool | None = None
+    seen: Number | None = None
+    """How many steps the caller knows of: with it, the same step sent twice is taken once."""
+
+    @property
+    def report(self) -> Report:
+        return Report(**{**self.model_dump(include=set(Report.__dataclass_fields__)), "signals": tuple(self.signals)})
 
 
 @router.post("/reference-requests", status_code=201)
 def add_request(services: ServicesOf, body: NewRequest, key: Writer) -> JSONResponse:
     """Ask the programme for one customer; 409 where it may not be asked, with everything that holds it back."""
-    with _refusals(key):
+    with refusals(key):
         ask = Ask(**body.model_dump())
-        return JSONResponse(request_reference(services, ask, _who(key)).as_json(), 201)
+        return JSONResponse(request_reference(services, ask, name_of(key)).as_json(), 201)
 
 
 @router.get("/reference-requests/{request_id}", dependencies=[CanRead])
 def show_one(services: ServicesOf, request_id: Number) -> JSONResponse:
     """Show one request with every step it took."""
-    return JSONResponse(_find(services, request_id).as_json())
+    return JSONResponse(find_request(services, request_id).as_json())
 
 
 @router.post("/reference-requests/{request_id}/{step}")
 def move_request(services: ServicesOf, request_id: Number, step: Step, body: StepBody, key: Writer) -> JSONResponse:
     """Take a step: approve, decline, schedule, complete, confirm, cancel. 409 where that is not possible now."""
-    found = _find(services, request_id).as_json()
-    if step not in found["next_steps"]:
+    found = find_request(services, request_id).as_json()
+    if step not in found["next_steps"] and body.seen is None:
         raise ProblemError(
             409, f"the request is {found['state']}: possible is {', '.join(found['next_steps']) or 'nothing'}"
         )
-    with _refusals(key):
-        report = Report(**{**body.model_dump(), "signals": tuple(body.signals)})
-        return JSONResponse(take_step(services, request_id, step, report, _who(key)).as_json())
+    with refusals(key):
+        return JSONResponse(take_step(services, request_id, step, body.report, name_of(key), seen=body.seen).as_json())
 
 
-def _who(key: ApiKey) -> str:
+def name_of(key: ApiKey) -> str:
     return f"{key.name} ({key.key_id})"
 
 
-def _find(services: Services, request_id: int) -> RequestView:
+def find_request(services: Services, request_id: int) -> RequestView:
     try:
         return show_request(services, request_id)
     except ConfigError:
@@ -169,7 +174,7 @@ def _find(services: Services, request_id: int) -> RequestView:
 
 
 @contextmanager
-def _refusals(key: ApiKey | None = None) -> Iterator[None]:
+def refusals(key: ApiKey | None = None) -> Iterator[None]:
     """What cannot be meant is 422, what must not be now is 409.
 
     `key`: why a customer may not be asked, and whose names are alike, is told only to one that may read accounts.
