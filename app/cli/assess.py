@@ -239,6 +239,7 @@ def show_levels(
     ctx: typer.Context,
     offer: Annotated[int | None, typer.Option(min=0, max=4, help="Name the customers of one cell: its row ...")] = None,
     person: Annotated[int | None, typer.Option(min=0, max=4, help="... and its column.")] = None,
+    rep: Annotated[str | None, typer.Option(metavar="ID", help="Only customers of this owner in the CRM.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count customers by what our offer (rows) and our people (columns) are worth to them, as of the last run."""
@@ -248,7 +249,7 @@ def show_levels(
         raise ConfigError("a cell has a row and a column", hint="give both --offer and --person, or neither")
     cell = None if offer is None or person is None else (offer, person)
     with open_services(ctx) as services:
-        view = show_matrix(services, cell)
+        view = show_matrix(services, cell, rep=rep)
     if as_json:
         say_json(view.as_json())
         return
@@ -268,6 +269,8 @@ def _say_matrix(view: MatrixView) -> None:
         say()
         say(view.talking_point)
         say_table(("customer", "id", "rep"), [(one.name, one.id, one.rep) for one in view.accounts])
+    if view.computed is not None:
+        tell(f"{view.computed}")
 
 
 def _scale(shown: Mapping[str, Any]) -> str:

@@ -216,7 +216,7 @@ def list_held(
     with open_services(ctx) as services:
         id_ = find_account(services, account).id if account else None
         views = list_consents(services, id_, scope=wanted, include_ended=include_ended, as_of=read_date(as_of))
-    shown = [view.as_json() for view in views]
+    shown = [view.as_json() for view in sorted(views, key=lambda view: view.account_name.casefold())]
     if as_json:
         say_json(shown)
         return

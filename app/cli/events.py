@@ -159,11 +159,10 @@ def list_stored(
     as_json: AsJson = False,
 ) -> None:
     """List events, newest first."""
-    from app.store.events import list_events
+    from app.sync.recorded import list_recorded
 
     with open_services(ctx) as services:
-        wanted = services.normalise_id(account) if account else None
-        events = list_events(services.database, account=wanted, event_type=event_type, status=status, limit=top)
+        events = list_recorded(services, account=account or None, event_type=event_type, status=status, limit=top)
     if as_json:
         say_json([show_event(stored) for stored in events])
         return

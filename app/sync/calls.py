@@ -252,12 +252,18 @@ def load_lists(
     ]
 
 
+def find_rep(services: Services, text: str) -> str:
+    """The id of a representative as the CRM keeps it. Raises ConfigError for somebody who owns no customer."""
+    with services.database.read() as connection:
+        return _find_rep(services, connection, text)
+
+
 def _find_rep(services: Services, connection: Connection, text: str) -> str:
     """The id as the CRM keeps it, of somebody who owns a customer. Raises ConfigError."""
     rep = canonical_id(services, text)
     if rep not in load_reps(connection):
         raise ConfigError(
-            f"{text} owns no customer", hint="use the id of an owner; they are named by: advocacy calls today"
+            f"{text!r} owns no customer", hint="use the id of an owner; they are named by: advocacy calls today"
         )
     return rep
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from app.domain.permission_events import PERMISSION_GRANTED, PERMISSION_PROMISED, RECORD_TYPES
 from app.domain.permissions import Consent, PermissionRecord, Verdict, may_use, read_record
@@ -28,6 +28,29 @@ class HeldConsent:
     account_name: str
     consent: Consent
     holds: bool
+
+    PLACE: ClassVar = ("account", "level", "start", "contact", "event")
+    """What tells one consent from all others, in the order of pages."""
+
+    @property
+    def level(self) -> str:
+        return self.consent.scope.sub_level
+
+    @property
+    def start(self) -> str:
+        return self.consent.start.isoformat()
+
+    @property
+    def contact(self) -> str:
+        return self.consent.contact or ""
+
+    @property
+    def event(self) -> str:
+        return self.consent.source
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return tuple(str(getattr(self, name)) for name in self.PLACE)
 
     def as_json(self) -> dict[str, Any]:
         return {"account": self.account, "account_name": self.account_name, **show_consent(self.consent, self.holds)}
@@ -97,20 +120,35 @@ def list_consents(
     scope: ReferenceScope | None = None,
     include_ended: bool = False,
     as_of: date | None = None,
+    top: int | None = None,
+    after: tuple[str, ...] | None = None,
 ) -> list[HeldConsent]:
-    """Consents by the account's name, then by scope. `include_ended`: also those that hold no more, or not yet."""
+    """Consents by the id of the account, then by scope. `include_ended`: also those that hold no more, or not yet.
+
+    `top`: so many at most; the events of no more accounts than it takes are looked at. `after`: only what follows this
+    place.
+    """
     day = as_of or services.today
+    found: list[HeldConsent] = []
     with services.database.read() as connection:
-        records = list(_records(connection, account, (PERMISSION_GRANTED,), day))
-        names = load_names(connection, "account", [id_ for id_, _ in records])
-    found = [
-        HeldConsent(id_, names.get(id_, ""), consent, consent.holds_on(day))
-        for id_, record in records
-        for consent in record.consents_on(day)
-        if scope in (None, consent.scope)
-    ]
-    listed = [one for one in found if one.holds or include_ended]
-    return sorted(listed, key=lambda one: (one.account_name.casefold(), one.account))
+        accounts = load_accounts_with(connection, (PERMISSION_GRANTED,)) if account is None else [account]
+        ahead = [id_ for id_ in accounts if after is None or id_ >= after[0]]
+        size = len(ahead) if top is None else top
+        for start in range(0, len(ahead), max(size, 1)):
+            some = ahead[start : start + size]
+            events = load_verified(connection, some, day, RECORD_TYPES)
+            names = load_names(connection, "account", some)
+            found += (
+                one
+                for id_ in some
+                for consent in read_record(events[id_]).consents_on(day)
+                for one in (HeldConsent(id_, names.get(id_, ""), consent, consent.holds_on(day)),)
+                if scope in (None, consent.scope) and (one.holds or include_ended)
+                if after is None or one.place > after
+            )
+            if top is not None and len(found) >= top:
+                break
+    return found[:top]
 
 
 def list_promised(services: Services, account: str | None = None, as_of: date | None = None) -> list[PromiseView]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from app.domain.money import major_units
 from app.domain.relationship import (
     OFFER_LEVELS,
     PERSONAL_LEVELS,
@@ -18,22 +20,39 @@ from app.domain.relationship import (
     place_in_matrix,
     recognition_of,
 )
+from app.errors import ConfigError
 from app.store.evidence import load_verified
-from app.store.matrix import CellRow, count_cells, load_cell
+from app.store.matrix import CellRow, count_cells, load_cell, load_owners
+from app.store.mirror import load_places
 from app.store.prospects import load_told
+from app.sync.last_run import LastRun, load_last_run
+from app.sync.references import canonical_id
 from app.sync.services import Services
+
+NAMED = 5
+"""Owners named to whoever asked for one that is not there."""
+
+
+Cell = tuple[int | None, int | None]
+"""(level of the offer, level of the person); None: nobody has rated it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixView:
-    """How many accounts each pair of levels has, as of the last run. `cells`: (offer, personal) -> accounts.
+    """How many accounts each pair of levels has, as of the last run.
 
-    None stands for whoever nobody has rated. `cell`: the one asked for, with its `accounts`, the most valuable first.
+    `cell`: the one asked for, with its `accounts`, the most valuable first, and their totals in major units of the
+    `currency`. `rep`: only the accounts of this owner, of all `reps` there are.
     """
 
-    cells: Mapping[tuple[int | None, int | None], int]
-    cell: tuple[int, int] | None = None
+    cells: Mapping[Cell, int]
+    cell: Cell | None = None
     accounts: tuple[CellRow, ...] = ()
+    totals: tuple[Decimal, ...] = ()
+    currency: str = ""
+    rep: str | None = None
+    reps: tuple[str, ...] = ()
+    computed: LastRun | None = None
 
     def count(self, offer: int | None, personal: int | None) -> int:
         return self.cells.get((offer, personal), 0)
@@ -53,22 +72,45 @@ class MatrixView:
             "matrix": [[self.count(offer, personal) for personal in people] for offer in offers],
             "only_offer": [self.count(offer, None) for offer in offers],
             "only_personal": [self.count(None, personal) for personal in people],
+            "rep": self.rep,
+            "computed": self.computed.as_json() if self.computed else None,
             "cell": None
             if self.cell is None
             else {
                 "offer": self.cell[0],
                 "personal": self.cell[1],
                 "talking_point": self.talking_point,
-                "accounts": [{"account": one.id, "name": one.name, "rep": one.rep} for one in self.accounts],
+                "count": self.count(*self.cell),
+                "currency": self.currency,
+                "accounts": [
+                    {"account": one.id, "name": one.name, "rep": one.rep, "total": str(total)}
+                    for one, total in zip(self.accounts, self.totals, strict=True)
+                ],
             },
         }
 
 
-def show_matrix(services: Services, cell: tuple[int, int] | None = None, *, top: int = 500) -> MatrixView:
-    """Every account by both its levels, and the accounts of one cell."""
+def show_matrix(services: Services, cell: Cell | None = None, *, rep: str | None = None, top: int = 500) -> MatrixView:
+    """Every account by both its levels, and the accounts of one cell. Raises ConfigError for an unknown owner."""
+    currency = services.mapping.policy.reporting_currency
     with services.database.read() as connection:
-        accounts = load_cell(connection, *cell, top) if cell else []
-        return MatrixView(count_cells(connection), cell, tuple(accounts))
+        owners = load_owners(connection)
+        owner = None if rep is None else canonical_id(services, rep)
+        if owner is not None and owner not in owners:
+            named = ", ".join(owners[:NAMED]) or "nobody"
+            raise ConfigError(f"{rep!r} owns no rated customer", hint=f"who does: {named}")
+        accounts = load_cell(connection, *cell, top, owner) if cell else []
+        places = load_places(connection, currency)
+        return MatrixView(
+            count_cells(connection, owner),
+            cell,
+            tuple(accounts),
+            tuple(major_units(one.total, places) for one in accounts),
+            currency,
+            owner,
+            tuple(owners),
+            load_last_run(connection),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from app.errors import ConfigError
 from app.store.mirror import load_places
 from app.store.triage import load_contradicting, load_urgent
 from app.sync.answers import AccountView, list_accounts, load_accounts
+from app.sync.last_run import LastRun, load_last_run
 from app.sync.services import Services
 
 SHOWN_CUSTOMERS = 10
@@ -54,7 +55,10 @@ class Contradicting:
 
 @dataclass(frozen=True, slots=True)
 class DayView:
-    """What one page shows of a day. `customers`: those worth most, on a day on which nothing is urgent."""
+    """What one page shows of a day. `customers`: those worth most, on a day on which nothing is urgent.
+
+    What is urgent is known at this moment; worth and contradictions are of the last run, `computed`.
+    """
 
     as_of: date
     currency: str
@@ -62,6 +66,7 @@ class DayView:
     accounts: Mapping[str, AccountView]
     contradictions: tuple[Contradicting, ...]
     customers: tuple[AccountView, ...]
+    computed: LastRun | None = None
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -74,6 +79,7 @@ class DayView:
         return {
             "as_of": self.as_of.isoformat(),
             "currency": self.currency,
+            "computed": self.computed.as_json() if self.computed else None,
             "items": [self._item(place) for place in self.triage.places],
             "flips": [self._flip(flip, sentence) for flip, sentence in zip(self.triage.flips, self.flips, strict=True)],
             "capacity": {
@@ -149,6 +155,7 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
         events = load_urgent(connection, tuple(rules.severities), today)
         contradicting = load_contradicting(connection, tuple(Contradiction), SHOWN_CONTRADICTIONS)
         places = load_places(connection, policy.reporting_currency)
+        computed = load_last_run(connection)
     accounts = load_accounts(services, {*events, *contradicting})
     worths = {id_: _worth(view, places) for id_, view in accounts.items()}
     # An account that was merged or deleted in between is in one reading and not in the other.
@@ -161,6 +168,7 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
         accounts,
         tuple(Contradicting(accounts[id_], _codes_of(accounts[id_])) for id_ in contradicting if id_ in accounts),
         () if items else tuple(list_accounts(services, top=SHOWN_CUSTOMERS)),
+        computed,
     )
 
 

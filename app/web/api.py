@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from app.bootstrap import Services
 from app.intake.event_fields import build_reader
 from app.store.database import current_revision, newest_revision
-from app.web import calls, day, metrics, outbound, pages, references, requests, v1, webhooks
+from app.web import calls, day, metrics, outbound, pages, references, relationships, requests, v1, webhooks
 from app.web.access import ServicesOf
 from app.web.guesses import Guesses
 from app.web.headers import SecurityHeaders
@@ -49,7 +49,7 @@ def create_app(services: Services, *, on_delivery: Callable[[], None] = lambda: 
     app.add_api_route("/readyz", show_ready, tags=["health"])
     for router in (webhooks.router, outbound.router, v1.router, metrics.router, pages.router, day.router):
         app.include_router(router)
-    for router in (references.router, references.pages, requests.router):
+    for router in (references.router, references.pages, requests.router, relationships.router):
         app.include_router(router)
     for router in (calls.router, calls.pages):
         app.include_router(router)

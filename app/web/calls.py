@@ -18,11 +18,18 @@ from app.intake.event_fields import RejectedEventError
 from app.intake.strict_json import JsonValue, read_json
 from app.sync.answers import find_account
 from app.sync.call_log import LoggedCall, log_call, skip_call
-from app.sync.calls import BUCKETS, DEFAULT_MINUTES, MAX_CALENDAR_DAYS, list_calls, list_reps, write_call_calendar
+from app.sync.calls import (
+    BUCKETS,
+    DEFAULT_MINUTES,
+    MAX_CALENDAR_DAYS,
+    find_rep,
+    list_calls,
+    list_reps,
+    write_call_calendar,
+)
 from app.sync.care import show_care
 from app.sync.coverage import measure_coverage
 from app.sync.lookalikes import list_lookalikes
-from app.sync.references import canonical_id
 from app.sync.services import Services
 from app.web.access import ServicesOf, require_calendar, require_key, require_reader
 from app.web.bounds import AskedDay
@@ -137,7 +144,7 @@ def show_calls(
 ) -> HTMLResponse:
     """Whom to call today, what to talk about, and how well the list is covered."""
     wanted, reps = day or services.today, list_reps(services)
-    chosen = canonical if rep and (canonical := canonical_id(services, rep)) in reps else None
+    chosen = find_rep(services, rep) if rep else None
     is_shown = chosen is not None or len(reps) <= SHOWN_REPS
     return _render(
         request,

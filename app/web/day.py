@@ -41,6 +41,7 @@ def show_day(request: Request, services: ServicesOf, hours: Annotated[str, Query
         quadrants=name_quadrants(services.mapping.policy.triage.quadrant_labels),
         shown=SHOWN,
         bar_width=BAR_WIDTH,
+        computed=day.computed,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode, urlsplit
@@ -14,14 +15,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.bootstrap import Services
 from app.errors import ConfigError
-from app.sync.answers import explain_account, find_account, list_accounts, portfolio
+from app.sync.answers import AccountView, explain_account, find_account, list_accounts, portfolio
+from app.sync.last_run import LastRun, load_last_run
 from app.sync.standing import BUCKETS
 from app.web.access import ServicesOf, require_reader
-from app.web.v1 import SortKey
+from app.web.v1 import Cursor, SortKey, read_account_cursor, write_account_cursor
 from app.web.words import KINDS, describe_policy, name_quadrants, show_points, show_progress, show_rule, show_share
 
 ROWS = 50
-MAX_PAGES = 20_000
 BAR_WIDTH = 160
 MEASURES = {
     "direct": "Own purchases",
@@ -40,6 +41,7 @@ def build_templates() -> Environment:
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     templates.filters |= {"money": show_money, "weblink": keep_web_link, "words": show_words}
     templates.filters |= {"share": show_share, "points": show_points, "rule": show_rule}
+    templates.filters |= {"lower_first": lambda text: text[:1].lower() + text[1:]}
     templates.filters |= {"progress": show_progress, "bucket": BUCKETS.__getitem__}
     return templates
 
@@ -73,10 +75,11 @@ def show_triage(
     services: ServicesOf,
     sort: SortKey = "total",
     q: Annotated[str, Query(max_length=100)] = "",
-    page: Annotated[int, Query(ge=1, le=MAX_PAGES)] = 1,
+    after: Cursor = None,
 ) -> HTMLResponse:
     """The triage table: customers by what they are really worth."""
-    views, more = _load_page(services, sort, q.strip(), page)
+    found = _load_page(services, sort, q.strip(), after)
+    views = [view.as_json() for view in found[:ROWS]]
     largest = max((Decimal(view["total"]) for view in views), default=Decimal(0))
     return render(
         request,
@@ -86,24 +89,30 @@ def show_triage(
         sort=sort,
         sorts=get_args(SortKey),
         query=q,
-        before=_address(sort, q, page - 1) if page > 1 else "",
-        after=_address(sort, q, page + 1) if more else "",
+        first=_address(sort, q) if after else "",
+        further=_address(sort, q, write_account_cursor(found[ROWS - 1], sort)) if len(found) > ROWS else "",
+        computed=_find_last_run(services),
         bar_width=BAR_WIDTH,
     )
 
 
-def _load_page(services: Services, sort: SortKey, text: str, page: int) -> tuple[list[dict[str, Any]], bool]:
-    """The accounts of one page, and whether there are more behind it."""
-    start, stop = (page - 1) * ROWS, page * ROWS
-    found = list_accounts(services, top=None if text else stop + 1, sort=sort, include_all=bool(text))
-    views = [view.as_json() for view in found]
-    if text:
-        views = [view for view in views if text.casefold() in view["name"].casefold() or text == view["id"]]
-    return views[start:stop], len(views) > stop
+def _find_last_run(services: Services) -> LastRun | None:
+    with services.database.read() as connection:
+        return load_last_run(connection)
 
 
-def _address(sort: str, text: str, page: int) -> str:
-    return "/?" + urlencode({"sort": sort, "q": text, "page": page})
+def _load_page(services: Services, sort: SortKey, text: str, cursor: str | None) -> list[AccountView]:
+    """The accounts of one page, and one beyond it when there is more."""
+    after = read_account_cursor(cursor, sort)
+    if not text:
+        return list_accounts(services, top=ROWS + 1, sort=sort, after=after)
+    found = list_accounts(services, sort=sort, include_all=True, after=after)
+    matching = (view for view in found if text.casefold() in view.name.casefold() or text == view.id)
+    return list(islice(matching, ROWS + 1))
+
+
+def _address(sort: str, text: str, after: str | None = None) -> str:
+    return "/?" + urlencode({"sort": sort, "q": text, **({"after": after} if after else {})})
 
 
 def build_bar(view: dict[str, Any], largest: Decimal) -> dict[str, int]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,7 +21,7 @@ from app.domain.reference_scopes import BY_SUB_LEVEL, ReferenceScope
 from app.errors import ConfigError
 from app.intake.event_bodies import read_event_body
 from app.intake.event_fields import COLUMNS, read_reason
-from app.store.events import StoredEvent, list_events, save_events
+from app.store.events import StoredEvent, save_events
 from app.store.keys import ApiKey
 from app.store.statuses import decide_statuses, find_event_ids
 from app.sync.answers import (
@@ -34,9 +34,11 @@ from app.sync.answers import (
     show_run,
 )
 from app.sync.assessments import list_assessments
-from app.sync.consents import list_consents, list_promised
+from app.sync.consents import HeldConsent, list_consents, list_promised
 from app.sync.ladder import show_ladder
-from app.sync.relationships import count_clients, show_matrix
+from app.sync.last_run import load_last_run
+from app.sync.recorded import check_type, list_recorded
+from app.sync.relationships import Cell, count_clients, show_matrix
 from app.sync.triage import MAX_HOURS, open_day
 from app.sync.why import explain_change, read_since
 from app.web.access import ServicesOf, require_key
@@ -117,22 +119,32 @@ def list_all_accounts(
     cursor: Cursor = None,
 ) -> JSONResponse:
     """List customers by what they are really worth."""
+    after = read_account_cursor(cursor, sort)
+    views = list_accounts(services, top=limit + 1, sort=sort, as_of=as_of, include_all=include_all, after=after)
+    page = {
+        "data": jsonable_encoder([view.as_json() for view in views[:limit]]),
+        "next_cursor": write_account_cursor(views[limit - 1], sort) if len(views) > limit else None,
+    }
+    if as_of is None:
+        with services.database.read() as connection:
+            computed = load_last_run(connection)
+        page["computed"] = computed.as_json() if computed else None
+    return JSONResponse(page)
+
+
+def write_account_cursor(view: AccountView, sort: SortKey) -> str:
+    """The place behind one account in one order."""
+    return write_cursor(sort, view.name if sort == "name" else str(view.money[sort]), view.id)
+
+
+def read_account_cursor(cursor: str | None, sort: SortKey) -> tuple[str, str] | None:
+    """(measure, id) of the account that a page begins behind; refuses a cursor of another order."""
     position = read_cursor(cursor, 3)
-    if position is not None and (position[0] != sort or (sort != "name" and not _MONEY.fullmatch(position[1]))):
+    if position is None:
+        return None
+    if position[0] != sort or (sort != "name" and not _MONEY.fullmatch(position[1])):
         raise ProblemError(422, "the cursor belongs to another order")
-    views = list_accounts(
-        services,
-        top=limit + 1,
-        sort=sort,
-        as_of=as_of,
-        include_all=include_all,
-        after=None if position is None else (position[1], position[2]),
-    )
-
-    def measure(view: AccountView) -> object:
-        return view.name if sort == "name" else view.money[sort]
-
-    return answer_page(views, limit, AccountView.as_json, lambda _: sort, measure, attrgetter("id"))
+    return position[1], position[2]
 
 
 @router.get("/accounts/{account_id}", dependencies=[CanRead])
@@ -186,16 +198,26 @@ def show_assessments(services: ServicesOf, account_id: str, as_of: AskedDay | No
     return JSONResponse(jsonable_encoder(list_assessments(services, found["id"], as_of=as_of).as_json()))
 
 
-Step = Annotated[int | None, Query(ge=0, le=4)]
+LEVELS: Mapping[str, int | None] = {**{str(level): level for level in range(5)}, "none": None}
+LevelWord = Annotated[
+    Literal["0", "1", "2", "3", "4", "none", ""] | None, Query(description="0 to 4, or `none`: nobody has rated it.")
+]
+Owner = Annotated[str | None, Query(max_length=255, description="Only accounts of this owner in the CRM.")]
 
 
 @router.get("/matrix", dependencies=[CanRead])
-def show_levels(services: ServicesOf, offer: Step = None, personal: Step = None) -> JSONResponse:
+def show_levels(
+    services: ServicesOf, offer: LevelWord = None, personal: LevelWord = None, rep: Owner = None
+) -> JSONResponse:
     """Count customers by what our offer and our people are worth to them; with both levels, name those of that cell."""
-    if (offer is None) != (personal is None):
+    return JSONResponse(show_matrix(services, read_cell(offer, personal), rep=rep).as_json())
+
+
+def read_cell(offer: str | None, personal: str | None) -> Cell | None:
+    """The cell that two levels name; refuses one without the other."""
+    if bool(offer) != bool(personal):
         raise ProblemError(422, "a cell has two levels: give both offer and personal, or neither")
-    cell = None if offer is None or personal is None else (offer, personal)
-    return JSONResponse(show_matrix(services, cell).as_json())
+    return (LEVELS[offer], LEVELS[personal]) if offer and personal else None
 
 
 @router.get("/recognitions", dependencies=[CanRead])
@@ -214,10 +236,18 @@ def show_permissions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> JSONResponse:
-    """List consents: for what, by whom, until when."""
+    """List consents by account: for what, by whom, until when."""
     id_ = _find(services, account)["id"] if account else None
-    views = list_consents(services, id_, scope=scope, include_ended=include_ended, as_of=as_of)
-    return _answer_slice([view.as_json() for view in views], cursor, limit)
+    views = list_consents(
+        services,
+        id_,
+        scope=scope,
+        include_ended=include_ended,
+        as_of=as_of,
+        top=limit + 1,
+        after=read_cursor(cursor, len(HeldConsent.PLACE)),
+    )
+    return answer_page(views, limit, HeldConsent.as_json, *(attrgetter(name) for name in HeldConsent.PLACE))
 
 
 @router.get("/permissions/promised", dependencies=[CanRead])
@@ -244,8 +274,13 @@ def list_stored_events(
 ) -> JSONResponse:
     """List advocacy events, newest first."""
     position = read_cursor(cursor, 2)
-    events = list_events(
-        services.database,
+    if event_type is not None:
+        try:
+            check_type(event_type)
+        except ConfigError as error:
+            raise ProblemError(422, error.message, hint=error.hint) from None
+    events = list_recorded(
+        services,
         account=account,
         event_type=event_type,
         status=status,

@@ -354,7 +354,7 @@ def test_a_day_of_the_past_knows_only_the_customers_of_then(company):
     services, _ = company
     assert called(services, day=date(2025, 3, 3)) == "A"
     assert list_calls(services, rep="lee", day=date(2025, 3, 3)) == []
-    with pytest.raises(ConfigError, match="nobody owns no customer"):
+    with pytest.raises(ConfigError, match="'nobody' owns no customer"):
         list_calls(services, rep="nobody")
 
 
