@@ -20,7 +20,14 @@ from app.mapping.policy import apply_policy_overrides, policy_version
 from app.mapping.render import suggest
 from app.store.database import check_revision, open_database, upgrade_database
 from app.sync.services import Services
-from connectors.catalogue import build_change_listener, build_connector, connector_names, id_reader, record_linker
+from connectors.catalogue import (
+    build_change_listener,
+    build_connector,
+    connector_names,
+    id_judge,
+    id_reader,
+    record_linker,
+)
 from connectors.changes import ChangeListener
 from connectors.contract import CrmConnector
 from connectors.errors import ConfigurationError
@@ -67,6 +74,7 @@ def build_services(
         connect or _connector(settings),
         now or _utc_now,
         id_reader(settings.crm),
+        id_judge(settings.crm),
         record_linker(settings.crm, connector_options(settings)),
     )
 

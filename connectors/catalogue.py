@@ -77,6 +77,15 @@ def record_linker(name: str, options: Mapping[str, Any]) -> Callable[[str, str],
     return lambda _object_name, _record_id: ""
 
 
+def id_judge(name: str) -> Callable[[str], str | None]:
+    """The object of this CRM that a record id in its one form belongs to, as far as the id itself tells; else None."""
+    if name == "salesforce":
+        from connectors.salesforce.ids import object_of
+
+        return object_of
+    return lambda _record_id: None
+
+
 def id_reader(name: str) -> Callable[[str], str]:
     """How record ids of this CRM get their one form, for ids that come in while nobody is connected.
 

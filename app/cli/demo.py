@@ -79,10 +79,10 @@ def _run(settings: Settings, progress: Progress) -> tuple[RunReport, int, list[d
 def _add_events(services: Services) -> int:
     from app.demo.data import build_world
     from app.demo.org import build_events
-    from app.intake.event_fields import build_reader, read_event
+    from app.intake.event_fields import read_event
     from app.intake.import_events import import_events
 
-    reader = build_reader(services.normalise_id, services.mapping.policy)
+    reader = services.event_reader()
     events = [read_event(dict(row), reader) for row in build_events(build_world())]
     return import_events(services.database, events, now=services.now(), policy=services.mapping.policy).added
 

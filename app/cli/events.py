@@ -59,11 +59,10 @@ def import_file(
     currency, valid_from, valid_to, polarity, title, url, attributes. Rows that cannot be taken are listed with their
     line, all others are imported (exit code 3).
     """
-    from app.intake.event_fields import build_reader
     from app.intake.import_events import import_events
 
     with open_services(ctx) as services:
-        rows = _read_rows(file, build_reader(services.normalise_id, services.mapping.policy, source), file_format)
+        rows = _read_rows(file, services.event_reader(source), file_format)
         report = import_events(services.database, rows, now=services.now(), policy=services.mapping.policy)
     _tell_import(report, as_json=as_json)
     if not report.is_clean:
@@ -121,7 +120,7 @@ def add_event(
     from uuid import uuid4
 
     from app.cli.invocation import read_assignments
-    from app.intake.event_fields import RejectedEventError, build_reader, read_event
+    from app.intake.event_fields import RejectedEventError, read_event
     from app.store.events import save_events
 
     with open_services(ctx) as services:
@@ -138,7 +137,7 @@ def add_event(
             "title": title,
         } | read_assignments(fields or [])
         try:
-            event = read_event(raw, build_reader(services.normalise_id, services.mapping.policy, "cli"))
+            event = read_event(raw, services.event_reader("cli"))
         except RejectedEventError as error:
             raise ConfigError("\n".join(str(problem) for problem in error.problems)) from None
         report = save_events(services.database, [event], now=services.now(), policy=services.mapping.policy)

@@ -80,6 +80,16 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Referrals were made by accounts that are not held; they take their share of the credit all the same.",
         "Reject the event and import it under a new id with the right account, or let the account be read.",
     ),
+    "milestone_names_nothing": Explanation(
+        "Milestones (referral.accepted, referral.won ...) name a referral that nobody has sent: they change nothing. "
+        "One that arrives later is changed then.",
+        "Look at them with `advocacy events list`; send the referral, or the milestone again under a new id.",
+    ),
+    "closes_nothing": Explanation(
+        "A `problem_closed` names an event that its account does not have, or that began later, and closes nothing: a "
+        "slip in the id, or the event has not arrived yet.",
+        "See them in `advocacy triage --json`; close the right one with `advocacy assess close EVENT`.",
+    ),
     # Of the value of an account.
     "amount_missing": Explanation(
         "A won opportunity has no amount, so it adds nothing to the customer's value.", "Fill the amount in the CRM."

@@ -49,7 +49,7 @@ def record_event(
     `after`: called with the account's id when the event is stored.
     """
     from app.intake.assessments import record
-    from app.intake.event_fields import RejectedEventError, build_reader
+    from app.intake.event_fields import RejectedEventError
     from app.sync.answers import find_account
     from app.sync.assessments import describe_recorded
 
@@ -68,7 +68,7 @@ def record_event(
             recorded = record(
                 services.database,
                 raw,
-                build_reader(services.normalise_id, services.mapping.policy),
+                services.event_reader(),
                 today=services.today,
                 now=services.now(),
                 policy=services.mapping.policy,

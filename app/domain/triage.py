@@ -205,6 +205,21 @@ def _closings(events: Iterable[VerifiedEvent]) -> Mapping[str, date]:
     return closed
 
 
+def idle_closings(events: Iterable[VerifiedEvent], rules: TriageRules) -> tuple[VerifiedEvent, ...]:
+    """What one account's `problem_closed` events name and nobody has recorded there, or only for a later day.
+
+    The event that is named may still be on its way; then its closing closes it once it is here.
+    """
+    known = list(events)
+    opened = {event.id: event.occurred_on for event in known if event.type in rules.severities}
+    closings = [event for event in known if event.type == PROBLEM_CLOSED]
+    return tuple(
+        event
+        for event in closings
+        if not any(opened.get(id_, date.max) <= event.occurred_on for id_ in _closings([event]))
+    )
+
+
 def _open(event: VerifiedEvent, account_id: str, worth: Worth, rules: TriageRules, as_of: date) -> Item:
     try:
         urgency = read_urgency(event.type, event.attributes)

@@ -49,6 +49,8 @@ COLUMNS = (
     "url",
     "attributes",
 )
+RECORD_COLUMNS = frozenset({"account", "contact", "opportunity", "referred_account", "referred_contact"})
+"""They hold ids of CRM records."""
 TARGETS = ("opportunity", "referred_contact", "referred_account", "referred_domain")
 MAX_ID_LENGTH = 255
 MAX_TEXT_LENGTH = 2000
@@ -88,6 +90,10 @@ class RejectedEventError(Exception):
         self.problems = tuple(problems)
 
 
+def _no_doubt(_column: str, _record_id: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """What reading an event depends on beside the event.
@@ -100,13 +106,21 @@ class Reader:
     normalise_id: Callable[[str], str]
     zone: tzinfo = UTC
     source_system: str | None = None
+    doubt: Callable[[str, str], str] = _no_doubt
+    """(column, canonical id) -> why it cannot be an id of such a record; "" where nothing speaks against it."""
     relationship: RelationshipRules = field(default_factory=RelationshipRules)
     """What a rating of the offer must be backed by."""
 
 
-def build_reader(normalise_id: Callable[[str], str], policy: Policy, source_system: str | None = None) -> Reader:
+def build_reader(
+    normalise_id: Callable[[str], str],
+    policy: Policy,
+    source_system: str | None = None,
+    *,
+    doubt: Callable[[str, str], str] = _no_doubt,
+) -> Reader:
     """How an installation reads events: its CRM's ids, its policy's time zone and rules."""
-    return Reader(normalise_id, ZoneInfo(policy.time_zone), source_system, policy.relationship)
+    return Reader(normalise_id, ZoneInfo(policy.time_zone), source_system, doubt, policy.relationship)
 
 
 def read_event(raw: Mapping[str, JsonValue], reader: Reader) -> AdvocacyEvent:
@@ -120,6 +134,8 @@ def read_event(raw: Mapping[str, JsonValue], reader: Reader) -> AdvocacyEvent:
             continue
         try:
             values[name] = _READERS[name](value, reader)
+            if name in RECORD_COLUMNS and (doubt := reader.doubt(name, values[name])):
+                problems.append(FieldProblem(name, doubt))
         except ValueError as error:
             problems.append(FieldProblem(name, str(error)))
     if "occurred_on" not in values and "occurred_at" in values:
@@ -156,6 +172,7 @@ def _check_whole(values: Mapping[str, Any], bad: set[str], reader: Reader) -> li
         problems.append(FieldProblem("attributes", f"{NAMED_REFERRAL} must be the source_event_id of the referral"))
     if "attributes" not in bad:
         problems += _check_attributes(event_type, values.get("attributes", {}), reader.relationship)
+        problems += _check_rep(values.get("attributes", {}), reader)
     return problems
 
 
@@ -203,6 +220,16 @@ def _check_attributes(code: str, attributes: Mapping[str, object], rules: Relati
     except ValueError as error:
         return [FieldProblem("attributes", str(error))]
     return []
+
+
+def _check_rep(attributes: Mapping[str, object], reader: Reader) -> list[FieldProblem]:
+    """A representative is told by any word; only an id that is surely another record's is a slip of the hand."""
+    rep = attributes.get("rep")
+    try:
+        doubt = reader.doubt("rep", reader.normalise_id(rep)) if isinstance(rep, str) else ""
+    except ValueError:
+        return []
+    return [FieldProblem("attributes", f"`rep`: {doubt}")] if doubt else []
 
 
 def _read_text(value: JsonValue, limit: int) -> str:

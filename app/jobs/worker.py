@@ -16,7 +16,7 @@ from app.bootstrap import Services
 from app.domain.events import AdvocacyEvent
 from app.errors import AppError, LeaseHeldError
 from app.intake.event_bodies import read_event_body
-from app.intake.event_fields import Reader, RejectedEventError, build_reader
+from app.intake.event_fields import Reader, RejectedEventError
 from app.logs import open_log
 from app.store.events import save_events_on
 from app.store.inbox import Delivery, fail_delivery, finish_delivery_on, list_deliveries, load_due
@@ -151,7 +151,7 @@ class InboxWorker:
 
 
 def _reader(services: Services) -> Reader:
-    return build_reader(services.normalise_id, services.mapping.policy, DEFAULT_SOURCE)
+    return services.event_reader(DEFAULT_SOURCE)
 
 
 def take_in(services: Services, delivery: Delivery) -> set[str]:

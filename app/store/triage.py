@@ -11,6 +11,7 @@ from app.domain.engagement import RECOVERED
 from app.domain.events import VerifiedEvent
 from app.domain.triage import PROBLEM_CLOSED
 from app.store.bulk import is_sqlite
+from app.store.events import load_accounts_with
 from app.store.evidence import load_verified
 
 
@@ -30,6 +31,12 @@ def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) 
     ).bindparams(sa.bindparam("types", expanding=True))
     urgent = connection.execute(query, {"types": sorted(types), "as_of": as_of.isoformat()}).scalars().all()
     return load_verified(connection, urgent, as_of, {*types, RECOVERED, PROBLEM_CLOSED})
+
+
+def load_closings(connection: sa.Connection, types: Collection[str], as_of: date) -> dict[str, list[VerifiedEvent]]:
+    """Live account id -> its verified closings up to a day, and the events of these types that they can mean."""
+    accounts = load_accounts_with(connection, (PROBLEM_CLOSED,))
+    return load_verified(connection, accounts, as_of, {*types, PROBLEM_CLOSED})
 
 
 def load_contradicting(connection: sa.Connection, codes: Sequence[str], limit: int) -> list[str]:

@@ -409,12 +409,14 @@ def stream_planned(connection: sa.Connection, *, only_dirty: bool) -> Iterator[l
 
 
 def count_unknown(connection: sa.Connection) -> dict[str, int]:
-    """Accounts with money or referrals that we do not hold: a wrong id, a filter of the mapping, a missing right."""
+    """What names something that we do not hold: a wrong id, a filter of the mapping, a missing right, or too early."""
     queries = {
         "account_unknown": "select count(*) from account_value v"
         " where v.direct <> 0 and not exists (select 1 from account a where a.id = v.account_id)",
         "event_account_unknown": "select count(*) from advocacy_event e where e.type = 'referral'"
         " and e.status = 'verified' and not exists (select 1 from account a where a.id = e.account_id)",
+        "milestone_names_nothing": "select count(*) from advocacy_event m where m.referral_id is not null"
+        " and m.status = 'verified' and not exists (select 1 from advocacy_event r where r.event_id = m.referral_id)",
     }
     counts = {code: int(connection.exec_driver_sql(query).scalar_one()) for code, query in queries.items()}
     return {code: count for code, count in counts.items() if count}

@@ -10,7 +10,6 @@ from typing import Any
 from app.domain.calls import CALL_SKIPPED, CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.care import CARE_ANSWER, Bucket, care_on
 from app.intake.assessments import record
-from app.intake.event_fields import build_reader
 from app.intake.strict_json import JsonValue
 from app.store.calls import load_customers
 from app.store.evidence import load_verified
@@ -80,7 +79,7 @@ def _record(
     columns: dict[str, JsonValue] = {"type": code, "account": found.id, "polarity": "neutral", "attributes": said}
     columns |= {name: value for name, value in more.items() if value is not None}
     policy = services.mapping.policy
-    reader = build_reader(services.normalise_id, policy)
+    reader = services.event_reader()
     recorded = record(services.database, columns, reader, today=services.today, now=services.now(), policy=policy)
     return _logged(services, found, code, recorded.event.source_event_id, is_new=recorded.is_new)
 

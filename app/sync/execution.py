@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from app.domain.money import major_units
 from app.domain.plan import GuardVerdict
+from app.domain.triage import idle_closings
 from app.errors import AppError, ConfigError
 from app.store import mirror, runs
 from app.store.connection import Connection
 from app.store.lease import Lease, acquire_lease
 from app.store.ledger import count_issues
+from app.store.triage import load_closings
 from app.store.values import count_unknown, load_portfolio
 from app.sync.failures import as_app_error
 from app.sync.keepalive import keep_alive
@@ -159,7 +161,7 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             issues={
                 **count_issues(connection),
                 **mirror.count_problems(connection),
-                **_count_unknown(connection),
+                **_count_unknown(run, connection),
                 **run.flaws,
             },
             guard=run.verdict,
@@ -185,13 +187,17 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
     return report
 
 
-def _count_unknown(connection: Connection) -> dict[str, int]:
+def _count_unknown(run: Run, connection: Connection) -> dict[str, int]:
     """Counted after a valuation, which forgets the count before it; remembered on the nights in between."""
     remembered = mirror.load_flag(connection, UNKNOWN)
     if remembered is not None:
         counted: dict[str, int] = json.loads(remembered)
         return counted
     counts = count_unknown(connection)
+    rules = run.services.mapping.policy.triage
+    closings = load_closings(connection, tuple(rules.severities), run.services.today)
+    if idle := sum(len(idle_closings(events, rules)) for events in closings.values()):
+        counts["closes_nothing"] = idle
     mirror.save_flag(connection, UNKNOWN, json.dumps(counts))
     return counts
 

@@ -164,6 +164,8 @@ def request_reference(services: Services, ask: Ask, who: str, *, after: int | No
         if (known := requests.find_open_request(connection, deal.id, account, scope)) is not None:
             raise ConfigError(f"request {known} is open for the same customer, deal and scope")
         contact = canonical_id(services, ask.contact) if ask.contact else None
+        if contact and (doubt := services.doubt_id("contact", contact)):
+            raise ConfigError(doubt)
         favour = _Favour(deal, account, scope, contact)
         candidate = _check_askable(services, connection, favour, override, services.today)
         if contact is None and len(candidate.clearance.contacts) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.contradictions import ADVICE, Advice, Contradiction
 from app.domain.event_types import EVENT_TYPES
+from app.domain.events import VerifiedEvent
 from app.domain.money import minor_units
 from app.domain.triage import (
     PROBLEM_CLOSED,
@@ -20,6 +21,7 @@ from app.domain.triage import (
     Place,
     Triage,
     Worth,
+    idle_closings,
     list_open,
     tell_flip,
     tell_hours,
@@ -28,7 +30,7 @@ from app.domain.triage import (
 )
 from app.errors import ConfigError
 from app.store.mirror import load_places
-from app.store.triage import load_contradicting, load_urgent
+from app.store.triage import load_closings, load_contradicting, load_urgent
 from app.sync.answers import AccountView, list_accounts, load_accounts
 from app.sync.last_run import LastRun, load_last_run
 from app.sync.services import Services
@@ -67,6 +69,8 @@ class DayView:
     contradictions: tuple[Contradicting, ...]
     customers: tuple[AccountView, ...]
     computed: LastRun | None = None
+    idle: Mapping[str, tuple[VerifiedEvent, ...]] = field(default_factory=dict)
+    """Account id -> what was recorded as closed and is not there."""
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -88,6 +92,17 @@ class DayView:
             },
             "contradictions": [_contradicting(one) for one in self.contradictions],
             "customers": [view.as_json() for view in self.customers],
+            "closes_nothing": [
+                {
+                    "account": account,
+                    "name": self.accounts[account].name,
+                    "event": event.id,
+                    "closed_on": event.occurred_on.isoformat(),
+                    "names": event.attributes.get("event"),
+                }
+                for account, events in sorted(self.idle.items())
+                for event in events
+            ],
         }
 
     def _item(self, place: Place) -> dict[str, Any]:
@@ -156,7 +171,9 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
         contradicting = load_contradicting(connection, tuple(Contradiction), SHOWN_CONTRADICTIONS)
         places = load_places(connection, policy.reporting_currency)
         computed = load_last_run(connection)
-    accounts = load_accounts(services, {*events, *contradicting})
+        closings = load_closings(connection, tuple(rules.severities), today)
+    idle = {id_: found for id_, told in closings.items() if (found := idle_closings(told, rules))}
+    accounts = load_accounts(services, {*events, *contradicting, *idle})
     worths = {id_: _worth(view, places) for id_, view in accounts.items()}
     # An account that was merged or deleted in between is in one reading and not in the other.
     known = {id_: found for id_, found in events.items() if id_ in accounts}
@@ -169,6 +186,7 @@ def open_day(services: Services, *, hours: Decimal | None = None) -> DayView:
         tuple(Contradicting(accounts[id_], _codes_of(accounts[id_])) for id_ in contradicting if id_ in accounts),
         () if items else tuple(list_accounts(services, top=SHOWN_CUSTOMERS)),
         computed,
+        {id_: found for id_, found in idle.items() if id_ in accounts},
     )
 
 

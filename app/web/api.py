@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.bootstrap import Services
-from app.intake.event_fields import build_reader
 from app.store.database import current_revision, newest_revision
 from app.web import calls, day, metrics, outbound, pages, references, relationships, requests, v1, webhooks
 from app.web.access import ServicesOf
@@ -42,7 +41,7 @@ def create_app(services: Services, *, on_delivery: Callable[[], None] = lambda: 
     app.state.on_delivery = on_delivery
     app.state.guesses = Guesses()
     app.state.templates = pages.build_templates()
-    app.state.event_reader = build_reader(services.normalise_id, services.mapping.policy, DEFAULT_SOURCE)
+    app.state.event_reader = services.event_reader(DEFAULT_SOURCE)
     register_problems(app)
     app.add_middleware(SecurityHeaders)
     app.add_api_route("/healthz", show_alive, tags=["health"])

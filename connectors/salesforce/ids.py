@@ -11,6 +11,14 @@ _OTHERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _CASES = "".join("1" if c in _CAPITALS else "0" if c in _OTHERS else "x" for c in map(chr, range(128)))
 
 
+_OBJECTS = {
+    "001": "Account", "003": "Contact", "005": "User", "006": "Opportunity", "00K": "OpportunityContactRole",
+    "00Q": "Lead", "00T": "Task", "00U": "Event", "01t": "Product2", "02i": "Asset", "500": "Case", "701": "Campaign",
+    "800": "Contract", "801": "Order",
+}  # fmt: skip
+"""The first three characters of an id tell the object; those of standard objects are the same in every org."""
+
+
 class _Suffixes(dict[str, str]):
     """Pattern of capitals -> suffix. It fills as ids come by, and cannot outgrow 32,768 entries: others raise."""
 
@@ -36,6 +44,11 @@ def normalise_id(text: str) -> str:
     if len(text) == 15:
         return text + suffix
     raise ValueError(_reason(text))
+
+
+def object_of(record_id: str) -> str | None:
+    """The standard object that an id belongs to; None where the id does not tell, as for custom objects."""
+    return _OBJECTS.get(record_id[:3])
 
 
 def _reason(text: str) -> str:

@@ -22,6 +22,7 @@ from app.intake.import_events import ImportReport, import_events
 from app.store.events import save_events
 from app.sync.answers import approve_run, list_runs
 from app.sync.run import run_sync
+from app.sync.triage import open_day
 from connectors.salesforce.sandbox import Org, Sandbox
 
 
@@ -388,4 +389,35 @@ def test_accounts_that_are_named_and_not_held_are_counted(migrated_database_url,
 
     for report in (first, second):
         assert (report.issues["account_unknown"], report.issues["event_account_unknown"]) == (1, 1)
+    services.database.close()
+
+
+def test_what_names_an_event_that_is_not_there_is_counted_until_it_arrives(migrated_database_url, tmp_path):
+    (tmp_path / "accounts.csv").write_text("id,name\nA,Anna\nB,Berta\n")
+    (tmp_path / "opportunities.csv").write_text("id,account_id,amount,created_date,close_date,is_won,is_closed\n")
+    settings = load_settings(database_url=migrated_database_url, crm="files", files_dir=str(tmp_path))
+    services = build_services(settings)
+    today, policy = services.today, services.mapping.policy
+
+    def save(*events):
+        save_events(services.database, events, now=services.now(), policy=policy)
+
+    def known(report):
+        return {code: report.issues.get(code, 0) for code in ("closes_nothing", "milestone_names_nothing")}
+
+    save(
+        AdvocacyEvent("t", "1", "problem_closed", today, "A", attributes={"event": "late"}),
+        AdvocacyEvent("t", "2", "referral.won", today, "A", attributes={"referral": "r1"}),
+    )
+    assert known(run_sync(services)) == {"closes_nothing": 1, "milestone_names_nothing": 1}
+    (idle,) = open_day(services).as_json()["closes_nothing"]
+    assert (idle["account"], idle["event"], idle["names"]) == ("A", "t/1", "late")
+
+    save(
+        AdvocacyEvent("t", "late", "complaint", today, "A"),
+        AdvocacyEvent("t", "r1", "referral", date(2025, 1, 1), "A", referred_account="B"),
+    )
+    assert known(run_sync(services)) == {"closes_nothing": 0, "milestone_names_nothing": 0}
+    assert open_day(services).as_json()["closes_nothing"] == []
+    assert open_day(services).as_json()["items"] == []
     services.database.close()

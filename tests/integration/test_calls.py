@@ -559,6 +559,16 @@ def test_reading_and_writing_calls_need_their_scopes(site):
     assert client.post("/v1/calls", json=body, auth=("me", key(services, "events:write"))).status_code == 401
 
 
+def test_the_page_tells_of_a_representative_that_nobody_knows(site):
+    client, services, _ = site
+
+    answer = client.get("/calls?rep=nobody", headers={"accept": "text/html"}, auth=("me", key(services, "read")))
+
+    assert answer.status_code == 404
+    assert "&#39;nobody&#39; owns no customer" in answer.text
+    assert "Call</dt>" not in answer.text
+
+
 def test_what_nobody_knows_is_404_and_not_an_empty_list(site):
     client, services, _ = site
     reads = bearer(key(services, "read"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from app.config import load_settings
 from app.domain.events import AdvocacyEvent
 from app.store.events import save_events
 from app.store.keys import save_key
+from app.sync import consents
 from app.web.api import create_app
 from app.web.v1 import read_cursor, write_cursor
 
@@ -136,3 +138,76 @@ def test_a_cursor_of_another_list_or_of_nobody_is_refused(ask, cursor):
 def test_a_cursor_says_what_it_was_given():
     assert read_cursor(write_cursor("name", 'Zoë, "7"', "A/1"), 3) == ("name", 'Zoë, "7"', "A/1")
     assert read_cursor(None, 3) is None
+
+
+def consent(n, account, scopes, day=date(2026, 1, 1), **more):
+    return AdvocacyEvent("hub", f"c{n}", "permission_granted", day, account, attributes={"scopes": scopes}, **more)
+
+
+@pytest.mark.parametrize("query", [{}, {"scope": "logo"}, {"all": "true"}, {"account": "A2"}])
+def test_every_consent_comes_once_whatever_is_granted_meanwhile(services, ask, query):
+    add_accounts(services, [(f"A{n}", f"Zed {9 - n}", 1) for n in range(6)])
+    events = [
+        consent(
+            n, f"A{n % 5}", ["basic", "logo"], contact=f"p{n // 5}", valid_to=date(2026, 2, 1) if n % 3 == 0 else None
+        )
+        for n in range(10)
+    ]
+    save_events(services.database, events, now=NOW, policy=services.mapping.policy)
+    whole = ask("/v1/permissions", limit=500, **query).json()["data"]
+
+    def more(page):
+        # Before the place, where nobody comes by again.
+        save_events(services.database, [consent(f"l{page}", "A0", ["basic"], contact=f"late{page}")], now=NOW,
+                    policy=services.mapping.policy)  # fmt: skip
+
+    for limit in (1, 2, 7):
+        listed = [one for page in walk(ask, "/v1/permissions", limit=limit, **query) for one in page]
+        assert listed == whole
+    listed = [one for page in walk(ask, "/v1/permissions", more, limit=3, **query) for one in page]
+    assert [one for one in listed if not (one["contact"] or "").startswith("late")] == whole
+    assert len({(one["account"], one["event"], one["scope"]) for one in listed}) == len(listed)
+
+
+def test_a_page_of_consents_looks_at_no_more_accounts_than_it_takes(services, ask, monkeypatch):
+    add_accounts(services, [(f"A{n}", "", 1) for n in range(9)])
+    events = [consent(n, f"A{n}", ["basic"]) for n in range(9)]
+    save_events(services.database, events, now=NOW, policy=services.mapping.policy)
+    seen = []
+    load = consents.load_verified
+    monkeypatch.setattr(consents, "load_verified", lambda c, ids, *a: seen.extend(ids) or load(c, ids, *a))
+
+    assert len(ask("/v1/permissions", limit=2).json()["data"]) == 2
+
+    assert seen == ["A0", "A1", "A2"]
+
+
+@pytest.mark.parametrize("query", ["", "account"])
+@pytest.mark.parametrize("sort", ["total", "name"])
+def test_the_customers_page_goes_on_behind_the_last_one_seen(services, monkeypatch, sort, query):
+    monkeypatch.setattr("app.web.pages.ROWS", 2)
+    add_accounts(services, [(f"A{n}", f"Account {n}", 1000 - n) for n in range(5)])
+    here = TestClient(create_app(services), base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    seen, address = [], f"/?sort={sort}&q={query}"
+    while address:
+        page = here.get(address).text
+        seen += re.findall(r'href="/accounts/(\w+)"', page)
+        add_accounts(services, [(f"Top{len(seen)}", "AAA account", 5000 + len(seen))])
+        address = next(iter(re.findall(r'href="([^"]+)" rel="next"', page)), "").replace("&amp;", "&")
+
+    assert seen == [f"A{n}" for n in range(5)]
+
+
+def test_what_nobody_knows_is_told_and_not_an_empty_list(services, ask):
+    add_accounts(services, [("A1", "Anna", 1)])
+    early = AdvocacyEvent("hub", "1", "follow", date(2026, 1, 1), "not here yet")
+    save_events(services.database, [early], now=NOW, policy=services.mapping.policy)
+
+    wrong_type, wrong_account = ask("/v1/events", type="folow"), ask("/v1/events", account="A9")
+
+    assert wrong_type.status_code == 422
+    assert "did you mean follow?" in wrong_type.json()["hint"]
+    assert wrong_account.status_code == 404
+    assert ask("/v1/events", type="x_ours").json()["data"] == []
+    assert ask("/v1/events", account="A1").json()["data"] == []
+    assert len(ask("/v1/events", account="not here yet").json()["data"]) == 1

@@ -149,3 +149,49 @@ def test_s3_11_the_page_and_the_explanation_tell_how_it_came_to_care_and_what_it
     ):  # fmt: skip
         assert text in page, text
     assert "What they measure success by" not in here.get("/accounts/P").text
+
+
+def test_the_matrix_is_a_page_that_names_who_is_in_a_cell_and_of_which_run_it_is(services, tmp_path) -> None:
+    with services.database.begin() as connection:
+        connection.exec_driver_sql("update account set owner_id = 'kim' where id = 'B'")
+        connection.exec_driver_sql("insert into account (id, name, owner_id) values ('Q', 'Quinn <b>', 'lee')")
+        connection.exec_driver_sql("insert into account_standing (account_id, offer_level) values ('Q', 1)")
+    here = TestClient(create_app(services), base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    as_browser = {"accept": "text/html"}
+
+    whole = here.get("/relationships").text
+    cell = here.get("/relationships?offer=4&personal=2").text
+    alone = here.get("/relationships?offer=1&personal=none&rep=lee").text
+    other = here.get("/relationships?offer=1&personal=none&rep=kim").text
+
+    assert 'href="/relationships?offer=4&amp;personal=2#cell"' in whole
+    assert 'href="/relationships?offer=1&amp;personal=none#cell"' in whole
+    assert "As of run 1 for 2026-03-02" in whole
+    assert 'href="/accounts/B"' in cell
+    assert "The offer is valued 2 levels more than the person" in cell
+    assert "30,000" in cell
+    assert "Quinn &lt;b&gt;" in alone
+    assert "offer=4" not in alone
+    assert "Nobody is here." in other
+    nobody = here.get("/relationships?rep=nobody", headers=as_browser)
+    assert (nobody.status_code, nobody.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "owns no rated customer" in nobody.text
+    assert "kim, lee" in nobody.text
+    assert here.get("/relationships?offer=4").status_code == 422
+    assert here.get("/relationships?offer=7&personal=1").status_code == 422
+    assert "As of run 1" in here.get("/").text
+    assert "as of run 1" in here.get("/triage").text
+
+
+def test_before_the_first_run_nothing_is_of_a_run(site_services) -> None:
+    here = TestClient(create_app(site_services), base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+
+    assert "Nobody has rated a relationship yet" in here.get("/relationships").text
+    assert "As of run" not in here.get("/relationships").text
+
+
+@pytest.fixture
+def site_services(tmp_path, migrated_database_url):
+    built = build_services(load_settings(database_url=migrated_database_url, crm="files", files_dir=str(tmp_path)))
+    yield built
+    built.database.close()

@@ -21,6 +21,7 @@ from app.domain.triage import (
     Urgency,
     Worth,
     cut,
+    idle_closings,
     list_open,
     read_closing,
     read_urgency,
@@ -161,6 +162,29 @@ def test_severity_then_total_value_then_waiting_time_then_id(one, other):
 )
 def test_what_is_urgent_is_open_from_its_day_to_its_close_or_a_recovery(given, expected):
     assert [found.id for found in list_open(by_account(*given), {}, RULES, DAY)] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "idle"),
+    [
+        ([], False),
+        ([signal(id_="t/1")], False),
+        ([closing("t/1")], True),
+        ([closing(None)], True),
+        ([signal(id_="t/1"), closing("t/1")], False),
+        ([signal(id_="t/1"), closing("1")], False),
+        ([signal(id_="u/1"), closing("1")], True),
+        ([signal("x_outage", id_="t/1"), closing("t/1")], True),
+        ([signal("negative_review", id_="t/1"), closing("t/1")], True),
+        ([signal(id_="t/1"), closing("t/1", DAY - timedelta(1))], True),
+        ([signal(on=OLD, id_="t/1"), closing("t/1")], False),
+    ],
+)
+def test_a_closing_of_what_is_not_there_is_told(given, idle):
+    events = [event for _, event in given]
+
+    assert bool(idle_closings(events, RULES)) is idle
+    assert idle_closings(events[::-1], RULES) == idle_closings(events, RULES)
 
 
 @pytest.mark.parametrize(

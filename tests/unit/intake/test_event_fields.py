@@ -199,3 +199,24 @@ def test_a_custom_type_says_what_it_is() -> None:
     assert "family, basis, rung, role" in problems_of(type="x_meetup")["attributes"]
     assert "rung" in problems_of(type="x_meetup", attributes={**full, "rung": 12})["attributes"]
     assert "family" in problems_of(type="x_meetup", attributes={**full, "family": "x"})["attributes"]
+
+
+def test_an_id_that_is_surely_of_another_kind_is_refused_in_every_column_that_holds_one() -> None:
+    told: list[tuple[str, str]] = []
+
+    def doubt(column: str, record_id: str) -> str:
+        told.append((column, record_id))
+        return f"no {column}" if record_id.endswith("!") else ""
+
+    columns = ("account", "contact", "opportunity", "referred_account", "referred_contact")
+    wrong = {**REFERRAL, **{name: f"{name}!" for name in columns}, "attributes": {"rep": "R!"}}
+
+    with pytest.raises(RejectedEventError) as caught:
+        read_event(wrong, reader(doubt=doubt))
+
+    assert [(one.column, one.message) for one in caught.value.problems] == [
+        *((name, f"no {name}") for name in columns),
+        ("attributes", "`rep`: no rep"),
+    ]
+    assert told == [*((name, f"{name}!") for name in columns), ("rep", "R!")]
+    assert read_event({**REFERRAL, "attributes": {"rep": "Kim"}}, reader(doubt=doubt)).attributes == {"rep": "Kim"}

@@ -18,7 +18,7 @@ from connectors.catalogue import build_connector, connector_names
 from connectors.contract import AnyOf, Condition, FieldType, Operator, PullRequest
 from connectors.errors import ConfigurationError, ProtocolError, ResumeError, SchemaError
 from connectors.salesforce.describe import read_object
-from connectors.salesforce.ids import normalise_id
+from connectors.salesforce.ids import normalise_id, object_of
 from connectors.salesforce.position import Position, read_position
 from connectors.salesforce.records import INTERNAL, lay_out, read_records, read_stamp, text_of
 from connectors.salesforce.settings import SalesforceSettings, check_settings
@@ -344,3 +344,19 @@ def test_no_vendor_library_is_loaded_before_someone_connects(module) -> None:
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("record_id", "name"),
+    [
+        ("001000000000001AAA", "Account"),
+        ("003000000000001AAA", "Contact"),
+        ("006000000000001AAA", "Opportunity"),
+        ("00Q000000000001AAA", "Lead"),
+        ("00q000000000001AAA", None),
+        ("a01000000000001AAA", None),
+        ("", None),
+    ],
+)
+def test_an_id_tells_its_standard_object_and_nothing_of_others(record_id, name):
+    assert object_of(record_id) == name

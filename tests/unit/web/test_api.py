@@ -216,7 +216,8 @@ def test_what_does_not_exist_is_not_found(site: Any) -> None:
 def test_an_empty_database_has_empty_answers(site: Any) -> None:
     read = site.key("read")
 
-    assert site.client.get("/v1/accounts", headers=read).json() == {"data": [], "next_cursor": None}
+    empty = {"data": [], "next_cursor": None, "computed": None}
+    assert site.client.get("/v1/accounts", headers=read).json() == empty
     assert site.client.get("/v1/runs", headers=read).json() == {"data": [], "next_cursor": None}
     assert site.client.get("/v1/portfolio", headers=read).json()["accounts"] == 0
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.cli import main
 from app.store.database import Database
 from app.store.inbox import list_deliveries
 from app.web.signatures import sign
@@ -217,3 +218,50 @@ def test_a_sender_that_stops_sending_does_not_hold_us(monkeypatch: pytest.Monkey
 
     assert caught.value.status == 408
     assert read_body({"type": "http.request", "body": b"{}", "more_body": False}) == b"{}"
+
+
+ACCOUNT, CONTACT, OPPORTUNITY = "001000000000001AAA", "003000000000001AAA", "006000000000001AAA"
+USER, CUSTOM = "005000000000001AAA", "a01000000000001AAA"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, None),
+        ({"account": CONTACT}, "account: 003000000000001AAA is the id of a record of Contact"),
+        ({"account": USER}, "account: 005000000000001AAA is the id of a record of User"),
+        ({"contact": ACCOUNT}, "which cannot be the contact"),
+        ({"opportunity": CONTACT}, "which cannot be the opportunity"),
+        ({"referred_account": OPPORTUNITY}, "which cannot be the referred account"),
+        ({"referred_contact": OPPORTUNITY}, "which cannot be the referred contact"),
+        ({"attributes": {"rep": ACCOUNT}}, "`rep`: 001000000000001AAA is the id of a record of Account"),
+        ({"attributes": {"rep": USER}}, None),
+        ({"attributes": {"rep": "Kim"}}, None),
+        # Nobody can tell of what a custom object's id is.
+        ({"account": CUSTOM, "contact": CUSTOM}, None),
+    ],
+    ids=range(11),
+)
+def test_every_way_in_refuses_an_id_of_another_kind(
+    site: Any, changes: Any, problem: str | None, tmp_path: Any, capsys: Any
+) -> None:
+    event = {
+        "source_event_id": "1", "type": "referral", "occurred_on": "2026-03-01", "account": ACCOUNT,
+        "contact": CONTACT, "opportunity": OPPORTUNITY, **changes,
+    }  # fmt: skip
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(event))
+
+    over_http = site.client.post("/v1/events", json=event, headers=site.key("events:write"))
+    delivered = post(site, json.dumps(event).encode())
+    with pytest.raises(SystemExit) as imported:
+        main(["--set", "salesforce_access_token=x", "events", "import", str(file), "--source", "f"])
+    told = capsys.readouterr()
+
+    if problem is None:
+        assert (over_http.status_code, delivered.status_code, imported.value.code) == (201, 202, 0)
+    else:
+        assert (over_http.status_code, delivered.status_code) == (422, 422)
+        assert imported.value.code != 0
+        for answer in (over_http.text, delivered.text, (told.out + told.err).replace("\n", " ")):
+            assert problem.partition(": ")[2] in answer or problem in answer
