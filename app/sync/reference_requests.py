@@ -451,8 +451,14 @@ def list_requests(
     top: int = 100,
     before: int | None = None,
 ) -> list[RequestView]:
-    """Newest first, without their steps. `before`: only older ones than this."""
+    """Newest first, without their steps. `before`: only older ones than this.
+
+    Raises ConfigError for an opportunity that neither the CRM nor any request knows.
+    """
     with services.database.read() as connection:
         wanted = canonical_id(services, opportunity) if opportunity else None
         found = requests.load_requests(connection, state=state, opportunity_id=wanted, limit=top, before=before)
+        is_known = found or wanted is None or references.load_deal(connection, wanted) is not None
+        if not is_known and not requests.load_requests(connection, opportunity_id=wanted, limit=1):
+            raise ConfigError(f"no opportunity has the id {opportunity}", hint="is the last sync long ago?")
         return _name(connection, found)

@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from app.bootstrap import Services
 from app.store.database import current_revision, newest_revision
-from app.web import calls, day, metrics, outbound, pages, references, relationships, requests, v1, webhooks
+from app.web import call_log, calls, day, metrics, outbound, pages, references, relationships, requests, v1, webhooks
 from app.web.access import ServicesOf
 from app.web.guesses import Guesses
 from app.web.headers import SecurityHeaders
@@ -50,7 +50,7 @@ def create_app(services: Services, *, on_delivery: Callable[[], None] = lambda: 
         app.include_router(router)
     for router in (references.router, references.pages, requests.router, relationships.router):
         app.include_router(router)
-    for router in (calls.router, calls.pages):
+    for router in (calls.router, calls.pages, call_log.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -150,6 +150,7 @@ def show_calls(
         request,
         "calls.html",
         day=wanted,
+        today=services.today,
         reps=reps,
         chosen=chosen,
         is_shown=is_shown,

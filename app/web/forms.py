@@ -52,7 +52,7 @@ def read_form(request: Request, body: LimitedBody, writer: WriterOf) -> Mapping[
     """The fields of a form of ours; one that comes several times, joined by commas; what was left empty is left out."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         raise ProblemError(415, f"a form is {FORM_TYPE}")
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise ProblemError(403, "this form was sent by another site")
     fields: dict[str, str] = {}
     try:

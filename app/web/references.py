@@ -75,7 +75,10 @@ class Wish(_Body):
 
 @router.get("/references", dependencies=[CanRead])
 def find_all(services: ServicesOf, wish: Annotated[Wish, Query()]) -> JSONResponse:
-    """Rank whom to ask for a reference in a deal, with reasons; and name who is not to be asked, and why."""
+    """Rank whom to ask for a reference in a deal, with reasons; and name who is not to be asked, and why.
+
+    `possible` and `impossible` count all; of those without a consent, fifty or `limit` at most are in `excluded`.
+    """
     with refusals():
         wanted = read_wanted({facet: getattr(wish, facet) for facet in Facet})
     # A deal that is not there, or that could be several, is 404 like everything that is not found.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -17,7 +18,7 @@ from app.domain.care import Bucket
 from app.domain.events import AdvocacyEvent
 from app.errors import ConfigError
 from app.intake.event_fields import RejectedEventError
-from app.store.events import save_events
+from app.store.events import list_events, save_events
 from app.store.keys import save_key
 from app.sync.call_log import log_call, skip_call
 from app.sync.calls import list_calls, write_call_calendar
@@ -807,3 +808,69 @@ def test_an_unknown_representative_is_told_so(command):
     code, out, err = command("calls", "today", "--rep", "nobody")
     assert (code, out) == (2, "")
     assert "owns no customer" in err
+
+
+def log_form(site, *scopes):
+    """(post a form to the page of Berta's call, what it says there) of somebody with such a key."""
+    client, services, _ = site
+    login = ("kim", key(services, *scopes))
+    page = client.get("/calls/log?account=B&rep=kim&contact=ann", auth=login).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+
+    def post(**said):
+        return client.post("/calls/log", data={**hidden, **said}, auth=login, follow_redirects=False)
+
+    return post, page
+
+
+def test_a_call_is_logged_from_the_page_once_however_often_it_is_sent(site):
+    client, services, _ = site
+    post, page = log_form(site, "read", "events:write")
+    listed = client.get("/calls?rep=kim", auth=("any", key(services, "read"))).text
+    assert "/calls/log?account=B&amp;rep=kim" in listed
+    assert 'value="ann"' in page
+
+    sent = {"bucket": "need_you", "verbatim": NEED, "reasons": "no outages, fewer steps", "contact": "ann"}
+    answers = [post(**sent), post(**sent)]
+
+    assert [(one.status_code, one.headers["location"]) for one in answers] == [(303, "/calls?rep=kim")] * 2
+    (stored,) = list_events(services.database, account="B", event_type="care_answer")
+    assert stored.event.contact == "ann"
+    assert stored.event.attributes == {
+        "bucket": "need_you",
+        "verbatim": NEED,
+        "reasons": ["no outages", "fewer steps"],
+        "caller": "test",
+    }
+    assert "Log the call" not in client.get("/calls?rep=kim", auth=("any", key(services, "read"))).text
+
+
+def test_a_skipped_call_and_nonsense_from_the_page(site):
+    _, services, _ = site
+    post, _ = log_form(site, "read", "events:write")
+
+    wrong = post(bucket="ok", verbatim="It <is>.", win_win="true")
+    empty = post(verbatim="x")
+    unsealed = post(bucket="ok", verbatim="x", seal="0")
+    skipped = post(skipped="on_holiday", until="2026-03-09", note="back soon")
+
+    assert (wrong.status_code, empty.status_code, unsealed.status_code, skipped.status_code) == (422, 422, 403, 303)
+    assert "`win_win` is decided for who_are_you only" in wrong.text
+    assert "It &lt;is&gt;." in wrong.text
+    (stored,) = list_events(services.database, account="B")
+    assert stored.event.attributes == {
+        "reason": "on_holiday",
+        "until": "2026-03-09",
+        "note": "back soon",
+        "caller": "test",
+    }
+
+
+@pytest.mark.parametrize("scopes", [("read",), ("events:write",), ("calendar",)])
+def test_logging_from_the_page_needs_a_key_that_may(site, scopes):
+    _, services, _ = site
+    post, page = log_form(site, *scopes)
+
+    assert "form" not in page
+    assert post(account="B", bucket="ok", verbatim="x").status_code == 401
+    assert list_events(services.database, account="B") == []

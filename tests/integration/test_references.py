@@ -926,6 +926,7 @@ def test_a_consent_that_was_withdrawn_while_the_page_was_open_stops_the_step(com
     assert "Nothing was changed." in answer.text
     assert "revoked on 2026-06-01" in answer.text
     assert show_request(company.services, 1).request.state is State.NEW
+    assert 'value="approve"' not in person.see(STEPS).text
     assert "may not be asked now" in person.see(ASK.replace("account=A", "account=C")).text
     # What it had been sent for is known, and is shown again; asking anew is not possible.
     assert person.send("/references/ask", {**ask, "account": "C"}).status_code == 409
@@ -1000,3 +1001,6 @@ def test_the_list_of_requests_goes_on_behind_the_last_one_seen(company, monkeypa
     assert re.findall(r"/references/requests/(\d+)", first) == ["3", "2"]
     assert re.findall(r"/references/requests/(\d+)", second) == ["1"]
     assert person.see("/references/requests/9").status_code == 404
+    with pytest.raises(ConfigError, match="no opportunity has the id NONE"):
+        list_requests(company.services, opportunity="NONE")
+    assert list_requests(company.services, opportunity="LOST") == []
