@@ -2,165 +2,38 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
+from reference_company import DEALS, NOON, TODAY, consent, event, open_company, traits
 from starlette.testclient import TestClient
 
-from app.bootstrap import build_services
-from app.cli import main
-from app.config import load_settings
 from app.domain.candidates import REFERENCE_CUSTOMER_TYPES, ReferenceFacts, candidate_of
-from app.domain.events import AdvocacyEvent, Polarity
-from app.domain.matching import Facet, Hold, rank_references
+from app.domain.events import Polarity
+from app.domain.matching import Hold, rank_references
 from app.domain.reference import Grade
 from app.domain.reference_scopes import ReferenceScope
-from app.domain.requests import State, Step
-from app.domain.rows import ACCOUNT_COLUMNS, OPPORTUNITY_COLUMNS, Batch, Entity
+from app.domain.requests import State
+from app.domain.rows import ACCOUNT_COLUMNS, Batch, Entity
 from app.errors import ConfigError, HeldError
-from app.store.events import list_events, save_events
 from app.store.evidence import load_verified
 from app.store.keys import save_key
 from app.store.mirror import save_batch
 from app.store.references import load_firms, load_groups, load_reference_accounts
 from app.sync.answers import find_account
-from app.sync.reference_requests import Ask, Report, list_requests, request_reference, show_request, take_step
+from app.sync.reference_requests import list_requests, show_request
 from app.sync.references import find_references, show_programme
 from app.sync.run import run_sync
 from app.web.api import create_app
 
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-TODAY = NOON.date()
-ACCOUNTS = (
-    "id,name,parent_id,merged_into_id,industry,employees,region,is_deleted\n"
-    "P,Prospect,PP,,Retail,400,EMEA,\n"
-    "PP,Parent,,,,,,\n"
-    "S,Sister,PP,,Retail,300,EMEA,\n"
-    "A,Anna,,,Retail,500,EMEA,\n"
-    "B,Berta,,,Finance,20000,APAC,\n"
-    "C,Carl,,,Retail,,,\n"
-    "D,Dora,,,,,,\n"
-    "E,Emil,,,,,,\n"
-    "G,Gone,,,,,,true\n"
-    "M,Merged,,A,,,,\n"
-    "N,Nobody,,,,,,\n"
-)
-DEALS = (
-    "id,account_id,name,amount,created_date,close_date,is_won,is_closed,type,product\n"
-    "OPEN,P,Big deal,90000,2026-05-01,2026-09-01,false,false,new,Core\n"
-    "OPEN2,P,Second deal,5,2026-05-01,2026-09-01,false,false,new,\n"
-    "LOST,N,Lost deal,10,2025-05-01,2025-09-01,false,true,new,\n"
-    "WON,A,Own deal,1000,2025-01-10,2025-02-01,true,true,new,Core\n"
-)
-
-
-NAMES = {"created_date": "created_on", "close_date": "close_on"}
-
-
-def event(id_, type_, account, on=TODAY, **more):
-    return AdvocacyEvent("t", id_, type_, on, account, **more)
-
-
-def consent(id_, account, scopes=("basic",), on=date(2026, 1, 1), **more):
-    return event(id_, "permission_granted", account, on, attributes={"scopes": list(scopes)}, **more)
-
-
-def traits(id_, account, level, on=TODAY):
-    names = ("brand", "target_vertical", "quantified_results", "articulate", "passionate", "willing_variety")
-    return event(id_, "reference_traits", account, on, attributes=dict.fromkeys(names, level))
-
-
-EVENTS = (
-    consent("1", "A", contact="ann"),
-    traits("2", "M", 4),
-    event("3", "reference_profile", "A", attributes={"languages": ["de"], "use_cases": ["migration"]}),
-    consent("4", "B"),
-    traits("5", "B", 2),
-    # Carl consents to his logo only, Dora's consent ends today, Emil is angry, the sister belongs to the prospect.
-    consent("6", "C", ("logo",)),
-    consent("7", "D", valid_to=TODAY),
-    consent("8", "E"),
-    event("9", "escalation", "E", TODAY - timedelta(3), title="System down", polarity=Polarity.DETRACTOR),
-    consent("10", "S"),
-    consent("11", "P"),
-    consent("12", "G"),
-)
-
-
-class Clock:
-    now = NOON
-
-    def __call__(self):
-        return self.now
-
-
-class Company:
-    """The services over a folder of CSV files, and a clock that the test holds."""
-
-    def __init__(self, folder, url):
-        (folder / "accounts.csv").write_text(ACCOUNTS)
-        (folder / "opportunities.csv").write_text(DEALS)
-        self.folder, self.url, self.clock = folder, url, Clock()
-        settings = load_settings(database_url=url, crm="files", files_dir=str(folder))
-        self.services = build_services(settings, now=self.clock)
-
-    def save(self, *events):
-        policy = self.services.mapping.policy
-        return save_events(self.services.database, events, now=self.clock.now, policy=policy)
-
-    def mirror(self):
-        """What a pull would store; without a run, since nothing here depends on one."""
-
-        def rows(text, columns):
-            for row in csv.DictReader(io.StringIO(text)):
-                values = {NAMES.get(name, name): value or None for name, value in row.items()}
-                flags = {name: int(value == "true") for name, value in values.items() if name.startswith("is_")}
-                known = {"name": "", "shown": "{}", "is_deleted": 0} | values | flags
-                if known.get("employees"):
-                    known["employees"] = int(known["employees"])
-                yield tuple(known.get(name) for name in columns)
-
-        with self.services.database.begin() as connection:
-            accounts = Batch(Entity.ACCOUNT, list(rows(ACCOUNTS, ACCOUNT_COLUMNS)))
-            deals = Batch(Entity.OPPORTUNITY, list(rows(DEALS, OPPORTUNITY_COLUMNS)))
-            for batch in (accounts, deals):
-                save_batch(connection, batch, run_id=1, first_load=True)
-
-    def find(self, scope="basic", **wanted):
-        given = {Facet(name): words for name, words in wanted.items()}
-        return find_references(self.services, "OPEN", scope, given).as_json()
-
-    def ask(self, account="A", opportunity="OPEN", **more):
-        return request_reference(self.services, Ask(account, opportunity, **more), "me").as_json()["id"]
-
-    def step(self, number, step, **told):
-        return take_step(self.services, number, Step(step), Report(**told), "me").as_json()
-
-    def run(self, *arguments):
-        given = ("--set", f"database_url={self.url}", "--set", "crm=files", "--set", f"files_dir={self.folder}")
-        with pytest.raises(SystemExit) as ended:
-            main([*given, *arguments])
-        return ended.value.code
-
-    def recorded(self, account="A"):
-        found = [one.event for one in list_events(self.services.database, account=account)]
-        return {one.source_event_id: one for one in found if one.source_system == "reference_requests"}
-
 
 @pytest.fixture
 def company(tmp_path, migrated_database_url, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    one = Company(tmp_path, migrated_database_url)
-    one.save(*EVENTS)
-    one.mirror()
-    yield one
-    one.services.database.close()
+    yield from open_company(tmp_path, migrated_database_url, monkeypatch)
 
 
 def reasons(found):
@@ -808,199 +681,3 @@ def test_one_request_approved_twice_at_once_is_approved_once(company):
     assert answers[0] == "approved"
     assert answers[1].startswith("refused")
     assert [step.state for step in show_request(company.services, number).steps] == [State.NEW, State.APPROVED]
-
-
-class Person:
-    """Somebody at a browser that has logged in, and what the pages say."""
-
-    def __init__(self, company, *scopes):
-        key, secret = save_key(company.services.database, name="Kim", scopes=scopes, now=company.clock.now, who="me")
-        app = create_app(company.services)
-        client = TestClient(app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000), follow_redirects=False)
-        self.client, self.name = client, f"Kim ({key.key_id})"
-        self.client.auth = ("kim", secret)
-
-    def see(self, path):
-        return self.client.get(path)
-
-    def fields(self, path, **said):
-        """The hidden fields of the (first, or named by its step) form of a page, and what somebody fills in."""
-        forms = re.findall(r"<form class=\"card.*?</form>", self.see(path).text, re.DOTALL)
-        hidden = [dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)) for form in forms]
-        wanted = said.get("step")
-        return {**next(one for one in hidden if wanted is None or one.get("step") == wanted), **said}
-
-    def send(self, path, fields, **headers):
-        return self.client.post(path, data=fields, headers=headers)
-
-
-ASK = "/references/ask?account=A&opportunity=OPEN&scope=basic"
-STEPS = "/references/requests/1/steps"
-
-
-def test_a_salesperson_takes_every_step_from_the_page(company):
-    person = Person(company, "read", "events:write")
-    assert (
-        "/references/ask?account=A&amp;opportunity=OPEN&amp;scope=basic"
-        in person.see("/references?opportunity=OPEN").text
-    )
-    assert "Consent holds." in person.see(ASK).text
-
-    asked = person.send("/references/ask", person.fields(ASK, kind="site_visit", contact="ann", needed_by="2026-06-20"))
-
-    assert (asked.status_code, asked.headers["location"]) == (303, STEPS)
-    for step, told in (
-        ("approve", {"reason": "a good one"}),
-        ("schedule", {"scheduled_for": "2026-06-01"}),
-        ("complete", {"actual": "positive", "minutes": "30", "signals": ["prompt_yes", "known_brand"], "on": ""}),
-        ("confirm", {}),
-    ):
-        assert person.send(STEPS, person.fields(STEPS, step=step, **told)).status_code == 303, step
-    view = show_request(company.services, 1).as_json()
-    assert (view["state"], view["kind"], view["contact"], view["needed_by"]) == (
-        "confirmed",
-        "site_visit",
-        "ann",
-        "2026-06-20",
-    )
-    assert {one["who"] for one in view["steps"]} == {person.name}
-    outcome = company.recorded()["1-outcome"].attributes
-    assert (outcome["minutes"], set(outcome["signals"])) == (30, {"prompt_yes", "known_brand"})
-    assert "What happens next" not in person.see(STEPS).text
-    assert "confirmed" in person.see("/references/requests?state=confirmed").text
-    assert "No request is new" in person.see("/references/requests?state=new").text
-
-
-def test_a_form_sent_twice_does_what_it_does_once(company):
-    person = Person(company, "read", "events:write")
-    fields = person.fields(ASK)
-    assert [person.send("/references/ask", fields).headers["location"] for _ in range(2)] == [STEPS, STEPS]
-    for step, told in (("approve", {}), ("schedule", {"scheduled_for": "2026-06-03"}), ("schedule", {})):
-        fields = person.fields(STEPS, step=step, **told)
-        assert [person.send(STEPS, fields).status_code for _ in range(2)] == [303, 303]
-    assert [one["state"] for one in show_request(company.services, 1).as_json()["steps"]] == [
-        "new",
-        "approved",
-        "scheduled",
-        "scheduled",
-    ]
-    assert len(company.recorded()) == 2
-    assert len(list_requests(company.services)) == 1
-
-
-def test_forms_sent_twice_at_once_take_one_step(company):
-    people = [Person(company, "read", "events:write")]
-    fields = people[0].fields(ASK)
-    with ThreadPoolExecutor(2) as both:
-        answers = list(both.map(lambda _: people[0].send("/references/ask", fields), range(2)))
-    assert {one.headers["location"] for one in answers} == {STEPS}
-    fields = people[0].fields(STEPS, step="approve")
-    with ThreadPoolExecutor(2) as both:
-        answers = list(both.map(lambda _: people[0].send(STEPS, fields), range(2)))
-    assert [one.status_code for one in answers] == [303, 303]
-    assert len(show_request(company.services, 1).steps) == 2
-
-
-def test_what_somebody_else_did_meanwhile_is_told_and_not_overwritten(company):
-    person, other = Person(company, "read", "events:write"), Person(company, "read", "events:write")
-    person.send("/references/ask", person.fields(ASK))
-    fields = person.fields(STEPS, step="approve")
-    other.send(STEPS, other.fields(STEPS, step="decline", reason="not now"))
-
-    answer = person.send(STEPS, fields)
-
-    assert answer.status_code == 422
-    assert "was moved meanwhile" in answer.text
-    assert show_request(company.services, 1).request.state is State.NOT_APPROVED
-
-
-def test_a_consent_that_was_withdrawn_while_the_page_was_open_stops_the_step(company):
-    person = Person(company, "read", "events:write")
-    ask, asked = person.fields(ASK), person.send("/references/ask", person.fields(ASK))
-    approve = person.fields(STEPS, step="approve")
-    company.save(event("w", "permission_revoked", "A"))
-
-    answer = person.send(STEPS, approve)
-
-    assert (asked.status_code, answer.status_code) == (303, 409)
-    assert "Nothing was changed." in answer.text
-    assert "revoked on 2026-06-01" in answer.text
-    assert show_request(company.services, 1).request.state is State.NEW
-    assert 'value="approve"' not in person.see(STEPS).text
-    assert "may not be asked now" in person.see(ASK.replace("account=A", "account=C")).text
-    # What it had been sent for is known, and is shown again; asking anew is not possible.
-    assert person.send("/references/ask", {**ask, "account": "C"}).status_code == 409
-
-
-def test_an_override_from_the_page_needs_its_reason(company):
-    company.save(event("a1", "ask_sent", "A", TODAY - timedelta(2)))
-    person = Person(company, "read", "events:write")
-
-    without = person.send("/references/ask", person.fields(ASK))
-    with_it = person.send("/references/ask", person.fields(ASK, override="the CEO asked for it"))
-
-    assert (without.status_code, with_it.status_code) == (409, 303)
-    assert "last asked on 2026-05-30" in without.text
-    assert show_request(company.services, 1).request.override_reason == "the CEO asked for it"
-
-
-@pytest.mark.parametrize(
-    ("change", "headers", "status"),
-    [
-        ({"seal": ""}, {}, 403),
-        ({"seal": "é"}, {}, 403),
-        ({"seal": "0" * 64}, {}, 403),
-        ({}, {"Sec-Fetch-Site": "cross-site"}, 403),
-        ({}, {"Sec-Fetch-Site": "same-site"}, 403),
-        ({}, {"Content-Type": "text/plain"}, 415),
-        ({"reason": "a\0b"}, {}, 422),
-        ({}, {"Sec-Fetch-Site": "same-origin"}, 303),
-    ],
-    ids=range(8),
-)
-def test_no_page_elsewhere_sends_a_form_in_somebodys_name(company, change, headers, status):
-    person = Person(company, "read", "events:write")
-    person.send("/references/ask", person.fields(ASK))
-
-    answer = person.send(STEPS, person.fields(STEPS, step="approve", **change), **headers)
-
-    assert answer.status_code == status
-    assert show_request(company.services, 1).request.state is (State.APPROVED if status == 303 else State.NEW)
-
-
-def test_the_seal_of_one_key_is_none_for_another(company):
-    person, other = Person(company, "read", "events:write"), Person(company, "read", "events:write")
-
-    assert person.send("/references/ask", other.fields(ASK)).status_code == 403
-
-
-@pytest.mark.parametrize("scopes", [("read",), ("events:write",), ("calendar",), None])
-def test_without_a_key_that_reads_and_writes_nobody_sees_or_sends_a_form(company, scopes):
-    company.ask()
-    person = Person(company, *(scopes or ("read",)))
-    if scopes is None:
-        person.client.auth = None
-    for answer in (person.see(ASK), person.see(STEPS), person.send(STEPS, {"step": "approve"})):
-        assert answer.status_code == 401
-        assert answer.headers["www-authenticate"].startswith("Basic")
-    assert show_request(company.services, 1).request.state is State.NEW
-
-
-def test_the_list_of_requests_goes_on_behind_the_last_one_seen(company, monkeypatch):
-    monkeypatch.setattr("app.web.requests.SHOWN", 2)
-    person = Person(company, "read")
-    for n, deal in ((1, "OPEN"), (2, "OPEN2")):
-        assert company.ask("A", deal) == n
-    company.step(1, "cancel")
-    company.ask("A", "OPEN")
-
-    first = person.see("/references/requests").text
-    (further,) = re.findall(r'href="([^"]+)" rel="next"', first)
-    second = person.see(further.replace("&amp;", "&")).text
-
-    assert re.findall(r"/references/requests/(\d+)", first) == ["3", "2"]
-    assert re.findall(r"/references/requests/(\d+)", second) == ["1"]
-    assert person.see("/references/requests/9").status_code == 404
-    with pytest.raises(ConfigError, match="no opportunity has the id NONE"):
-        list_requests(company.services, opportunity="NONE")
-    assert list_requests(company.services, opportunity="LOST") == []
