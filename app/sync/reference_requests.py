@@ -32,6 +32,8 @@ from app.sync.services import Services
 ALWAYS = frozenset({Hold.NO_CONSENT, Hold.OPTED_OUT, Hold.PROSPECT_ITSELF, Hold.SAME_GROUP})
 """What holds a customer back even after it said yes."""
 MAX_TEXT = 2000
+MOVED = "request_moved"
+"""The code of the error that somebody else took a step meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +315,8 @@ def take_step(
         if step is Step.SCHEDULE:
             changes["scheduled_for"] = report.scheduled_for
         if not requests.move_request(connection, request_id, stored.state, becomes, **changes):
-            raise ConfigError(f"request {request_id} was moved by somebody else just now", hint="look at it again")
+            told = f"request {request_id} was moved by somebody else just now"
+            raise ConfigError(told, code=MOVED, hint="look at it again")
         save_events_on(connection, events, now=now, policy=services.mapping.policy)
         detail = _detail(report)
         requests.save_step(connection, request_id, becomes, who=who, now=now, day=on, detail=detail)
@@ -331,6 +334,7 @@ def _was_taken(connection: Connection, request_id: int, step: Step, report: Repo
     if (taken.state, taken.who, taken.detail) != (reached, who, _detail(report)):
         raise ConfigError(
             f"request {request_id} was moved meanwhile: {steps[-1].who} made it {steps[-1].state}",
+            code=MOVED,
             hint="look at it again",
         )
     return True

@@ -56,11 +56,13 @@ class Services:
     def doubt_id(self, column: str, record_id: str) -> str:
         """Why an id cannot stand in this column of an event, by the id alone; "" where nothing speaks against it."""
         found = self.object_of(record_id)
+        if found is None:
+            return ""
         objects = {entity: section.object for entity, section in self.mapping.entities.items()}
         wanted = objects.get(_ENTITIES[column]) if column in _ENTITIES else None
         # Where people are kept the mapping does not say; that they are no accounts it does.
         is_wrong = found != wanted if wanted else found in (objects.get(one) for one in _ENTITIES.values())
-        if found is None or not is_wrong:
+        if not is_wrong:
             return ""
         return f"{record_id} is the id of a record of {found}, which cannot be the {column.replace('_', ' ')}"
 

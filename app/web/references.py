@@ -22,6 +22,7 @@ from app.domain.requests import State, Step
 from app.errors import ConfigError, HeldError
 from app.store.keys import ApiKey
 from app.sync.reference_requests import (
+    MOVED,
     Ask,
     Report,
     RequestView,
@@ -178,7 +179,7 @@ def find_request(services: Services, request_id: int) -> RequestView:
 
 @contextmanager
 def refusals(key: ApiKey | None = None) -> Iterator[None]:
-    """What cannot be meant is 422, what must not be now is 409.
+    """What cannot be meant is 422, what must not be now, or no more, is 409.
 
     `key`: why a customer may not be asked, and whose names are alike, is told only to one that may read accounts.
     """
@@ -190,7 +191,7 @@ def refusals(key: ApiKey | None = None) -> Iterator[None]:
         raise ProblemError(409, error.message if may_read else hidden) from None
     except ConfigError as error:
         told = error.message if may_read else error.message.partition(": ")[0]
-        raise ProblemError(422, told) from None
+        raise ProblemError(409 if error.code == MOVED else 422, told) from None
 
 
 # The page -------------------------------------------------------------------------------------------------------------

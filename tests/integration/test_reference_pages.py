@@ -121,7 +121,7 @@ def test_what_somebody_else_did_meanwhile_is_told_and_not_overwritten(company):
 
     answer = person.send(STEPS, fields)
 
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "was moved meanwhile" in answer.text
     assert show_request(company.services, 1).request.state is State.NOT_APPROVED
 
@@ -216,3 +216,17 @@ def test_the_list_of_requests_goes_on_behind_the_last_one_seen(company, monkeypa
     with pytest.raises(ConfigError, match="no opportunity has the id NONE"):
         list_requests(company.services, opportunity="NONE")
     assert list_requests(company.services, opportunity="LOST") == []
+
+
+def test_a_program_that_says_what_it_has_seen_takes_a_step_once(company):
+    company.ask()
+    key, secret = save_key(company.services.database, name="p", scopes=["events:write"], now=company.clock.now, who="me")
+    client = TestClient(create_app(company.services), headers={"Authorization": f"Bearer {secret}"})
+
+    def post(step, **body):
+        return client.post(f"/v1/reference-requests/1/{step}", json=body)
+
+    answers = [post("approve", seen=1), post("approve", seen=1), post("approve"), post("cancel", seen=1)]
+
+    assert [one.status_code for one in answers] == [200, 200, 409, 409]
+    assert [one["who"] for one in answers[1].json()["steps"]] == ["me", f"p ({key.key_id})"]
