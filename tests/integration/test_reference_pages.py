@@ -220,7 +220,9 @@ def test_the_list_of_requests_goes_on_behind_the_last_one_seen(company, monkeypa
 
 def test_a_program_that_says_what_it_has_seen_takes_a_step_once(company):
     company.ask()
-    key, secret = save_key(company.services.database, name="p", scopes=["events:write"], now=company.clock.now, who="me")
+    key, secret = save_key(
+        company.services.database, name="p", scopes=["events:write"], now=company.clock.now, who="me"
+    )
     client = TestClient(create_app(company.services), headers={"Authorization": f"Bearer {secret}"})
 
     def post(step, **body):
