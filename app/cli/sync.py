@@ -135,6 +135,10 @@ def say_plan(report: RunReport) -> None:
     _say_rest(report, ("invalid", "drifted", "skipped"))
     for note in report.notes:
         say(one_line(note))
+    for left_out in report.left_out:
+        where, _, names = left_out.partition(": ")
+        missing = count(len(names.split(", ")), "field") if names else ""
+        tell(f"left out, because this CRM does not have it: {where}{', ' + missing if missing else ''}; see --json")
     if not report.guard.allowed:
         say("Held by a safety limit; a sync would stop before writing:")
         for reason in report.guard.reasons:
@@ -148,12 +152,21 @@ def _say_updates(updates: tuple[PlannedUpdate, ...]) -> None:
         changes = {change.measure: change for change in update.changes}
         total = changes.pop("total", None)
         before, after = (_show(total.before), _show(total.after)) if total else ("", "")
-        named = list(changes)[:SHOWN_FIELDS]
+        named = sorted(changes, key=_place)[:SHOWN_FIELDS]
         more = [f"{len(changes) - SHOWN_FIELDS} more"] if len(changes) > SHOWN_FIELDS else []
         rows.append((update.name or update.account_id, before, after, ", ".join(named + more)))
     say_table(("account", "total before", "after", "also changes"), rows, right=("total before", "after"))
     if len(updates) > SHOWN_UPDATES:
         say(f"... and more: --json lists the {len(updates)} biggest movers with every value.")
+
+
+def _place(measure: str) -> tuple[bool, int]:
+    """In the order of the reference; what moves by itself every day comes last."""
+    from app.mapping.measures import MEASURES
+
+    if measure not in MEASURES:
+        return True, len(MEASURES)
+    return MEASURES[measure].companion, list(MEASURES).index(measure)
 
 
 def _show(value: str | None) -> str:

@@ -456,20 +456,25 @@ class Progress:
         return self.is_agreed and not is_reached and days_after(self.told_on, rules.metric_stale_days) <= day
 
     @property
+    def title(self) -> str:
+        """`Revenue`, `ROI`, `Time to market (EMEA)`."""
+        known = self.metric.kind.removeprefix("x_").replace("_", " ")
+        title = known.upper() if known == "roi" else known.capitalize()
+        return f"{title} ({self.metric.name})" if self.metric.name else title
+
+    @property
     def words(self) -> str:
         """One line that time alone leaves as it is: `Revenue: from 100 EUR, to 150 EUR, now 120 EUR, 40 % of the way`
         and so on.
         """
         metric = self.metric
-        known = metric.kind.removeprefix("x_").replace("_", " ")
-        title = known.upper() if known == "roi" else known.capitalize()
         numbers = (("from", metric.baseline), ("to", metric.target), ("now", metric.actual))
         parts = [f"{word} {number:f} {metric.unit}".rstrip() for word, number in numbers if number is not None]
         if self.share is not None:
             parts.append(f"{floor(self.share * 100)} % of the way")
         parts.append(f"agreed on {metric.agreed_on}" if self.is_agreed else "not agreed")
         parts.append(f"told on {self.told_on}")
-        return f"{title}{f' ({metric.name})' if metric.name else ''}: {', '.join(parts)}"
+        return f"{self.title}: {', '.join(parts)}"
 
 
 def success(events: Iterable[VerifiedEvent], as_of: date) -> list[Progress]:

@@ -237,7 +237,8 @@ def describe_recorded(services: Services, event: AdvocacyEvent) -> str:
     )  # fmt: skip
     offers, people = _read([plain], OFFER_RATING, offer_rating_of), _read([plain], PERSONAL_RATING, personal_rating_of)
     told = {**_tell_offers(offers, services.mapping.policy.relationship), **_tell_people(people)}
-    return f"{_title(event.type)}: {told.get(plain.id) or describe(plain)}{_tell_doubt(services, event)}"
+    said = told.get(plain.id) or describe(plain)
+    return f"{_title(event.type)}{': ' + said if said else ''}{_tell_doubt(services, event)}"
 
 
 def _tell_doubt(services: Services, event: AdvocacyEvent) -> str:

@@ -210,7 +210,8 @@ def _tell_record(record: Record) -> str:
     better, expected, worse = record.surprises
     parts = [f"{record.won} of {record.decided} decided deals won" if record.decided else "no deal is decided yet"]
     if record.surprise:
-        parts.append(f"{better} went better, {expected} as and {worse} worse than expected")
+        told = ((better, "better than"), (expected, "as"), (worse, "worse than"))
+        parts += [f"{number} {how} expected" for number, how in told if number]
     if record.days_to_accept is not None:
         parts.append(f"says yes {_within(record.days_to_accept)}")
     return "; ".join(parts)

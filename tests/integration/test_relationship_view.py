@@ -69,6 +69,7 @@ def test_every_measure_stands_beside_the_money_with_what_explains_it(services) -
     assert shown["reference"][0] == "Something is open"
     assert shown["stance"] == ("Speaks against us", "0 good and 1 bad words that still count")
     assert shown["next_call"][0] > "2026-02-20"
+    assert "record" not in shown
     assert told.standing.to_do[0].about == "Open since 2026-02-25"
     assert any(one.about == "Offer and person" for one in told.standing.to_do)
 
@@ -144,7 +145,7 @@ def test_s3_11_the_page_and_the_explanation_tell_how_it_came_to_care_and_what_it
     here = TestClient(create_app(services), base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
     page = here.get("/accounts/B").text
     for text in (
-        "What they measure success by", "cash flow <small>EUR</small>", "1,000", "3,000.5", "\N{MINUS SIGN}24.9 %",
+        "What they measure success by", "Cash flow <small>EUR</small>", "1,000", "3,000.5", "\N{MINUS SIGN}24.9 %",
         "2026-01-20", "not agreed", "2025-11-20: It&#39;s ok: “It is &lt;fine&gt;.”", "It&#39;s ok → Need you",
     ):  # fmt: skip
         assert text in page, text
@@ -195,3 +196,30 @@ def site_services(tmp_path, migrated_database_url):
     built = build_services(load_settings(database_url=migrated_database_url, crm="files", files_dir=str(tmp_path)))
     yield built
     built.database.close()
+
+
+def test_what_was_promised_and_how_references_went_stand_on_the_page_too(services) -> None:
+    told(services, "permission_promised", date(2026, 1, 5), attributes={"scopes": ["press_release"]}, opportunity="1")
+    told(services, "permission_promised", date(2026, 1, 6), attributes={"scopes": ["logo"]}, opportunity="1")
+    told(services, "permission_promised", date(2025, 6, 6), attributes={"scopes": ["linkedin"]}, opportunity="1")
+    told(services, "reference_outcome", date(2026, 1, 20), opportunity="1",
+         attributes={"expected_grade": "neutral", "actual_grade": "positive"})  # fmt: skip
+    told(services, "ask_accepted", date(2026, 1, 15), opportunity="1", attributes={"days": 1})
+
+    explained = explain_account(services, "B")
+
+    shown = cards(explained)
+    assert shown["promised"] == (
+        "linkedin (was due on 2025-09-04), press release (due on 2026-04-05)", "1 of 3 granted or delivered",
+    )  # fmt: skip
+    assert shown["record"] == (
+        "1: too few to say how good", "1 of 1 decided deals won; 1 better than expected; says yes after 1 day",
+    )  # fmt: skip
+    assert shown["asks"] == ("1 of 2 in 90 days", "1 granted in all, 0 given back")
+    assert ("Promise overdue", "Ask for the permission linkedin: promised, and due on 2025-09-04.") in [
+        (one.about, one.text) for one in explained.standing.to_do
+    ]
+    run_sync(services)
+    view = find_account(services, "B").as_json()
+    assert (view["promised_permissions"], view["promise_is_overdue"]) == ("linkedin press_release", True)
+    assert (view["reference_surprise"], view["days_to_accept"], view["asks_used"]) == ("better", 1, 1)
