@@ -52,7 +52,7 @@ def text_column(attribute: str) -> Column:
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
         if is_storable(texts):
-            return [text or None for text in texts]
+            return list(texts) if "" not in texts else [text or None for text in texts]
         return [_cleaned(text, row, notes, attribute) or None for row, text in enumerate(texts)]
 
     return read
@@ -155,7 +155,8 @@ def flag_column(attribute: str) -> Column:
     memo = Memo(read_flag)
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
-        return [value or 0 for value in read_all(memo, texts, notes, attribute)]
+        flags = read_all(memo, texts, notes, attribute)
+        return [flag or 0 for flag in flags] if memo.met_bad else flags
 
     return read
 

@@ -14,7 +14,8 @@ from app.mapping.transforms import BadValueError
 from connectors.contract import RawValue
 
 _UTC_MOMENTS = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?(?:Z|\+00:?00),)*", re.ASCII
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?(?:Z|\+00:?00),)*",
+    re.ASCII,
 )
 _TIME = re.compile(r":[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
 
@@ -22,17 +23,19 @@ _TIME = re.compile(r":[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?P<zone>Z|[+-]
 def instant_column(attribute: str, time_zone: str) -> Column:
     """Moments, as dates of `time_zone`.
 
-    Seen by the hour: all minutes of an hour usually fall on one date, so hours are remembered. An hour in which the
-    date changes, and everything that is not written in UTC, is worked out one by one.
+    Seen by the hour, and by the day where the zone is UTC: all minutes of an hour usually fall on one date, so hours
+    are remembered. An hour in which the date changes, and everything that is not written in UTC, is worked out one by
+    one.
     """
     zone = ZoneInfo(time_zone)
     whole = Memo(lambda text: _instant_day(text, zone))
-    hours = Memo(lambda hour: _hour_day(hour, zone))
+    hours = Memo(_known_day if zone.key == "UTC" else lambda hour: _hour_day(hour, zone))
+    told = 10 if zone.key == "UTC" else 13
 
     def read(texts: Texts, notes: Notes) -> list[Any]:
         if None in texts or not all_match(_UTC_MOMENTS, texts):
             return read_all(whole, texts, notes, attribute)
-        days = list(map(hours.__getitem__, [text[:13] for text in texts]))  # type: ignore[index]  # no None in it
+        days = list(map(hours.__getitem__, [text[:told] for text in texts]))  # type: ignore[index]  # no None in it
         if None in days:
             rest = [row for row, day in enumerate(days) if day is None]
             for row in rest:
@@ -51,8 +54,6 @@ def instant_column(attribute: str, time_zone: str) -> Column:
 
 def _hour_day(hour: RawValue, zone: ZoneInfo) -> str | None:
     """The date of every minute of a UTC hour such as `2025-03-31T22`; None where they differ or it is no hour."""
-    if zone.key == "UTC" and str(hour)[11:] < "24":
-        return _known_day(str(hour)[:10])
     try:
         start, end = (datetime.fromisoformat(f"{hour}:{minute}:00+00:00") for minute in ("00", "59"))
         first, last = _local_day(start, zone), _local_day(end, zone)
@@ -61,9 +62,9 @@ def _hour_day(hour: RawValue, zone: ZoneInfo) -> str | None:
     return first if first == last else None
 
 
-def _known_day(word: str) -> str | None:
+def _known_day(word: RawValue) -> str | None:
     try:
-        return iso_day(word)
+        return iso_day(str(word))
     except BadValueError:
         return None
 

@@ -540,6 +540,39 @@ def test_a_record_is_read_the_same_whatever_stands_beside_it(records: list[dict[
     assert list(together.contacts or ()) == [one for batch in alone for one in batch.contacts or ()]
 
 
+clean = st.fixed_dictionaries(
+    {
+        "account": st.sampled_from(["A1", "a2", None]),
+        "name": st.sampled_from(["Deal", "", None, "Ærø 😀"]),
+        "amount": st.none()
+        | st.builds(format, st.decimals(0, 10**14, places=2), st.just("f"))
+        | st.integers(0, 10**6).map(str),
+        "currency": st.sampled_from(["USD", "EUR", "JPY", "CHF", None]),
+        "created": st.datetimes(datetime(2023, 1, 1), datetime(2026, 1, 1)).map(
+            lambda at: at.isoformat(timespec="milliseconds") + "Z"
+        ),
+        "close": st.dates(date(2023, 1, 1), date(2026, 1, 1)).map(date.isoformat),
+        "won": st.sampled_from(["true", "false", None]),
+        "closed": st.sampled_from(["true", "false"]),
+        "deleted": st.just("false"),
+        "type": st.sampled_from(["New", "Again", "Other"]),
+        "probability": st.sampled_from(["100", "12.5", None]),
+    }
+)
+ODD = {**DEAL, "account": "?" * 30, "name": "\0", "amount": "-1E3", "created": "2025-01-01 1:00", "won": "maybe"}
+
+
+@given(st.lists(clean, min_size=1, max_size=8), st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"]))
+def test_a_clean_page_gives_the_rows_that_it_gives_beside_an_odd_record(records, zone) -> None:
+    """Clean pages are read by the column; one odd value, and its column is read one by one."""
+    records = [{**record, "id": f"o{n}"} for n, record in enumerate(records)]
+
+    alone, beside = deals_in(zone)(*records), deals_in(zone)(*records, {**ODD, "id": "odd"})
+
+    assert alone.rows == beside.rows[:-1]
+    assert len(beside.problems) > len(alone.problems)
+
+
 def test_hours_with_a_change_of_date_are_told_apart_by_the_minute() -> None:
     start = datetime(2025, 1, 1, 18, 0, tzinfo=UTC)
     moments = [start + timedelta(minutes=n) for n in range(60)]
