@@ -99,17 +99,36 @@ class RateBook:
             return self.minor(amount), None, None
         return self._convert_ratio(*amount.as_integer_ratio(), currency, on)
 
-    def convert_minor(self, minor: int, currency: str, on: str) -> Converted:
-        """The same of an amount of a foreign `currency` with no more decimals than `places`."""
-        return self._convert_ratio(minor, self._unit, currency, on)
+    def convert_minors(
+        self, minors: Sequence[int | None], currencies: Sequence[str | None], days: Sequence[str | None]
+    ) -> tuple[list[int | None], list[str | None], list[str | None]]:
+        """The same of many amounts with no more decimals than `places`, in and out as columns."""
+        home = list(minors)
+        rates: list[str | None] = [None] * len(minors)
+        rates_on = rates.copy()
+        own = (None, self.currency)
+        for row, currency in enumerate(currencies):
+            minor = minors[row]
+            if currency in own or minor is None:
+                continue
+            quote = self._quote_on(currency, days[row] or "")
+            if quote is None:
+                home[row] = None
+            else:
+                home[row] = round_half_up(minor * quote.numerator, self._unit * quote.denominator)
+                rates[row], rates_on[row] = quote.rate, quote.rate_on
+        return home, rates, rates_on
 
     def _convert_ratio(self, numerator: int, denominator: int, currency: str, on: str) -> Converted:
-        key = (currency, on)
-        quote = self._quotes[key] if key in self._quotes else self._quotes.setdefault(key, self._quote(currency, on))
+        quote = self._quote_on(currency, on)
         if quote is None:
             return None, None, None
         minor = round_half_up(numerator * quote.numerator, denominator * quote.denominator)
         return minor, quote.rate, quote.rate_on
+
+    def _quote_on(self, currency: str, on: str) -> _Quote | None:
+        key = (currency, on)
+        return self._quotes[key] if key in self._quotes else self._quotes.setdefault(key, self._quote(currency, on))
 
     def minor(self, amount: Exact) -> int:
         """Minor units of an amount that is in the reporting currency already."""

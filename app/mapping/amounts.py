@@ -14,44 +14,34 @@ from connectors.contract import RawValue
 
 AMOUNT_LIMIT = Decimal(10) ** 15
 AMOUNT_DECIMALS = 18
-_NO_AMOUNT: tuple[str | None, Decimal | None] = (None, None)
 _TIDY_AMOUNTS = re.compile(r"(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?,)*", re.ASCII)
 _SAFE_AMOUNTS = re.compile(r"(?:-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:E[0-9]{1,2})?,)*", re.ASCII)
 
 
 def amount_column(attribute: str) -> Column:
-    """Pairs of canonical text and Decimal; (None, None) where there is no amount, or a bad one."""
+    """Canonical texts; None where there is no amount, or a bad one."""
     return lambda texts, notes: _read_amounts(texts, notes, attribute)
 
 
 def _read_amounts(texts: Texts, notes: Notes, attribute: str) -> list[Any]:
     if all_match(_TIDY_AMOUNTS, texts):
-        return [
-            _NO_AMOUNT if text is None else (_without_zeros(text) if text[-1] == "0" else text, Decimal(text))
-            for text in texts
-        ]
+        return [text if text is None or text[-1] != "0" else _without_zeros(text) for text in texts]
     if all_match(_SAFE_AMOUNTS, texts):
-        pairs = [_NO_AMOUNT if text is None else (_canonical(text, number := Decimal(text)), number) for text in texts]
-        numbers = [number for _, number in pairs if number is not None]
-        if min(numbers) > -AMOUNT_LIMIT and max(numbers) < AMOUNT_LIMIT:
-            return pairs
+        numbers = [None if text is None else Decimal(text) for text in texts]
+        there = [number for number in numbers if number is not None]
+        if min(there) > -AMOUNT_LIMIT and max(there) < AMOUNT_LIMIT:
+            return [number if number is None else plain(number) for number in numbers]
     return [_read_amount(text, row, notes, attribute) for row, text in enumerate(texts)]
 
 
-def _canonical(text: str, number: Decimal) -> str:
-    """The same amount must give the same text, whichever of its APIs the CRM was asked through."""
-    if "E" in text or text[0] in "-0":
-        return plain(number)
-    return _without_zeros(text)
-
-
 def _without_zeros(text: str) -> str:
+    """The same amount must give the same text, whichever of its APIs the CRM was asked through."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tuple[str | None, Decimal | None]:
+def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> str | None:
     if not text or text.isspace():
-        return _NO_AMOUNT
+        return None
     try:
         number = read_number(text)
         canonical = plain(number)
@@ -59,5 +49,5 @@ def _read_amount(text: RawValue, row: int, notes: Notes, attribute: str) -> tupl
             raise BadValueError(RowIssue.BAD_AMOUNT, "too large, or too many decimals")
     except BadValueError as bad:
         notes.add(row, RowIssue.BAD_AMOUNT, attribute, f"{quoted(text)}: {bad.message}")
-        return _NO_AMOUNT
-    return canonical, number
+        return None
+    return canonical

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.money import RateBook, minor_places
-from app.domain.rows import COLUMNS, Batch, Entity, Row, RowIssue, RowProblem
+from app.domain.rows import COLUMNS, Batch, Entity, Row, RowIssue, RowProblem, batch_of
 from app.mapping.amounts import amount_column
 from app.mapping.attributes import SECTIONS, Kind
 from app.mapping.check import EntityPlan, ReadPlan
@@ -97,7 +97,7 @@ def compile_reader(mapping: MappingFile, plan: EntityPlan, *, normalise_id: Norm
 
     def read(rows: Sequence[RawRow]) -> Batch:
         if not rows:
-            return Batch(plan.entity, [], contacts=() if "contact_ids" in plan.attributes else None)
+            return batch_of(plan.entity, ())
         columns = list(zip(*rows, strict=True))
         notes = Notes()
         made = {name: make(columns, notes) for name, make in produce.items()}
@@ -122,13 +122,17 @@ def _producer(
     attribute = plan.attributes.get(name)
     empty = _EMPTY.get((plan.entity, name))
     if attribute is None:
-        absent = {Kind.FLAG: 0, Kind.TYPE: "unknown", Kind.AMOUNT: (None, None)}.get(kind, empty)
+        absent = {Kind.FLAG: 0, Kind.TYPE: "unknown"}.get(kind, empty)
         return lambda columns, _notes: [absent] * len(columns[0])
     column = _column(name, kind, attribute, mapping, normalise_id)
     produce = _produce(build_pipe(attribute, places, name), column)
     if empty is None:
         return produce
-    return lambda columns, notes: [empty if value is None else value for value in produce(columns, notes)]
+    return lambda columns, notes: _filled(produce(columns, notes), empty)
+
+
+def _filled(values: list[Any], empty: str) -> list[Any]:
+    return [empty if value is None else value for value in values] if None in values else values
 
 
 def _produce(pipe: Callable[[Columns, Notes], Sequence[RawValue]], column: Column) -> Produce:
@@ -172,39 +176,23 @@ def _key_attribute(plan: EntityPlan) -> str:
 
 
 def _settle_amounts(plan: EntityPlan, made: dict[str, list[Any]], rates: RateBook, notes: Notes) -> None:
-    """Split (text, number) pairs, and convert the amounts of opportunities."""
-    if "amount" not in made:
-        return
-    pairs = made["amount"]
-    made["amount"] = [pair[0] for pair in pairs]
+    """Convert the amounts of opportunities."""
     if plan.entity is Entity.OPPORTUNITY:
-        numbers = [pair[1] for pair in pairs]
-        made["home_amount"], made["rate"], made["rate_on"] = _convert(numbers, made, rates)
+        made["home_amount"], made["rate"], made["rate_on"] = _convert(made, rates)
         _check_home(made, notes)
 
 
-def _convert(
-    numbers: Sequence[Decimal | None], made: Mapping[str, list[Any]], rates: RateBook
-) -> tuple[list[Any], list[Any], list[Any]]:
-    currencies, days = made["currency"], made["close_on"]
-    nothing = [None] * len(numbers)
-    if all_match(_WHOLE_MINOR[min(rates.places, 2)], made["amount"]):
+def _convert(made: Mapping[str, list[Any]], rates: RateBook) -> tuple[list[Any], list[Any], list[Any]]:
+    amounts, currencies, days = made["amount"], made["currency"], made["close_on"]
+    if all_match(_WHOLE_MINOR[min(rates.places, 2)], amounts):
         # Nothing to round in any amount: from here on in whole numbers.
         unit = 10**rates.places
-        units = [None if number is None else int(number * unit) for number in numbers]
-        if set(currencies) <= {None, rates.currency}:
-            return units, nothing, list(nothing)
-        converted = [
-            (minor, None, None)
-            if minor is None or currency is None or currency == rates.currency
-            else rates.convert_minor(minor, currency, day or "")
-            for minor, currency, day in zip(units, currencies, days, strict=True)
-        ]
-    else:
-        converted = [
-            (None, None, None) if number is None else rates.convert(number, currency, day or "")
-            for number, currency, day in zip(numbers, currencies, days, strict=True)
-        ]
+        units = [None if text is None else int(Decimal(text) * unit) for text in amounts]
+        return rates.convert_minors(units, currencies, days)
+    converted = [
+        (None, None, None) if text is None else rates.convert(Decimal(text), currency, day or "")
+        for text, currency, day in zip(amounts, currencies, days, strict=True)
+    ]
     home, rate, rate_on = zip(*converted, strict=True)
     return list(home), list(rate), list(rate_on)
 
@@ -252,19 +240,19 @@ def _note_missing(plan: EntityPlan, made: Mapping[str, list[Any]], notes: Notes)
 def _batch(
     plan: EntityPlan, made: Mapping[str, list[Any]], keys: Sequence[RawValue], notes: Notes, keyed_by: int
 ) -> Batch:
-    rows: list[Row] = list(zip(*(made[name] for name in COLUMNS[plan.entity]), strict=True))
+    columns: list[list[Any]] = [made[name] for name in COLUMNS[plan.entity]]
     contacts = list(zip(made["id"], made["contact_ids"], strict=True)) if "contact_ids" in plan.attributes else None
-    heads: Sequence[Any] = made["id"] if keyed_by == 1 else [row[:keyed_by] for row in rows]
+    heads: Sequence[Any] = columns[0] if keyed_by == 1 else list(zip(*columns[:keyed_by], strict=True))
     unusable = plan.entity is Entity.CURRENCY_RATE and None in made["rate"]
-    if unusable or None in made[COLUMNS[plan.entity][0]] or len(set(heads)) != len(heads):
-        kept = _kept(plan, rows, heads, notes)
-        rows = [rows[at] for at in kept]
+    if unusable or None in columns[0] or len(set(heads)) != len(heads):
+        kept = _kept(plan, list(zip(*columns, strict=True)), heads, notes)
+        columns = [[column[at] for at in kept] for column in columns]
         contacts = None if contacts is None else [contacts[at] for at in kept]
     problems = [
         RowProblem(plan.entity, clean(keys[row] or "")[:100], issue, attribute, message)
         for row, issue, attribute, message in notes
     ]
-    return Batch(plan.entity, rows, problems, contacts)
+    return Batch(plan.entity, columns, problems, contacts)
 
 
 def _kept(plan: EntityPlan, rows: Sequence[Row], heads: Sequence[Any], notes: Notes) -> list[int]:

@@ -1,17 +1,24 @@
 """Moving many rows quickly: the only place where the two databases are spoken to differently.
 
-Rows are plain tuples and go to the driver as they are. SQLite takes them by `executemany`, PostgreSQL by COPY into
-a staging table, which is the fastest safe way each of them has.
+SQLite takes rows by `executemany`, PostgreSQL by COPY, which is the fastest safe way each of them has. Both are fed
+from whole columns where there are any: most of the price is paid for each value, and a column that holds the same
+everywhere need not be sent to SQLite, nor one without odd characters be looked through for PostgreSQL.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.rows import Row
+from app.domain.rows import Cell, Columns, Row, turned
+
+_NULL = r"\N"
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+"""The text format of COPY."""
 
 
 def is_sqlite(connection: sa.Connection) -> bool:
@@ -37,14 +44,52 @@ def insert_rows(connection: sa.Connection, table: str, columns: Sequence[str], r
         statement = f"insert into {table} ({', '.join(columns)}) values ({marks})"
         connection.exec_driver_sql(statement, list(rows))
     else:
-        _copy(connection, table, columns, rows)
+        _copy(connection, table, columns, turned(rows, len(columns)))
 
 
-def _copy(connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def insert_columns(connection: sa.Connection, table: str, names: Sequence[str], columns: Columns) -> None:
+    """Append rows that are given as columns, none of them empty."""
+    if is_sqlite(connection):
+        _insert_columns(connection, table, names, columns)
+    else:
+        _copy(connection, table, names, columns)
+
+
+def _insert_columns(
+    connection: sa.Connection, table: str, names: Sequence[str], columns: Columns, clause: str = ""
+) -> None:
+    marks = [_literal(column) for column in columns]
+    if "?" not in marks:
+        marks[0] = "?"
+    varying = [column for column, mark in zip(columns, marks, strict=True) if mark == "?"]
+    statement = f"insert into {table} ({', '.join(names)}) values ({', '.join(marks)}) {clause}"
+    connection.exec_driver_sql(statement, list(zip(*varying, strict=True)))
+
+
+def _literal(column: Sequence[Cell]) -> str:
+    """The one number, or null, that a column holds everywhere, as SQL; otherwise the mark of a parameter."""
+    first = column[0]
+    if (first is None or type(first) is int) and column.count(first) == len(column):
+        return "null" if first is None else str(first)
+    return "?"
+
+
+def _copy(connection: sa.Connection, table: str, names: Sequence[str], columns: Columns) -> None:
+    lines = map("\t".join, zip(*map(_rendered, columns), strict=True))
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin") as copy:
-        for row in rows:
-            copy.write_row(row)
+    with driver.cursor() as cursor, cursor.copy(f"copy {table} ({', '.join(names)}) from stdin") as copy:
+        copy.write("\n".join(lines) + "\n")
+
+
+def _rendered(column: Sequence[Cell]) -> Sequence[str]:
+    """A column in the text format of COPY. It holds either numbers or texts, as the table does."""
+    texts: Any = column
+    there = [value for value in texts if value is not None] if None in column else texts
+    if there and isinstance(there[0], int):
+        return [_NULL if value is None else f"{value:d}" for value in column]
+    if _SPECIAL.search("".join(there)):
+        return [_NULL if text is None else text.translate(_ESCAPES) for text in texts]
+    return there if there is texts else [_NULL if text is None else text for text in texts]
 
 
 def upsert_clause(key: Sequence[str], columns: Sequence[str]) -> str:
@@ -55,24 +100,35 @@ def upsert_clause(key: Sequence[str], columns: Sequence[str]) -> str:
 def upsert_rows(
     connection: sa.Connection, table: str, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Insert rows, or replace the columns of those that are there."""
+    """Insert rows, or replace the columns of those that are there. Of several with one key the last one counts."""
     if not rows:
         return
-    clause = upsert_clause(key, columns)
-    names = ", ".join(columns)
+    places = [columns.index(name) for name in key]
+    last = {tuple(row[place] for place in places): row for row in rows}
+    upsert_columns(connection, table, key, columns, turned(list(last.values()), len(columns)))
+
+
+def upsert_columns(
+    connection: sa.Connection, table: str, key: Sequence[str], names: Sequence[str], columns: Columns
+) -> None:
+    """The same of rows that are given as columns, none of them empty and no key twice among them.
+
+    PostgreSQL is first asked to take them as new, which is what they are in a first load.
+    """
+    clause = upsert_clause(key, names)
     if is_sqlite(connection):
-        marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(f"insert into {table} ({names}) values ({marks}) {clause}", list(rows))
+        _insert_columns(connection, table, names, columns, clause)
         return
-    stage = f"upsert_{table}"
-    create_stage(connection, stage, table)
-    _copy(connection, stage, columns, rows)
-    # One page may name a record twice; PostgreSQL refuses to touch a row twice in one statement.
-    keys = ", ".join(key)
-    connection.exec_driver_sql(
-        f"insert into {table} ({names}) select distinct on ({keys}) {names} from {stage} {clause}"
-    )
-    drop_stage(connection, stage)
+    try:
+        with connection.begin_nested():
+            _copy(connection, table, names, columns)
+    except connection.dialect.loaded_dbapi.IntegrityError:
+        stage = f"upsert_{table}"
+        create_stage(connection, stage, table)
+        _copy(connection, stage, names, columns)
+        listed = ", ".join(names)
+        connection.exec_driver_sql(f"insert into {table} ({listed}) select {listed} from {stage} {clause}")
+        drop_stage(connection, stage)
 
 
 def analyze(connection: sa.Connection, table: str) -> None:

@@ -17,14 +17,16 @@ import sqlalchemy as sa
 
 from app.domain.model import Rate
 from app.domain.money import minor_places
-from app.domain.rows import COLUMNS, Batch, Entity, Row, RowIssue, RowProblem
+from app.domain.rows import COLUMNS, Batch, Columns, Entity, Row, RowIssue, RowProblem, batch_of
 from app.store.bulk import (
     analyze,
     create_stage,
     differs,
     drop_stage,
+    insert_columns,
     insert_rows,
     upsert_clause,
+    upsert_columns,
     upsert_rows,
 )
 from app.store.tables import metadata, problem_overflow, row_problem, state, watermark
@@ -113,23 +115,26 @@ def save_batch(connection: sa.Connection, batch: Batch, *, run_id: int, first_lo
     `full`: the page is part of a read of everything, which counts problems anew.
     """
     entity = batch.entity
-    columns = (*COLUMNS[entity], "pulled_in")
-    rows = [(*row, run_id) for row in batch.rows]
-    if first_load:
-        save_flag(connection, _LIVE_COUNT + entity, None)
-        upsert_rows(connection, entity, KEYS[entity], columns, rows)
-    else:
-        _merge(connection, entity, columns, rows)
+    count = len(batch.columns[0])
+    if count:
+        names = (*COLUMNS[entity], "pulled_in")
+        columns = (*batch.columns, [run_id] * count)
+        (_fill if first_load else _merge)(connection, entity, names, columns)
     if batch.contacts is not None:
         _save_contacts(connection, batch.contacts, run_id=run_id, first_load=first_load)
     if batch.problems:
         save_problems(connection, entity, batch.problems, run_id, full=full)
 
 
-def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def _fill(connection: sa.Connection, entity: Entity, names: Sequence[str], columns: Columns) -> None:
+    save_flag(connection, _LIVE_COUNT + entity, None)
+    upsert_columns(connection, entity, KEYS[entity], names, columns)
+
+
+def _merge(connection: sa.Connection, entity: Entity, names: Sequence[str], columns: Columns) -> None:
     stage = f"page_{entity}"
     create_stage(connection, stage, entity)
-    insert_rows(connection, stage, columns, _last_of_each(rows, columns, KEYS[entity]))
+    insert_columns(connection, stage, names, columns)
     for statement in _dirty_statements(connection, entity, stage):
         connection.exec_driver_sql(statement)
     if entity is not Entity.CURRENCY_RATE:  # a currency has many rates, and a page may hold a part of them
@@ -138,12 +143,11 @@ def _merge(connection: sa.Connection, entity: Entity, columns: Sequence[str], ro
             f" and record_id in (select substr(id, 1, {SHOWN_KEY}) from {stage})"
         )
         _shift_live_count(connection, entity, stage)
-    names = ", ".join(columns)
-    clause = upsert_clause(KEYS[entity], columns)
-    told, run = names, names
+    clause = upsert_clause(KEYS[entity], names)
+    told = run = ", ".join(names)
     if entity is Entity.OPPORTUNITY:
         # A sale that shows up in the ledger without having changed was brought by time, not by anybody.
-        told, run = f"{names}, changed_in", f"{names}, pulled_in"
+        told, run = f"{told}, changed_in", f"{run}, pulled_in"
         changed = differs(connection, "excluded", entity, STATED)
         clause += f", changed_in = case when {changed} then excluded.changed_in else {entity}.changed_in end"
     connection.exec_driver_sql(f"insert into {entity} ({told}) select {run} from {stage} where 1 = 1 {clause}")
@@ -160,11 +164,6 @@ def _shift_live_count(connection: sa.Connection, entity: Entity, stage: str) -> 
         f" from {stage} new left join {entity} old on old.id = new.id"
     ).scalar_one()
     save_flag(connection, _LIVE_COUNT + entity, str(int(remembered) + int(more)))
-
-
-def _last_of_each(rows: Sequence[Row], columns: Sequence[str], key: Sequence[str]) -> list[Row]:
-    places = [columns.index(k) for k in key]
-    return list({tuple(row[p] for p in places): row for row in rows}.values())
 
 
 def _mark(kind: str, column: str, source: str) -> str:
@@ -218,7 +217,7 @@ def _save_contacts(
     ]
     if not first_load:
         rows += _dropped_contacts(connection, contacts, rows)
-    save_batch(connection, Batch(Entity.CONTACT_ROLE, rows), run_id=run_id, first_load=first_load)
+    save_batch(connection, batch_of(Entity.CONTACT_ROLE, rows), run_id=run_id, first_load=first_load)
 
 
 def _dropped_contacts(

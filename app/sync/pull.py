@@ -18,7 +18,7 @@ from functools import partial
 
 from app.domain.model import Policy
 from app.domain.money import RateBook
-from app.domain.rows import Batch, Entity
+from app.domain.rows import Batch, Entity, batch_of
 from app.errors import AppError
 from app.mapping.check import EntityPlan, ReadPlan
 from app.mapping.file import MappingFile
@@ -234,7 +234,7 @@ def _save_page(puller: Puller, source: _Source, page: Page, report: PullReport) 
 def _read_page(puller: Puller, source: _Source, page: Page) -> Batch:
     """Compiled with the first row: the rates have been read by then, which a reader of amounts needs."""
     if not page.rows:
-        return Batch(source.plan.entity, [])
+        return batch_of(source.plan.entity, ())
     if source.reader is None:
         source.reader = _compile(puller, source.plan)
     return source.reader(page.rows)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from exports import GOOD, open_exports
 
-from app.domain.rows import Batch, Entity, RowIssue, RowProblem
+from app.domain.rows import Entity, RowIssue, RowProblem, batch_of
 from app.store import mirror
 from app.store.database import open_database
 from app.store.mirror import EXAMPLES
@@ -72,7 +74,7 @@ def page(first, count, code=RowIssue.BAD_AMOUNT, name="O{}"):
     ids = [name.format(n) for n in range(first, first + count)]
     problems = [RowProblem(Entity.OPPORTUNITY, id_, code, "amount", "not a number") for id_ in ids]
     rows = [(id_, "A", "", None, "USD", None, None, 0, 0, 0, "new", None, None, None, None, *spare(15)) for id_ in ids]
-    return Batch(Entity.OPPORTUNITY, [] if code is RowIssue.BAD_ID else rows, problems=problems)
+    return replace(batch_of(Entity.OPPORTUNITY, [] if code is RowIssue.BAD_ID else rows), problems=problems)
 
 
 def spare(known):
@@ -101,7 +103,7 @@ def test_pages_add_up_and_another_full_read_counts_anew(connection):
 
 def test_between_full_reads_examples_come_and_go_and_what_is_beyond_them_stays_counted(connection):
     read_all(connection, 1, page(0, 300))
-    right = Batch(Entity.OPPORTUNITY, page(0, 40).rows)
+    right = batch_of(Entity.OPPORTUNITY, page(0, 40).rows)
 
     mirror.save_batch(connection, right, run_id=2, first_load=False)
     assert mirror.count_problems(connection) == {"bad_amount": 260}

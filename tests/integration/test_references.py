@@ -18,7 +18,7 @@ from app.domain.matching import Hold, rank_references
 from app.domain.reference import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import State
-from app.domain.rows import ACCOUNT_COLUMNS, Batch, Entity
+from app.domain.rows import ACCOUNT_COLUMNS, Entity, batch_of
 from app.errors import ConfigError, HeldError
 from app.store.evidence import load_verified
 from app.store.keys import save_key
@@ -101,7 +101,7 @@ def test_looking_at_consents_first_finds_what_looking_at_everything_finds(compan
             for n in range(60)
         ]
         rows = [tuple(firm.get(name) for name in ACCOUNT_COLUMNS) for firm in firms]
-        save_batch(connection, Batch(Entity.ACCOUNT, rows), run_id=1, first_load=True)
+        save_batch(connection, batch_of(Entity.ACCOUNT, rows), run_id=1, first_load=True)
     company.save(*crowd())
     policy = company.services.mapping.policy
 

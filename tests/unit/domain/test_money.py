@@ -30,6 +30,10 @@ EUR = (
     Rate("EUR", Fraction("0.5"), date(2025, 7, 1)),
 )
 
+CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "BAD", "XXX", None])
+DAYS = st.sampled_from(["", "2024-12-31", "2025-01-01", "2025-06-30", "2025-07-01", None])
+minors = st.none() | st.integers(-(10**17), 10**17)
+
 weights = st.lists(st.integers(0, 10**6) | st.fractions(0, 1, max_denominator=1000), min_size=1, max_size=6)
 shares = st.fractions(0, 1, max_denominator=1000)
 totals = st.integers(-(10**15), 10**15)
@@ -280,10 +284,12 @@ def test_minor_units_are_written_in_full_and_without_separators(minor, places, t
     assert minor_text(minor, places) == text
 
 
-def test_an_amount_in_whole_minor_units_is_converted_like_any_other(book):
-    assert book.convert_minor(2001, "EUR", "2025-01-01") == book.convert(Decimal("20.01"), "EUR", "2025-01-01")
-    assert book.convert_minor(-2001, "EUR", "2025-01-01") == (-2501, "0.8", "2025-01-01")
-    assert book.convert_minor(1, "XXX", "2025-01-01") == (None, None, None)
+def test_amounts_in_whole_minor_units_are_converted_like_any_other(book):
+    home, rates, rates_on = book.convert_minors([2001, -2001, 1, 7], ["EUR", "EUR", "XXX", None], ["2025-01-01"] * 4)
+
+    assert (home[0], rates[0], rates_on[0]) == book.convert(Decimal("20.01"), "EUR", "2025-01-01")
+    assert home == [2501, -2501, None, 7]
+    assert (rates, rates_on) == (["0.8", "0.8", None, None], ["2025-01-01", "2025-01-01", None, None])
 
 
 def test_what_is_shown_in_another_currency_is_rounded_half_up_where_its_digits_do_not_end():
@@ -345,3 +351,15 @@ def test_a_cross_rate_is_as_old_as_the_younger_of_its_two():
 def test_a_long_denominator_keeps_its_exact_text():
     assert decimal_text(Fraction(1, 2**70)) == f"0.{5**70:070d}"
     assert decimal_text(Fraction(1, 10**30)) == f"0.{1:030d}"
+
+
+@given(st.lists(st.tuples(minors, CURRENCIES, DAYS), min_size=1))
+def test_many_amounts_convert_as_they_would_one_by_one(deals):
+    book = RateBook((*EUR, Rate("JPY", Fraction(150)), Rate("BAD", Fraction(0))), "USD")
+
+    home, rates, rates_on = book.convert_minors(*map(list, zip(*deals, strict=True)))
+
+    assert list(zip(home, rates, rates_on, strict=True)) == [
+        (None, None, None) if minor is None else book.convert(Fraction(minor, 100), currency, day or "")
+        for minor, currency, day in deals
+    ]

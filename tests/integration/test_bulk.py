@@ -1,0 +1,75 @@
+"""Many rows at once: every value comes out as it went in, on both databases, by whichever way it is sent."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.domain.rows import turned
+from app.store.bulk import create_stage, insert_columns, insert_rows, upsert_columns, upsert_rows
+from app.store.database import open_database
+
+NAMES = ("id", "name", "employees", "is_deleted", "pulled_in")
+ODD = ["\\", "\\N", "\t", "a\tb\nc\r", "\\.", '"', "'", "", "null", "😀", "\\t", "\x01\x7f"]
+
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+texts = st.sampled_from(ODD) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
+rows_of_the_table = st.lists(
+    st.tuples(texts, texts, st.none() | st.integers(0, 3), st.integers(0, 1), st.integers(-(2**63), 2**63 - 1)),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda row: row[0],
+)
+
+
+@pytest.fixture
+def connection(migrated_database_url):
+    database = open_database(migrated_database_url)
+    with database.begin() as opened:
+        yield opened
+    database.close()
+
+
+def stored(connection, table="account"):
+    found = connection.exec_driver_sql(f"select {', '.join(NAMES)} from {table}")
+    return sorted((tuple(row) for row in found), key=repr)
+
+
+@many
+@given(rows_of_the_table)
+def test_rows_and_columns_are_appended_as_they_are(connection, rows):
+    for send in (
+        lambda: insert_rows(connection, "s_bulk", NAMES, rows),
+        lambda: insert_columns(connection, "s_bulk", NAMES, turned(rows, len(NAMES))),
+    ):
+        create_stage(connection, "s_bulk", "account")
+        send()
+
+        assert stored(connection, "s_bulk") == sorted(rows, key=repr)
+
+
+@many
+@given(rows_of_the_table, rows_of_the_table)
+def test_rows_replace_those_with_their_key_and_join_the_others(connection, before, after):
+    connection.exec_driver_sql("delete from account")
+    upsert_columns(connection, "account", ("id",), NAMES, turned(before, len(NAMES)))
+
+    upsert_columns(connection, "account", ("id",), NAMES, turned(after, len(NAMES)))
+
+    expected = {row[0]: row for row in (*before, *after)}
+    assert stored(connection) == sorted(expected.values(), key=repr)
+
+
+def test_of_several_rows_with_one_key_the_last_one_counts(connection):
+    rows = [("A", "first", None, 0, 1), ("B", "other", None, 0, 1), ("A", "last", 5, 1, 2)]
+
+    upsert_rows(connection, "account", ("id",), NAMES, rows)
+
+    assert stored(connection) == [("A", "last", 5, 1, 2), ("B", "other", None, 0, 1)]
+
+
+@pytest.mark.parametrize("migrated_database_url", ["postgresql"], indirect=True)
+def test_a_text_in_a_column_of_numbers_is_refused_rather_than_sent_as_it_is(connection):
+    with pytest.raises(ValueError, match="format code"):
+        insert_rows(connection, "account", NAMES, [("A", "", 1, 0, 1), ("B", "", "\t", 0, 1)])
