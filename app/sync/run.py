@@ -6,6 +6,7 @@ The nightly schedule, the command line and the webhook worker all come in throug
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 
 from app.domain.money import RateBook
@@ -20,6 +21,7 @@ from app.sync.budget import Budget
 from app.sync.execution import UNKNOWN, Run, close_run, connect, open_run
 from app.sync.explanations import Explainer
 from app.sync.fit import check_against_crm
+from app.sync.heap import set_heap_aside
 from app.sync.plan import Plan, Planner, plan_updates
 from app.sync.prove import prove, prove_ledger
 from app.sync.pull import MAX_REREAD, Puller, convert_again, pull_changes, reread
@@ -51,7 +53,10 @@ def run_sync(
     stands for. Raises AppError; refused records and a held plan are in the report.
     """
     mode = ("sync" if send else "plan") + (" full" if full else "")
-    with open_run(services, mode, send=send, trigger=trigger, slot=slot, progress=progress) as run:
+    with (
+        open_run(services, mode, send=send, trigger=trigger, slot=slot, progress=progress) as run,
+        set_heap_aside() if only is None else nullcontext(),
+    ):
         return _tell(run, full=full, only=only, hints=hints or {})
 
 
