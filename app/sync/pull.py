@@ -215,7 +215,8 @@ def _save_page(puller: Puller, source: _Source, page: Page, report: PullReport) 
     plan, position = source.plan, source.position
     batch = _read_page(puller, source, page)
     seen_in = puller.run_id if position.full_in_run is None else position.full_in_run
-    with puller.database.begin() as connection:
+    # What a power cut takes with its position is read again.
+    with puller.database.begin(durable=False) as connection:
         first_load = mirror.load_flag(connection, mirror.REVALUE_ALL) == "first load"
         is_full = position.full_in_run is not None
         mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load, full=is_full)
