@@ -95,12 +95,15 @@ def plan_account(
     `last_written`: what we wrote last, None where we never wrote to the account. `policies`: a `FieldPolicy` per
     measure, `overwrite` where there is none. Measures outside `desired` are not ours to touch.
     """
+    different = [measure for measure in sorted(desired) if shown.get(measure) != desired[measure]]
+    if not different:
+        return ()
     written = last_written or {}
-    changes = (
+    changes = [
         _change(measure, shown.get(measure), desired[measure], written.get(measure), policies.get(measure))
-        for measure in sorted(desired)
-    )
-    return tuple(change for change in changes if change is not None)
+        for measure in different
+    ]
+    return tuple([change for change in changes if change is not None])
 
 
 def replaces_value(changes: Iterable[Change]) -> bool:
@@ -139,8 +142,6 @@ def judge_plan(stats: PlanStats, limits: Limits) -> GuardVerdict:
 def _change(
     measure: str, shown: str | None, desired: str | None, written: str | None, policy: str | None
 ) -> Change | None:
-    if shown == desired:
-        return None
     if policy == FieldPolicy.ONLY_IF_BLANK and shown is not None:
         return None
     if policy == FieldPolicy.NEVER_CLEAR and desired is None:

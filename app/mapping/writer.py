@@ -7,8 +7,8 @@ a CRM keeps. Salesforce holds numbers as doubles: 15 significant digits survive,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import TypeGuard
@@ -33,6 +33,11 @@ class Writer:
 
     fields: Mapping[str, WriteField]
     places: int
+    _shapes: Mapping[str, Callable[[object], str | None]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        shapes = {measure: _shape(write, self.places) for measure, write in self.fields.items()}
+        object.__setattr__(self, "_shapes", shapes)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -54,11 +59,7 @@ class Writer:
         Ratios and flags that follow from the money need not be given.
         """
         known = values if _DERIVED.isdisjoint(self.fields) else {**_derived(values), **values}
-        return {
-            measure: _desired_text(write, known[measure], self.places)
-            for measure, write in self.fields.items()
-            if measure in known
-        }
+        return {measure: shape(known[measure]) for measure, shape in self._shapes.items() if measure in known}
 
     def update(self, record_id: str, changes: Mapping[str, str | None], family: str = "") -> Update:
         """An update of the changed measures, from their canonical texts. `family`: see `Update`."""
@@ -120,14 +121,24 @@ def _ratio(part: object, whole: object) -> Decimal | None:
         return Decimal(part) / Decimal(whole)
 
 
+def _shape(write: WriteField, places: int) -> Callable[[object], str | None]:
+    """From a value to what the field is to show, found out once for a million of them."""
+    is_plain_money = write.type in NUMERIC and write.kind is MeasureKind.MONEY and write.scale == places
+
+    def shape(value: object) -> str | None:
+        if is_plain_money and _is_short(value):
+            return minor_text(value, places)
+        return _desired_text(write, value, places)
+
+    return shape
+
+
 def _desired_text(write: WriteField, value: object, places: int) -> str | None:
     if write.type is WriteType.BOOLEAN:
         return "true" if value else "false"
     if value is None:
         return None
     if write.type in NUMERIC:
-        if write.kind is MeasureKind.MONEY and write.scale == places and _is_short(value):
-            return minor_text(value, places)
         return number_text(_number(write, value, places), write.scale or 0)
     if isinstance(value, datetime):
         return _moment_text(value)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,17 +24,16 @@ PAGE = 10_000
 UNSETTLED = "(outcome is null or outcome = 'unknown')"
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """`before` and `after`: measure -> canonical text, only the measures that change. `movement`: minor units."""
 
     account_id: str
     before: Shown
     after: Shown
     movement: int
-    shown: Shown = field(default_factory=dict)
+    shown: Shown = MappingProxyType({})
     """Everything of ours that the account shows before."""
-    written: Shown = field(default_factory=dict)
+    written: Shown = MappingProxyType({})
     """Everything of ours that we wrote to it before."""
     texts: tuple[str, str] | None = None
     """`before` and `after` as text, where somebody has made it already."""
@@ -43,6 +44,7 @@ class Intent:
 
 _decode = lru_cache(maxsize=1024)(json.JSONDecoder().decode)
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_encode_known = lru_cache(maxsize=1024)(lambda pairs: _encode(dict(pairs)))
 
 
 def read_shown(text: str) -> Shown:
@@ -52,8 +54,8 @@ def read_shown(text: str) -> Shown:
 
 
 def shown_text(shown: Shown) -> str:
-    """The one text form, so that equal content is equal text."""
-    return _encode(shown)
+    """The one text form, so that equal content is equal text. Most accounts showed the same nothing before."""
+    return _encode(shown) if any(shown.values()) else str(_encode_known(tuple(shown.items())))
 
 
 def save_intents(connection: sa.Connection, run_id: int, intents: Sequence[Intent]) -> None:

@@ -187,16 +187,17 @@ def shows_anything(shown: Mapping[str, str | None]) -> bool:
 def _intent(
     row: ValueRow, changes: tuple[Change, ...], tally: _Tally, planner: Planner, shown: Shown, written: Shown
 ) -> Intent:
-    sent = tuple(change for change in changes if change.is_sent)
+    sent = [change for change in changes if change.is_sent]
     before = {change.measure: change.before for change in sent}
     after = {change.measure: change.after for change in sent}
     moved = _number(after.get("total")) - _number(before.get("total")) if "total" in after else Decimal(0)
     movement = int(abs(moved).scaleb(planner.places))
     own = [change for change in sent if change.measure not in RELATIVE and not _is_new_box(change, written)]
-    tally.plan.counts["clear" if clears_value(own) else "update"] += 1
+    clears = clears_value(own)
+    tally.plan.counts["clear" if clears else "update"] += 1
     tally.plan.sent += 1
     tally.changed += replaces_value(own)
-    tally.cleared += clears_value(own)
+    tally.cleared += clears
     if before.get("total") is not None:
         tally.decrease -= moved
     texts = writes.shown_text(before), writes.shown_text(after)
