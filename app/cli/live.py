@@ -36,10 +36,10 @@ def examine_crm(services: Services) -> Iterator[Finding]:
 
 
 def _examine_organisation(services: Services, connector: CrmConnector) -> Iterator[Finding]:
-    from app.store import mirror
+    from app.store import state
 
     with services.database.read() as connection:
-        pinned = mirror.load_flag(connection, mirror.ORGANISATION)
+        pinned = state.load_flag(connection, state.ORGANISATION)
     found = connector.organisation_id()
     if pinned not in (None, found):
         said = f"this database belongs to organisation {pinned}, the login leads to {found}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.store.database import Database
-from app.store.mirror import load_flag, save_flag
+from app.store.state import load_flag, save_flag
 
 _HEARD = "announced:"
 """State, with the topic behind it: the CRM's own opaque bytes, as hexadecimal digits."""

@@ -22,7 +22,6 @@ from app.domain.segments import Standard
 from app.store.activity import FACTS, stage_activity
 from app.store.before import keep_before
 from app.store.bulk import analyze, differs
-from app.store.mirror import load_flag, save_flag
 from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
     KINDS,
@@ -35,6 +34,7 @@ from app.store.segments import (
     stage_segments,
 )
 from app.store.staging import add_ids, create_temp, stage_ids, text_type
+from app.store.state import load_flag, save_flag
 from app.store.values import LineSource
 
 MONEY = (*KINDS, "revenue_at_risk")

@@ -22,7 +22,7 @@ from app.domain.referral_value import (
 )
 from app.domain.rules import OptionalRules
 from app.store.bulk import analyze, insert_rows
-from app.store.mirror import load_places
+from app.store.rates import load_places
 from app.store.staging import SOLD, add_ids, create_temp, text_type
 from app.store.values import LineSource
 

@@ -16,8 +16,9 @@ from app.domain.model import OpportunityType, Policy
 from app.domain.segments import Standard, build_standard, shifted_totals
 from app.domain.standing import GIVEN_TYPES
 from app.store.bulk import analyze, insert_rows
-from app.store.mirror import load_flag, load_places, save_flag
+from app.store.rates import load_places
 from app.store.staging import add_ids, create_temp, text_type
+from app.store.state import load_flag, save_flag
 from app.store.values import OWNED, LineSource
 
 KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)

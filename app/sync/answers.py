@@ -13,7 +13,7 @@ from app.domain.model import Measure
 from app.domain.money import major_units
 from app.domain.rows import Entity
 from app.errors import ConfigError
-from app.store import mirror, runs, values, writes
+from app.store import rates, runs, state, values, writes
 from app.store.connection import Connection
 from app.store.engagement import load_engagement
 from app.store.ledger import LineRow, load_lines
@@ -166,7 +166,7 @@ def list_accounts(
     with _valued(services, as_of) as (connection, staged):
         behind: tuple[str | int, str] | None = after
         if after is not None and sort != "name":
-            places = mirror.load_places(connection, services.mapping.policy.reporting_currency)
+            places = rates.load_places(connection, services.mapping.policy.reporting_currency)
             behind = int(Decimal(after[0]).scaleb(places)), after[1]
         rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged, after=behind)
         return _views(services, connection, rows, staged=staged)
@@ -242,7 +242,7 @@ def _valued(services: Services, as_of: date | None) -> Iterator[tuple[Connection
     """A connection on which values can be read; True: they were staged for another day or another policy."""
     mapping = services.mapping
     with services.database.read() as connection:
-        valued_by = mirror.load_flag(connection, mirror.VALUED_BY)
+        valued_by = state.load_flag(connection, state.VALUED_BY)
         staged = as_of is not None or valued_by not in (None, mapping.policy_version)
         if staged:
             value_as_of(connection, Day(mapping.policy, mapping.policy_version, as_of or services.today, 0))
@@ -250,7 +250,7 @@ def _valued(services: Services, as_of: date | None) -> Iterator[tuple[Connection
 
 
 def _places(services: Services, connection: Connection) -> int:
-    return mirror.load_places(connection, services.mapping.policy.reporting_currency)
+    return rates.load_places(connection, services.mapping.policy.reporting_currency)
 
 
 def _views(
@@ -347,7 +347,7 @@ def approve_run(services: Services, run_id: int, who: str) -> None:
         if not runs.approve_run(connection, run_id):
             raise ConfigError(f"run {run_id} is {report.status}, only a held run can be approved")
         if any("no longer visible" in reason for reason in report.guard.reasons):
-            mirror.save_flag(connection, ACCEPT_VANISHED, str(run_id))
+            state.save_flag(connection, ACCEPT_VANISHED, str(run_id))
         runs.save_audit(
             connection,
             now=services.now(),

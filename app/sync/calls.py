@@ -42,7 +42,7 @@ from app.store.before import WorthBefore, load_before
 from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, load_first_sales, load_reps
 from app.store.connection import Connection
 from app.store.evidence import load_verified
-from app.store.mirror import load_places
+from app.store.rates import load_places
 from app.store.standing import load_standing
 from app.sync.references import canonical_id
 from app.sync.services import Services

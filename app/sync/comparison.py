@@ -12,7 +12,7 @@ from app.domain.causes import Between, Part
 from app.domain.money import major_units
 from app.domain.why import explain_deal
 from app.errors import ConfigError
-from app.store import history, mirror, runs
+from app.store import history, rates, runs
 from app.store.connection import Connection
 from app.store.history import Runs
 from app.sync.services import Services
@@ -114,7 +114,7 @@ def compare_runs(services: Services, connection: Connection, since: runs.Run, un
         policy=tuple(_differences(old, new)),
         policy_changed=since.policy_version != until.policy_version and (_credit(old) != _credit(new) or not old),
         currency=currencies[1],
-        places=mirror.load_places(connection, currencies[1]),
+        places=rates.load_places(connection, currencies[1]),
         survivors=history.load_survivors(connection, Runs(since.run_id, until.run_id)),
     )
 

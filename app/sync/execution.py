@@ -15,7 +15,7 @@ from app.domain.money import major_units
 from app.domain.plan import GuardVerdict
 from app.domain.triage import idle_closings
 from app.errors import AppError, ConfigError
-from app.store import mirror, runs
+from app.store import row_problems, runs, state
 from app.store.connection import Connection
 from app.store.lease import Lease, acquire_lease
 from app.store.ledger import count_issues
@@ -160,7 +160,7 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             seconds=round(time.monotonic() - run.started, 3),
             issues={
                 **count_issues(connection),
-                **mirror.count_problems(connection),
+                **row_problems.count_problems(connection),
                 **_count_unknown(run, connection),
                 **run.flaws,
             },
@@ -175,7 +175,7 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
             phases=run.phases,
         )
         if run.send and settles_plan and status != "held":
-            mirror.save_flag(connection, mirror.REPLAN_ALL, None)
+            state.save_flag(connection, state.REPLAN_ALL, None)
         runs.finish_run(
             connection,
             run.run_id,
@@ -189,7 +189,7 @@ def close_run(run: Run, connector: CrmConnector, *, settles_plan: bool = True) -
 
 def _count_unknown(run: Run, connection: Connection) -> dict[str, int]:
     """Counted after a valuation, which forgets the count before it; remembered on the nights in between."""
-    remembered = mirror.load_flag(connection, UNKNOWN)
+    remembered = state.load_flag(connection, UNKNOWN)
     if remembered is not None:
         counted: dict[str, int] = json.loads(remembered)
         return counted
@@ -198,7 +198,7 @@ def _count_unknown(run: Run, connection: Connection) -> dict[str, int]:
     closings = load_closings(connection, tuple(rules.severities), run.services.today)
     if idle := sum(len(idle_closings(events, rules)) for events in closings.values()):
         counts["closes_nothing"] = idle
-    mirror.save_flag(connection, UNKNOWN, json.dumps(counts))
+    state.save_flag(connection, UNKNOWN, json.dumps(counts))
     return counts
 
 

@@ -17,8 +17,8 @@ from app.domain.reference import profile_on
 from app.domain.sizes import size_band
 from app.store.connection import Connection
 from app.store.evidence import load_verified
-from app.store.mirror import load_places
 from app.store.prospects import LikenessRow, load_likeness, load_products, load_prospects, load_told
+from app.store.rates import load_places
 from app.sync.services import Services
 
 PROFILE_TYPES = ("reference_profile", CARE_ANSWER, "needs_shared")

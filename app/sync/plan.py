@@ -25,8 +25,8 @@ from app.mapping.writer import Writer
 from app.store import engagement, standing, values, writes
 from app.store.connection import Connection
 from app.store.engagement import EngagementRow
-from app.store.mirror import REPLAN_ALL, load_flag
 from app.store.standing import StandingRow
+from app.store.state import REPLAN_ALL, load_flag
 from app.store.values import ValueRow
 from app.store.writes import Intent, Shown
 from app.sync.explanations import Explainer

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from app.domain.rows import Entity
 from app.mapping.check import EntityPlan
-from app.store import mirror
+from app.store import mirror, row_problems, state
 from app.sync.execution import Run
 from app.sync.pull import Puller, pull_changes, source_name
 from app.sync.revalue import prove_valuation, revalue
@@ -33,16 +33,16 @@ def prove_ledger(run: Run) -> None:
     """
     if run.valued.scope == "all":
         with run.services.database.begin() as connection:
-            mirror.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
+            state.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
         return
     with run.services.database.begin() as connection:
-        last = mirror.load_flag(connection, PROVEN_ALL_ON)
+        last = state.load_flag(connection, PROVEN_ALL_ON)
         everything = last is None or date.fromisoformat(last) + PROVE_ALL_AFTER <= run.day.as_of
         if run.valued.scope == "nothing" and not everything:
             return
         different = prove_valuation(connection, run.day, everything=everything)
         if everything:
-            mirror.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
+            state.save_flag(connection, PROVEN_ALL_ON, run.day.iso)
         if different:
             run.valued = revalue(connection, run.day)
     for code, count, what in (
@@ -92,6 +92,6 @@ def _compare(puller: Puller) -> Mapping[str, tuple[int, int]]:
     plans = _counted(puller)
     theirs = puller.connector.count({plan.object: plan.where for plan in plans})
     with puller.database.begin() as connection:
-        unkeyed = mirror.count_unkeyed(connection)
+        unkeyed = row_problems.count_unkeyed(connection)
         ours = {plan.object: mirror.count_live(connection, plan.entity) + unkeyed.get(plan.entity, 0) for plan in plans}
     return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}

@@ -23,7 +23,7 @@ from app.errors import AppError
 from app.mapping.check import EntityPlan, ReadPlan
 from app.mapping.file import MappingFile
 from app.mapping.translate import compile_reader
-from app.store import mirror
+from app.store import mirror, rates, row_problems, state
 from app.store.connection import Connection
 from app.store.database import Database
 from app.sync.budget import Budget
@@ -89,7 +89,7 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
         with puller.database.begin() as connection:
             for source in sources:
                 if source.position.full_in_run is not None:
-                    mirror.forget_overflow(connection, source.plan.entity)
+                    row_problems.forget_overflow(connection, source.plan.entity)
         _pull_pages(puller, sources, report)
     if resumed:
         # What was gone on with was asked for before the kill, perhaps days ago: read on top what has changed since.
@@ -98,7 +98,7 @@ def pull_changes(puller: Puller, *, full: bool) -> PullReport:
         mirror.ensure_indexes(connection)
         if report.full:
             # An approval is about what one person saw in one run, not about everything that ever vanishes.
-            mirror.save_flag(connection, ACCEPT_VANISHED, None)
+            state.save_flag(connection, ACCEPT_VANISHED, None)
     return report
 
 
@@ -143,8 +143,8 @@ def _open_sources(puller: Puller, *, full: bool) -> list[_Source]:
         for plan in puller.plan.sources():
             if plan.entity in _LARGE and mirror.is_empty(connection, plan.entity):
                 mirror.suspend_indexes(connection, plan.entity)
-                mirror.save_flag(connection, mirror.REVALUE_ALL, "first load")
-                mirror.save_flag(connection, mirror.REPLAN_ALL, "first load")
+                state.save_flag(connection, state.REVALUE_ALL, "first load")
+                state.save_flag(connection, state.REPLAN_ALL, "first load")
         return [_open_source(connection, puller, plan, full=full) for plan in puller.plan.sources()]
 
 
@@ -170,7 +170,7 @@ def _open_position(
         )
         mirror.save_position(connection, position)
         if not resuming:
-            mirror.forget_overflow(connection, plan.entity)
+            row_problems.forget_overflow(connection, plan.entity)
     return position
 
 
@@ -207,7 +207,7 @@ def _check_affordable(puller: Puller, calls: int) -> None:
 
 def _compile(puller: Puller, plan: EntityPlan) -> Reader:
     with puller.database.read() as connection:
-        book = RateBook(mirror.load_rates(connection), puller.policy.reporting_currency)
+        book = RateBook(rates.load_rates(connection), puller.policy.reporting_currency)
     return compile_reader(puller.mapping, plan, normalise_id=puller.connector.normalise_id, rates=book)
 
 
@@ -217,7 +217,7 @@ def _save_page(puller: Puller, source: _Source, page: Page, report: PullReport) 
     seen_in = puller.run_id if position.full_in_run is None else position.full_in_run
     # What a power cut takes with its position is read again.
     with puller.database.begin(durable=False) as connection:
-        first_load = mirror.load_flag(connection, mirror.REVALUE_ALL) == "first load"
+        first_load = state.load_flag(connection, state.REVALUE_ALL) == "first load"
         is_full = position.full_in_run is not None
         mirror.save_batch(connection, batch, run_id=seen_in, first_load=first_load, full=is_full)
         if page.gone and plan.entity is not Entity.CURRENCY_RATE:
@@ -256,7 +256,7 @@ def _complete(
 def _sweep(connection: Connection, plan: EntityPlan, run_id: int, report: PullReport) -> None:
     if plan.entity is not Entity.CURRENCY_RATE and not _sweep_rows(connection, plan, run_id, report):
         return
-    mirror.forget_unseen_problems(connection, plan.entity, run_id)
+    row_problems.forget_unseen_problems(connection, plan.entity, run_id)
 
 
 def _sweep_rows(connection: Connection, plan: EntityPlan, run_id: int, report: PullReport) -> bool:
@@ -264,7 +264,7 @@ def _sweep_rows(connection: Connection, plan: EntityPlan, run_id: int, report: P
     unseen, live = mirror.count_unseen(connection, plan.entity, run_id)
     if not unseen:
         return True
-    accepted = mirror.load_flag(connection, ACCEPT_VANISHED) is not None
+    accepted = state.load_flag(connection, ACCEPT_VANISHED) is not None
     if unseen >= VANISHED_MINIMUM and unseen * 100 > live * VANISHED_PERCENT and not accepted:
         report.vanished.append(
             f"{unseen:,} of {live:,} {plan.object} records are no longer visible: "
@@ -278,19 +278,19 @@ def _sweep_rows(connection: Connection, plan: EntityPlan, run_id: int, report: P
 def convert_again(database: Database, policy: Policy) -> None:
     """Convert the stored amounts whose rate changed, and all of them when the reporting currency did."""
     with database.begin() as connection:
-        unit = f"{policy.reporting_currency}/{mirror.load_places(connection, policy.reporting_currency)}"
-        everything = mirror.load_flag(connection, mirror.CONVERTED_TO) not in (None, unit)
-        mirror.save_flag(connection, mirror.CONVERTED_TO, unit)
-        currencies = None if everything else mirror.take_dirty_currencies(connection, policy.reporting_currency)
+        unit = f"{policy.reporting_currency}/{rates.load_places(connection, policy.reporting_currency)}"
+        everything = state.load_flag(connection, state.CONVERTED_TO) not in (None, unit)
+        state.save_flag(connection, state.CONVERTED_TO, unit)
+        currencies = None if everything else rates.take_dirty_currencies(connection, policy.reporting_currency)
         if currencies is not None and not currencies:
             return
-        book = RateBook(mirror.load_rates(connection), policy.reporting_currency)
+        book = RateBook(rates.load_rates(connection), policy.reporting_currency)
         for rows in _conversions(connection, book, currencies):
-            mirror.save_amounts(connection, rows)
+            rates.save_amounts(connection, rows)
 
 
 def _conversions(
     connection: Connection, book: RateBook, currencies: Sequence[str] | None
 ) -> Iterator[list[tuple[str | int | None, ...]]]:
-    for page in mirror.pages_of_amounts(connection, currencies):
+    for page in rates.pages_of_amounts(connection, currencies):
         yield [(id_, *book.convert(amount, currency, close_on)) for id_, amount, currency, close_on in page]

@@ -18,7 +18,7 @@ from itertools import islice
 from app.mapping.writer import Writer
 from app.store import writes
 from app.store.database import Database
-from app.store.mirror import load_flag, save_flag
+from app.store.state import load_flag, save_flag
 from app.sync.budget import Budget
 from app.sync.report import Progress, Rejected
 from connectors.contract import CrmConnector, Outcome, Update, UpdateResult

@@ -48,7 +48,7 @@ from app.errors import ConfigError
 from app.store import references
 from app.store.connection import Connection
 from app.store.evidence import load_verified
-from app.store.mirror import load_places
+from app.store.rates import load_places
 from app.sync.services import Services
 
 CANDIDATES = 8

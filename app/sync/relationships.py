@@ -23,8 +23,8 @@ from app.domain.relationship import (
 from app.errors import ConfigError
 from app.store.evidence import load_verified
 from app.store.matrix import CellRow, count_cells, load_cell, load_owners
-from app.store.mirror import load_places
 from app.store.prospects import load_told
+from app.store.rates import load_places
 from app.sync.last_run import LastRun, load_last_run
 from app.sync.references import canonical_id
 from app.sync.services import Services

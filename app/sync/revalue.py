@@ -23,8 +23,9 @@ from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
 from app.store.ledger import HOME, Corrected, Origin, Stamp
-from app.store.mirror import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, load_rates, save_flag
+from app.store.rates import load_rates
 from app.store.runs import save_policy
+from app.store.state import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, save_flag
 
 STAGED = "s_line"
 STORED = "credit_line"

@@ -16,7 +16,7 @@ from app.errors import ConfigError
 from app.mapping.check import ReadPlan
 from app.mapping.translate import compile_writer
 from app.mapping.writer import Writer
-from app.store import mirror, runs, writes
+from app.store import mirror, rates, runs, state, writes
 from app.sync.budget import Budget
 from app.sync.execution import UNKNOWN, Run, close_run, connect, open_run
 from app.sync.explanations import Explainer
@@ -95,9 +95,9 @@ def check(run: Run, connector: CrmConnector) -> ReadPlan:
     """Refuse another organisation, and a mapping that does not fit this one, before anything is read."""
     organisation = connector.organisation_id()
     with run.services.database.begin() as connection:
-        pinned = mirror.load_flag(connection, mirror.ORGANISATION)
+        pinned = state.load_flag(connection, state.ORGANISATION)
         if pinned is None:
-            mirror.save_flag(connection, mirror.ORGANISATION, organisation)
+            state.save_flag(connection, state.ORGANISATION, organisation)
     if pinned not in (None, organisation):
         raise ConfigError(
             f"this database belongs to organisation {pinned}, the login leads to {organisation}",
@@ -123,7 +123,7 @@ def build_writer(run: Run, read_plan: ReadPlan) -> Writer:
     """After the pull, because the CRM may say how many decimal places the reporting currency has."""
     mapping = run.services.mapping
     with run.services.database.read() as connection:
-        run.places = mirror.load_places(connection, mapping.policy.reporting_currency)
+        run.places = rates.load_places(connection, mapping.policy.reporting_currency)
     return compile_writer(mapping, read_plan, run.places)
 
 
@@ -176,12 +176,12 @@ def _value(run: Run, *, everything: bool) -> Revaluation:
     convert_again(run.services.database, run.services.mapping.policy)
     with run.services.database.begin() as connection:
         if everything:
-            mirror.save_flag(connection, mirror.REVALUE_ALL, "asked for")
-            mirror.save_flag(connection, mirror.REPLAN_ALL, "asked for")
+            state.save_flag(connection, state.REVALUE_ALL, "asked for")
+            state.save_flag(connection, state.REPLAN_ALL, "asked for")
         valued = revalue(connection, run.day)
         if valued.scope != "nothing":
             # With the valuation, so that a run killed after it leaves no count that is out of date.
-            mirror.save_flag(connection, UNKNOWN, None)
+            state.save_flag(connection, UNKNOWN, None)
     if valued.restated:
         run.notes.append("the policy changed: values reported before were computed again under the new one")
     return valued
@@ -191,7 +191,7 @@ def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer
     currency = run.services.mapping.policy.reporting_currency
     explains = "explanation" in read_plan.writable
     with run.services.database.read() as connection:
-        rates = RateBook(mirror.load_rates(connection), currency)
+        book = RateBook(rates.load_rates(connection), currency)
     planner = Planner(
         mapping=run.services.mapping,
         writer=writer,
@@ -200,7 +200,7 @@ def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer
         places=run.places,
         currency=currency,
         explainer=Explainer(currency, run.places) if explains else None,
-        record_rates=rates if connector.capabilities.currency_per_record else None,
+        record_rates=book if connector.capabilities.currency_per_record else None,
         progress=run.progress,
     )
     with run.services.database.begin() as connection:

@@ -29,7 +29,7 @@ from app.domain.triage import (
     triage,
 )
 from app.errors import ConfigError
-from app.store.mirror import load_places
+from app.store.rates import load_places
 from app.store.triage import load_closings, load_contradicting, load_urgent
 from app.sync.answers import AccountView, list_accounts, load_accounts
 from app.sync.last_run import LastRun, load_last_run

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from app.intake.outbound_messages import ACKNOWLEDGED, BrokenMessageError, Notification, read_outbound_message
 from app.logs import open_log
 from app.store.inbox import save_delivery
-from app.store.mirror import ORGANISATION, load_flag
+from app.store.state import ORGANISATION, load_flag
 from app.sync.services import Services
 from app.web.access import ServicesOf
 from app.web.problems import ProblemError

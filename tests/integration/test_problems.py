@@ -8,9 +8,9 @@ import pytest
 from exports import GOOD, open_exports
 
 from app.domain.rows import Entity, RowIssue, RowProblem, batch_of
-from app.store import mirror
+from app.store import mirror, row_problems
 from app.store.database import open_database
-from app.store.mirror import EXAMPLES
+from app.store.row_problems import EXAMPLES
 
 MANY = 3 * EXAMPLES + 50
 
@@ -84,11 +84,11 @@ def spare(known):
 
 
 def read_all(connection, run_id, *pages):
-    mirror.forget_overflow(connection, Entity.OPPORTUNITY)
+    row_problems.forget_overflow(connection, Entity.OPPORTUNITY)
     for one in pages:
         mirror.save_batch(connection, one, run_id=run_id, first_load=run_id == 1, full=True)
-    mirror.forget_unseen_problems(connection, Entity.OPPORTUNITY, run_id)
-    return mirror.count_problems(connection)
+    row_problems.forget_unseen_problems(connection, Entity.OPPORTUNITY, run_id)
+    return row_problems.count_problems(connection)
 
 
 def test_pages_add_up_and_another_full_read_counts_anew(connection):
@@ -106,11 +106,11 @@ def test_between_full_reads_examples_come_and_go_and_what_is_beyond_them_stays_c
     right = batch_of(Entity.OPPORTUNITY, page(0, 40).rows)
 
     mirror.save_batch(connection, right, run_id=2, first_load=False)
-    assert mirror.count_problems(connection) == {"bad_amount": 260}
+    assert row_problems.count_problems(connection) == {"bad_amount": 260}
     mirror.save_batch(connection, page(0, 40), run_id=3, first_load=False)
-    assert mirror.count_problems(connection) == {"bad_amount": 300}
+    assert row_problems.count_problems(connection) == {"bad_amount": 300}
     mirror.save_batch(connection, page(250, 20), run_id=4, first_load=False)
-    assert mirror.count_problems(connection) == {"bad_amount": 300}, "they were counted among the others before"
+    assert row_problems.count_problems(connection) == {"bad_amount": 300}, "they were counted among the others before"
 
 
 def test_records_without_an_id_on_several_pages_are_as_many_records(connection):
@@ -118,4 +118,4 @@ def test_records_without_an_id_on_several_pages_are_as_many_records(connection):
 
     for run_id in (1, 2):
         assert read_all(connection, run_id, unnamed, unnamed, unnamed) == {"bad_id": 180}
-        assert mirror.count_unkeyed(connection) == {"opportunity": 180}
+        assert row_problems.count_unkeyed(connection) == {"opportunity": 180}

@@ -17,7 +17,7 @@ from app.bootstrap import Services
 from app.cli import main
 from app.cli.live import examine_crm
 from app.config import default_mapping_path
-from app.store import mirror
+from app.store import state
 from connectors.contract import Finding
 from connectors.salesforce.sandbox import Automation, Field, Org, Sandbox
 from connectors.salesforce.sandbox.standard import standard_types
@@ -181,7 +181,7 @@ def test_another_organisation_than_the_databases_is_an_error(look, sandbox, tmp_
     look()
     services = open_services(sandbox, f"sqlite:///{tmp_path / 'fresh.db'}")
     with services.database.begin() as connection:
-        mirror.save_flag(connection, mirror.ORGANISATION, "00D000000000009AAA")
+        state.save_flag(connection, state.ORGANISATION, "00D000000000009AAA")
     services.database.close()
 
     (found,) = about(look(), "database")
