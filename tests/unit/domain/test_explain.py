@@ -35,13 +35,25 @@ def test_corrections_are_part_of_own_revenue():
     assert explain_account(lines, WORDS) == ("25,001.00 USD own revenue from 2 deals, 1 correction included",)
 
 
-def test_the_largest_contributions_are_named_and_the_rest_are_counted():
-    lines = [line(amount=amount, deal=f"O-{amount}", event=None) for amount in range(5)]
+@pytest.mark.parametrize(("smaller", "rest"), [(0, ""), (1, "; and 1 more"), (2, "; and 2 more")])
+def test_the_largest_contributions_are_named_and_the_rest_are_counted(smaller, rest):
+    lines = [line(amount=amount, deal=f"O-{amount}", event=None) for amount in range(3 - smaller, 6)]
 
     (sentence,) = explain_account(lines, WORDS)
 
-    named = "100 % of O-4, referral; 100 % of O-3, referral; 100 % of O-2, referral"
-    assert sentence == f"0.10 USD referred: {named}; and 2 more"
+    named = "100 % of O-5, referral; 100 % of O-4, referral; 100 % of O-3, referral"
+    assert sentence == f"{WORDS.money(sum(range(3 - smaller, 6)))} referred: {named}{rest}"
+
+
+def test_of_equal_contributions_to_one_deal_those_without_an_event_come_first_and_then_the_smaller_id():
+    words = Words("JPY", 0, {"R-1": date(2025, 2, 1), "R-2": date(2025, 2, 2)})
+
+    (sentence,) = explain_account([line(amount=1000, event=event) for event in ("R-2", "R-1", None)], words)
+
+    assert sentence == (
+        "3,000 JPY referred: 100 % of O-Y, referral; 100 % of O-Y, referral of 1 Feb 2025;"
+        " 100 % of O-Y, referral of 2 Feb 2025"
+    )
 
 
 def test_no_account_needs_more_than_five_sentences_and_the_order_of_lines_is_free():
