@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 from itertools import pairwise
 
 import pytest
@@ -77,6 +77,13 @@ def deed(code="case_study", on=MONDAY, id_="e1", polarity=Polarity.ADVOCATE):
 )
 def test_what_is_left_of_a_million_after_some_days(days, half_life, ppm):
     assert decay_ppm(days, half_life) == ppm
+
+
+def test_what_is_left_does_not_depend_on_the_decimal_context_of_the_thread():
+    with localcontext() as context:
+        context.prec, context.rounding = 3, ROUND_UP
+
+        assert decay_ppm(8 * 11, 11) == 3_906
 
 
 @given(st.integers(1, 400), st.integers(1, 40))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.domains import FREE_MAIL, build_domain_book
+from app.domain.domains import FREE_MAIL, build_domain_book, read_domain
 from app.domain.hierarchy import build_hierarchy, canonical_ids, ultimate_parents
 from app.domain.model import Account, AccountIssue, Issue
 
@@ -112,6 +112,14 @@ def test_a_domain_means_the_one_account_that_has_it(domain, owner, is_ambiguous)
     book = build_domain_book(ACCOUNTS, build_hierarchy(ACCOUNTS))
 
     assert (book.owner(domain), book.is_ambiguous(domain)) == (owner, is_ambiguous)
+
+
+def test_of_a_domain_nothing_but_blanks_and_a_last_dot_is_taken_away():
+    assert [read_domain(text) for text in (" Three.EXAMPLEX.", ".x.example", "x..")] == [
+        "three.examplex",
+        ".x.example",
+        "x",
+    ]
 
 
 def test_the_free_mail_list_is_written_the_way_domains_are_compared():

@@ -202,6 +202,7 @@ def test_without_a_word_about_it_a_customer_is_taken_to_have_consented_once():
         (Openness(opted_out=(Pause(days(-1)),)), f"opted out since {days(-1)}"),
         (Openness(resting=(Pause(days(-1), days(3)),)), f"resting since {days(-1)} until {days(2)}"),
         (Openness(resting=(Pause(DAY, reason="a merger"),)), f"resting since {DAY}: a merger"),
+        (Openness(open_items=("escalation of 2026-05-30 is open",)), "escalation of 2026-05-30 is open"),
         (Openness(detractor_until=days(3)), f"speaks against us, which counts until {days(2)}"),
     ],
 )
@@ -209,6 +210,14 @@ def test_what_holds_a_customer_back_says_since_when_and_until_when(openness, rea
     (block,) = availability(YES, openness, ledger(), RULES, DAY).blocks
 
     assert block.reason == reason
+
+
+def test_whoever_left_cannot_be_asked_though_the_consent_stands():
+    gone = replace(YES, gone="Ann left on 2026-05-01")
+
+    assert availability(gone, Openness(), ledger(), RULES, DAY).blocks == (
+        Block(Hold.PERSON_LEFT, "Ann left on 2026-05-01"),
+    )
 
 
 @pytest.mark.parametrize("kind", ["resting", "opted_out"])

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from app.domain.attributes import describe
 from app.domain.events import VerifiedEvent
 from app.domain.permission_events import (
     READERS,
@@ -127,3 +128,4 @@ def test_a_departure_names_who_left_and_a_promise_names_the_deal():
 def test_a_use_is_of_one_scope():
     with pytest.raises(ValueError, match=r"^`scopes` is exactly one scope: log one use for each$"):
         read_use({"scopes": ["logo", "basic"]})
+    assert describe(read_use).rules == ("`scopes` is exactly one scope: log one use for each",)

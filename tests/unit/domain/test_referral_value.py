@@ -65,6 +65,10 @@ def test_the_referral_value_of_one_customer_brought(would_have_come, expected):
     assert referral_value(10_000_00, acquired["A"], rules) == expected
 
 
+def test_costs_of_nothing_are_known():
+    assert acquired_value([[Part("A", ALONE)]], OptionalRules(HALF, 0, 0, 0)) == {"A": 0}
+
+
 def test_the_reference_value_is_the_margin_of_influenced_revenue():
     assert reference_value(10_01, RULES) == 6_01
     assert reference_value(-10_01, RULES) == -6_01

@@ -31,6 +31,8 @@ def totals(*found):
     [
         ([], 10, 0),
         ([10], 10, 100),
+        ([1], 1, 100),
+        ([10, 20, 0], 10, 0),
         ([10, 20], 10, 0),
         ([10, 20], 20, 100),
         ([10, 20, 30], 20, 50),
@@ -75,6 +77,21 @@ def test_only_totals_within_the_shifted_ranges_have_another_percentile(before, a
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "ranges"),
+    [
+        ((), (), []),
+        ((0, 10), (0, 10), []),
+        ((0, 10), (10, 20), [(0, 20)]),
+        ((0, 10), (5, 20), [(0, 5), (10, 20)]),
+        ((10, 20), (0, 5), [(0, 20)]),
+        ((), (0, 10), [(0, 2**63 - 1)]),
+    ],
+)
+def test_where_cuts_move_the_totals_between_them_are_shifted(before, after, ranges):
+    assert shifted_totals(Standard(cuts=before), Standard(cuts=after)) == ranges
+
+
+@pytest.mark.parametrize(
     ("direct", "referred", "expected"),
     [
         (100, 50, Quadrant.CHAMPION),
@@ -100,6 +117,8 @@ def test_zero_is_never_high_even_where_the_median_is_zero():
     assert quadrant(20, 0, standard) is Quadrant.AFFLUENT
     assert quadrant(20, 1, standard) is Quadrant.CHAMPION
     assert quadrant(0, 1, standard) is Quadrant.ADVOCATE
+    assert quadrant(0, 1, Standard()) is Quadrant.ADVOCATE
+    assert quadrant(1, 0, Standard()) is Quadrant.AFFLUENT
 
 
 @pytest.mark.parametrize(
@@ -108,6 +127,7 @@ def test_zero_is_never_high_even_where_the_median_is_zero():
         ([], (0, 0)),
         ([(0, 90, 90), (-5, 70, 65)], (0, 0)),
         ([(7, 3, 10)], (7, 3)),
+        ([(1, 9, 10)], (1, 9)),
         ([(10, 1, 11), (20, 2, 22)], (10, 1)),
         ([(10, 9, 19), (20, 0, 20), (30, 4, 34), (0, 500, 500)], (20, 4)),
     ],
@@ -122,6 +142,7 @@ def test_fixed_thresholds_are_whole_units_of_the_currency():
     standard = build_standard([(1, 1, 2)], SegmentRules(direct=1000, referred=0), minor_per_unit=100)
 
     assert (standard.direct, standard.referred) == (100_000, 0)
+    assert build_standard([], SegmentRules(direct=1000, referred=7)) == Standard(100_000, 700)
 
 
 @given(customers, st.randoms())
