@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import cases
 
-from app.domain.causes import GIVEN, MEANING, SPLIT, Between, Cause, DealFacts, Entry
+from app.domain.causes import GIVEN, MEANING, SPLIT, Between, Cause, DealFacts, Entry, Part
 from app.domain.model import Measure
 from app.domain.why import changes_of, explain_deal, measures_of
 
@@ -271,6 +271,19 @@ def test_a_referrer_merged_with_its_buyer_earns_nothing_any_more():
     assert sums == {("Y", "direct"): -100, ("B", "direct"): 100, ("B", "referred"): -100, ("Y", "given"): -100}
 
 
+def test_a_buyer_that_is_merged_takes_along_what_it_bought_and_gave():
+    between = Between("2026-03-01", "2026-03-01", survivors={"Y": "Z"})
+
+    parts = explain_deal(BEFORE, [own(100, "Z"), credit(100, buyer="Z")], UNKNOWN, between)
+
+    assert {(one.account_id, str(one.measure), one.cause, one.amount) for one in parts} == {
+        ("Y", "direct", Cause.MERGE, -100),
+        ("Z", "direct", Cause.MERGE, 100),
+        ("Y", "given", Cause.MERGE, -100),
+        ("Z", "given", Cause.MERGE, 100),
+    }
+
+
 def test_the_share_of_a_third_party_moves_by_the_merge_of_the_others():
     before = [own(90), *(credit(30, name, f"R-{name}", THIRD) for name in "ABC")]
     after = [own(90), credit(45, "B", "R-B", HALF), credit(45, "C", "R-C", HALF)]
@@ -352,6 +365,44 @@ def test_changes_put_the_biggest_move_of_the_total_first_and_add_what_follows_fr
     assert (second.cause, second.amounts["total"]) == (Cause.OPPORTUNITY_CHANGED, -10)
     (only,) = (one for one in changes_of(one for one in parts if one.account_id == "Y") if one.amounts["direct"])
     assert (only.amounts["direct"], only.amounts["total"], only.amounts["conserved"]) == (-10, -10, -10)
+
+
+def test_what_follows_from_the_sums_of_an_account():
+    sums = {"direct": 100, "referred": 30, "given": 7, "network": 1000, "influence": 20, "touched": 2000}
+
+    assert measures_of(sums, include=False) == {**sums, "total": 130, "conserved": 123}
+    assert measures_of(sums, include=True) == {**sums, "total": 150, "conserved": 123}
+
+
+def test_changes_with_one_total_are_ordered_by_size_cause_opportunity_and_event():
+    moves = [
+        ("network", Cause.CHAIN, "O1", "R1", 5),
+        ("network", Cause.CHAIN, "O1", "R1", 7),
+        ("network", Cause.CHAIN, "O2", "R3", 10),
+        ("network", Cause.CHAIN, "O3", "R2", 10),
+        ("network", Cause.CHAIN, "O3", None, 10),
+        ("network", Cause.CHAIN, None, "R9", 10),
+        ("network", Cause.POLICY, "O0", "R0", 10),
+        ("direct", Cause.REFUND, "O9", "J", -1),
+    ]
+
+    changes = changes_of(
+        Part("A", measure, cause, deal, event, amount) for measure, cause, deal, event, amount in reversed(moves)
+    )
+
+    assert [(one.cause, one.opportunity_id, one.event_id, one.amounts["network"]) for one in changes] == [
+        (Cause.REFUND, "O9", "J", 0),
+        (Cause.CHAIN, "O1", "R1", 12),
+        (Cause.CHAIN, None, "R9", 10),
+        (Cause.CHAIN, "O2", "R3", 10),
+        (Cause.CHAIN, "O3", None, 10),
+        (Cause.CHAIN, "O3", "R2", 10),
+        (Cause.POLICY, "O0", "R0", 10),
+    ]
+
+
+def test_influence_of_nothing_enters_the_total_without_a_word():
+    assert changes_of([], includes=(False, True)) == []
 
 
 def test_influence_that_enters_the_total_by_policy_is_a_part_of_its_own():
