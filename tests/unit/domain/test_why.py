@@ -76,22 +76,30 @@ def test_a_new_opportunity_takes_everything_on_it_along():
         (own(100, dated_on="2026-03-02"), UNKNOWN, Cause.NEW_OPPORTUNITY),
         (euros(100, "1", "0.8"), UNCHANGED, Cause.RATE),
         (own(100), UNCHANGED, Cause.NEW_OPPORTUNITY),
+        (own(100, dated_on="2026-03-01"), UNCHANGED, Cause.NEW_OPPORTUNITY),
     ],
-    ids=["a close date arrived", "won since", "nobody knows", "its rate was missing", "nothing else fits"],
+    ids=["a close date arrived", "won since", "nobody knows", "its rate was missing", "nothing else fits", "was due"],
 )
 def test_why_an_opportunity_counts_now(line, facts, cause):
     assert moved([], [line], facts) == {("Y", DIRECT, cause): 100}
 
 
+def test_a_policy_explains_an_opportunity_that_stood_there_before_and_counts_now():
+    changed = Between("2026-03-01", "2026-03-01", policy_changed=True)
+
+    assert explain_deal([], [own(100)], UNCHANGED, changed) == [Part("Y", DIRECT, Cause.POLICY, "O", None, 100)]
+
+
 @pytest.mark.parametrize(
     ("facts", "cause"),
     [
+        (DealFacts(close_on="2026-03-02"), Cause.OPPORTUNITY_LOST),
         (DealFacts(close_on="2025-06-01"), Cause.OPPORTUNITY_LOST),
         (DealFacts(is_changed=True, close_on="2026-05-01"), Cause.OPPORTUNITY_CHANGED),
         (DealFacts(is_unpriced=True, close_on="2025-06-01"), Cause.RATE),
         (UNKNOWN, Cause.OPPORTUNITY_LOST),
     ],
-    ids=["lost after all", "closes later", "its rate is missing", "purged"],
+    ids=["due today", "lost after all", "closes later", "its rate is missing", "purged"],
 )
 def test_why_an_opportunity_no_longer_counts(facts, cause):
     assert moved([own(100), credit(100)], [], facts) == {("Y", DIRECT, cause): -100, ("B", REFERRED, cause): -100}
@@ -116,6 +124,31 @@ def test_a_refund_takes_the_credit_for_what_was_refunded():
     assert moved(before, after) == {("Y", DIRECT, Cause.REFUND): -40, ("B", REFERRED, Cause.REFUND): -40}
     assert {one.event_id for one in parts} == {"J"}
     assert moved(after, before)["B", REFERRED, Cause.REFUND] == 40
+
+
+def test_a_share_of_a_net_value_on_the_way_is_whole_cents_and_never_below_nothing():
+    two_thirds = Fraction(2, 3)
+
+    assert moved([own(100), credit(66, share=two_thirds)], [own(200), credit(100, share=HALF)]) == {
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): 100,
+        ("B", REFERRED, Cause.OPPORTUNITY_CHANGED): 67,
+        ("B", REFERRED, Cause.ACCOUNT_CHANGED): -33,
+    }
+    assert moved([own(100), credit(100)], [own(-50), refund(100), credit(50)]) == {
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): -150,
+        ("Y", DIRECT, Cause.REFUND): 100,
+        ("B", REFERRED, Cause.OPPORTUNITY_CHANGED): -100,
+        ("B", REFERRED, Cause.REFUND): 50,
+    }
+
+
+@pytest.mark.parametrize("net", [1, 100])
+def test_a_credit_follows_the_net_value_only_from_nothing_and_to_nothing(net):
+    grown = [own(300), credit(300)]
+
+    assert moved([own(net), credit(net)], [own(net), refund(-net)])["B", REFERRED, Cause.REFUND] == -net
+    assert moved([own(net)], grown)["B", REFERRED, Cause.REFERRAL_VERIFIED] == 300
+    assert moved([own(0)], grown)["B", REFERRED, Cause.OPPORTUNITY_CHANGED] == 300
 
 
 def test_a_full_refund_ends_all_credit_and_taking_it_back_brings_it_back():
@@ -154,6 +187,29 @@ def test_a_rate_between_two_currencies_converts_by_both():
     }
 
 
+def test_a_rate_changes_nothing_where_there_was_no_amount_and_all_of_what_goes():
+    before, one = [euros(100_000, "800", "0.8")], [euros(125, "1", "0.8")]
+
+    assert moved([euros(0, None, "0.8")], [euros(90_000, "900", "1")]) == {
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): 90_000
+    }
+    assert moved(before, [euros(0, None, "1")]) == {
+        ("Y", DIRECT, Cause.RATE): -20_000,
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): -80_000,
+    }
+    assert moved(one, [euros(0, None, "1")]) == {
+        ("Y", DIRECT, Cause.RATE): -25,
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): -100,
+    }
+
+
+@pytest.mark.parametrize("rates", [("0.8", None), (None, "1")])
+def test_a_rate_that_nobody_knows_explains_nothing(rates):
+    before, after = ([euros(amount, "800", rate)] for amount, rate in zip((100_000, 80_000), rates, strict=True))
+
+    assert moved(before, after) == {("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): -20_000}
+
+
 @pytest.mark.parametrize(
     "after",
     [
@@ -185,6 +241,30 @@ def test_an_opportunity_that_moves_to_another_account_takes_its_money_and_its_cl
         ("X", DIRECT, Cause.OPPORTUNITY_CHANGED): 90,
         ("B", REFERRED, Cause.OPPORTUNITY_CHANGED): -90,
         ("A", REFERRED, Cause.OPPORTUNITY_CHANGED): 90,
+    }
+
+
+def test_a_refund_moves_with_its_opportunity_whoever_referred_it():
+    assert moved([own(100), refund(-10)], [own(100, "X"), refund(-10, buyer="X")]) == {
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): -90,
+        ("X", DIRECT, Cause.OPPORTUNITY_CHANGED): 90,
+    }
+
+
+def test_of_an_opportunity_that_moves_the_amount_comes_before_its_refunds():
+    after = [own(200, "X"), refund(-110, buyer="X"), credit(90, buyer="X")]
+
+    parts = explain_deal([own(100), refund(-10), credit(90)], after, UNKNOWN, BETWEEN)
+
+    assert {(one.event_id, one.amount) for one in parts if one.account_id == "B"} == {("R-B", 100), ("J", -100)}
+
+
+def test_who_referred_the_old_buyer_and_now_the_new_one_keeps_the_credit():
+    between = Between("2026-03-01", "2026-03-01", new_events={"R-2"})
+
+    assert moved(BEFORE, [own(100, "X"), credit(100, event="R-2", buyer="X")], between=between) == {
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): -100,
+        ("X", DIRECT, Cause.OPPORTUNITY_CHANGED): 100,
     }
 
 
@@ -256,6 +336,17 @@ def test_a_merged_account_brings_along_what_it_had():
     assert moved(SHARED, BEFORE, between=between) == {
         ("A", REFERRED, Cause.MERGE): -50,
         ("B", REFERRED, Cause.MERGE): 50,
+    }
+
+
+def test_what_a_merged_account_had_grows_with_the_opportunity_like_one_share():
+    between = Between("2026-03-01", "2026-03-01", survivors={"A": "B"})
+
+    assert moved(SHARED, [own(200), credit(200)], between=between) == {
+        ("Y", DIRECT, Cause.OPPORTUNITY_CHANGED): 100,
+        ("A", REFERRED, Cause.MERGE): -50,
+        ("B", REFERRED, Cause.MERGE): 50,
+        ("B", REFERRED, Cause.OPPORTUNITY_CHANGED): 100,
     }
 
 
