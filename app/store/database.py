@@ -22,6 +22,7 @@ from app.errors import ConfigError
 
 SQLITE_CACHE_KIB = 16_000
 SQLITE_CHECKPOINT_PAGES = 4_000
+"""Pages of the log before it is written back: less often than by default, because each time waits for the disk."""
 STATEMENT_TIMEOUT_MS = 3_600_000
 LOCK_TIMEOUT_MS = 60_000
 HIDE_PARAMETERS = True  # what a statement carried is the company's data: an error must not take it into a log
