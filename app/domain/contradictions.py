@@ -122,7 +122,7 @@ def _list_found(measures: Measures, rules: TriageRules, as_of: date) -> Iterator
         yield Found(Contradiction.BIG_SPENDER_DETRACTOR, "buys more than most; spoke against us lately")
     if measures.is_in_limbo and measures.renewal_on and _is_near(measures.renewal_on, rules, as_of):
         yield Found(Contradiction.LIMBO_NEAR_RENEWAL, f"gets no value; renewal on {measures.renewal_on.isoformat()}")
-    if _is_hidden_gem(measures, rules):
+    if is_hidden_gem(measures.direct, measures.referred, measures.quadrant, rules):
         yield Found(Contradiction.HIDDEN_GEM, _tell_parts(measures))
     if measures.care_bucket == NEED_YOU and _is_at_most(measures.offer_level, rules.price_level_max):
         yield Found(Contradiction.NEED_YOU_AT_PRICE, f"needs us; offer level {measures.offer_level} of 4")
@@ -130,11 +130,11 @@ def _list_found(measures: Measures, rules: TriageRules, as_of: date) -> Iterator
         yield Found(Contradiction.TOP_RUNG_WITHOUT_PERMISSION, "refers others; no valid permission")
 
 
-def _is_hidden_gem(measures: Measures, rules: TriageRules) -> bool:
+def is_hidden_gem(direct: int, referred: int, quadrant: Quadrant | None, rules: TriageRules) -> bool:
     """High among those who refer, and own purchases are a small part of what it is worth."""
-    if measures.quadrant not in (Quadrant.CHAMPION, Quadrant.ADVOCATE):
+    if quadrant not in (Quadrant.CHAMPION, Quadrant.ADVOCATE):
         return False
-    return measures.direct <= rules.small_direct_share * (measures.direct + measures.referred)
+    return direct <= rules.small_direct_share * (direct + referred)
 
 
 def _tell_parts(measures: Measures) -> str:

@@ -141,7 +141,10 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What an account says about us: event ids, newest first, all that still count."""
+    """What an account says about us: event ids, newest first, all that still count.
+
+    `next_change_on`: the first day on which time alone changes the stance.
+    """
 
     stance: Stance = Stance.NEUTRAL
     words_for: tuple[str, ...] = ()
@@ -200,7 +203,7 @@ def derive_roles(
 ) -> Roles:
     """The roles of one account on a day. `bought_on`: the latest day on which it bought something."""
     acts = sorted(acts, key=_moment)
-    grants = list(_list_grants(acts, bought_on, rules, engagement))
+    grants = list(list_grants(acts, bought_on, rules, engagement))
     edges = {act.occurred_on for act in acts} | {day for one in grants for day in (one.since, one.until) if day}
     deciding = [act for act in acts if act.type in (ROLES_SET, RECOVERED) or _is_against(act, engagement)]
 
@@ -218,7 +221,7 @@ def derive_roles(
 def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:
     """What one account says about us on a day."""
     newest = sorted(acts, key=_moment, reverse=True)
-    kind = [act for act in newest if _is_for(act, engagement)]
+    kind = [act for act in newest if speaks_for(act, engagement)]
     other = [act for act in newest if act.type == RECOVERED or _is_against(act, engagement)]
     edges = {act.occurred_on for act in (*kind, *other)}
     edges |= {days_after(act.occurred_on, rules.advocate_days) for act in kind}
@@ -229,11 +232,21 @@ def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: Eng
         return good, [one.id for one in _list_against(other, engagement, day)]
 
     good, against = judge(as_of)
-    stance = (Stance.MIXED if good else Stance.DETRACTOR) if against else Stance.ADVOCATE if good else Stance.NEUTRAL
-    return Voice(stance, tuple(good), tuple(against), first_change(as_of, edges, judge))
+    return Voice(
+        _stance(good, against),
+        tuple(good),
+        tuple(against),
+        first_change(as_of, edges, lambda day: _stance(*judge(day))),
+    )
 
 
-def _list_grants(
+def _stance(good: Sequence[str], against: Sequence[str]) -> Stance:
+    if against:
+        return Stance.MIXED if good else Stance.DETRACTOR
+    return Stance.ADVOCATE if good else Stance.NEUTRAL
+
+
+def list_grants(
     acts: Sequence[VerifiedEvent], bought_on: date | None, rules: RoleRules, engagement: EngagementRules
 ) -> Iterator[Held]:
     """Every reason that an account has a role, each with the days on which it does."""
@@ -306,7 +319,8 @@ def _is_against(act: VerifiedEvent, engagement: EngagementRules) -> bool:
     return act.type != RECOVERED and (act.polarity is Polarity.DETRACTOR or act.type in engagement.detractor_types)
 
 
-def _is_for(act: VerifiedEvent, engagement: EngagementRules) -> bool:
+def speaks_for(act: VerifiedEvent, engagement: EngagementRules) -> bool:
+    """Whether it is a good word about us, said to others."""
     if act.polarity is not Polarity.ADVOCATE or act.type in _UNSPOKEN or _is_against(act, engagement):
         return False
     event_type = EVENT_TYPES.get(act.type)

@@ -1,10 +1,15 @@
 """The human measures per account: staged by the pure functions of `domain.standing`, stored where they differ.
 
 Part of every valuation, after the engagement: `s_canonical` is staged, and for a part of the accounts `s_engaged`.
-Most accounts have bought and done nothing else; what is the same for many of them is computed once.
+Most accounts have bought, or done plain deeds, and nothing else (`domain.plain_standing`): whoever is alike is judged
+once. The others are judged one by one.
 
-`s_licence`   account -> term in months (null: the CRM names none) and the latest won sale of that term
+`s_told`      accounts of which more is known than sales and plain deeds
+`s_plain`     all others that have anything
+`s_known`     the latest won sale of each term of any account, and the latest plain deed of each type of those in
+              `s_plain`; `type` is null for a sale, `term_months` where the CRM names none
 `s_given`     account -> the deals it gave references for, and whether they were won (null: open)
+`s_alike`     account in `s_plain` -> the row in `s_likeness` that says how it stands, but for days of its own
 `s_standing`  columns of `account_standing`
 """
 
@@ -12,18 +17,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.domain.commitment import Evidence, rung_of, sale_evidence
+from app.domain.commitment import rung_of, sale_evidence
+from app.domain.event_types import EVENT_TYPES
 from app.domain.events import VerifiedEvent
 from app.domain.matching import Readiness
 from app.domain.model import Policy
 from app.domain.permission_events import RECORD_TYPES
 from app.domain.permissions import Permissions, read_record
+from app.domain.plain_standing import Deed, Fact, Likeness, Likenesses, Sale, is_plain, plain_account
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
@@ -75,7 +82,6 @@ _COUNTS = (
 _ABSENT: Mapping[str, Cell] = {
     name: "" if name in _TEXTS else 0 if name in (*_COUNTS, *FLAGS) else None for name in STORED
 }
-_REFERRING = frozenset({Quadrant.CHAMPION, Quadrant.ADVOCATE})
 
 
 def refresh_standing(connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool) -> int:
@@ -97,17 +103,17 @@ def stage_standing(
     """Fill `s_standing` for all accounts, or for those in `s_engaged`. The tables say whose money is looked at."""
     if touched:
         stage_members(connection, "s_engaged")
-    _stage_licences(connection, as_of, touched=touched)
-    _stage_given(connection, touched=touched)
-    _stage_ids(connection, as_of, touched=touched)
-    columns = ", ".join(f"{name} {_type(name)}" for name in (*STORED, "next_change_on"))
-    create_temp(connection, "s_standing", f"account_id {text_type(connection)} primary key, {columns}")
-    names = ("account_id", *STORED, "next_change_on")
     frame = build_frame(policy, as_of)
-    plain: dict[AccountFacts, Row] = {}
-    for page in _stream_facts(connection, policy, as_of, touched=touched, values=values, engagement=engagement):
-        rows = [(facts.id, *_judge(facts, frame, plain)) for facts in page]
-        insert_rows(connection, "s_standing", names, rows)
+    _stage_sales(connection, as_of, touched=touched)
+    _stage_deeds(connection, frame, touched=touched)
+    _stage_given(connection, touched=touched)
+    _stage_plain_ids(connection, touched=touched)
+    columns = ", ".join(f"{name} {_type(name)}" for name in STORED)
+    text = text_type(connection)
+    create_temp(connection, "s_standing", f"account_id {text} primary key, {columns}, next_change_on text")
+    worths = _Worths(values, engagement)
+    _stage_plain(connection, frame, worths, columns)
+    _stage_told(connection, frame, worths)
     analyze(connection, "s_standing")
 
 
@@ -120,27 +126,84 @@ _NUMBERS = (
 )  # fmt: skip
 
 
-def _judge(facts: AccountFacts, frame: Frame, plain: dict[AccountFacts, Row]) -> Row:
-    """The stored columns of one account. Without any event there is little that accounts differ in."""
-    if facts.events:
-        return _row(assess_account(facts, frame))
-    worth = facts.worth if facts.worth.quadrant in _REFERRING else Worth(quadrant=facts.worth.quadrant)
-    alike = AccountFacts("", (), facts.sales, facts.bought_on, worth)
-    if alike not in plain:
-        plain[alike] = _row(assess_account(alike, frame))
-    return plain[alike]
+class _Worths(NamedTuple):
+    """The tables that say what accounts are worth and where they stand among all."""
+
+    values: str
+    engagement: str
+
+    def page(self, connection: sa.Connection, accounts: str, last: str) -> Sequence[Sequence[Any]]:
+        """The next accounts of a staged table, by id, each with its worth."""
+        query = sa.text(
+            "select s.id, coalesce(v.direct, 0), coalesce(v.referred, 0), coalesce(v.total, 0), e.percentile,"
+            f" e.quadrant from {accounts} s left join {self.values} v on v.account_id = s.id"
+            f" left join {self.engagement} e on e.account_id = s.id"
+            f" where s.id > :last order by s.id limit {PAGE}"
+        )
+        return connection.execute(query, {"last": last}).fetchall()
 
 
-def _row(standing: AccountStanding) -> Row:
-    cells = shown(standing)
-    due = standing.next_change_on
-    return (*(cells[name] for name in STORED), due.isoformat() if due else None)
-
-
-def _stage_licences(connection: sa.Connection, as_of: date, *, touched: bool) -> None:
-    """Sales without a term are grouped along their index; the others are few, or a term is known of all."""
+def _stage_plain(connection: sa.Connection, frame: Frame, worths: _Worths, columns: str) -> None:
+    """Stage the accounts in `s_plain`: those that are alike share one row of `s_likeness`."""
     text = text_type(connection)
-    create_temp(connection, "s_licence", f"account_id {text} not null, term_months int, last_on text not null")
+    own = ("renewal_on", "next_change_on")
+    create_temp(connection, "s_alike", f"account_id {text}, likeness int, {', '.join(f'{name} text' for name in own)}")
+    create_temp(connection, "s_likeness", f"id int primary key, {columns}")
+    likenesses, known = Likenesses(frame), _Known(connection)
+    numbers: dict[Likeness, int] = {}
+    judged: list[Row] = []
+    last = ""
+    while page := worths.page(connection, "s_plain", last):
+        facts_of = known.of(last, page[-1][0])
+        last = page[-1][0]
+        alike: list[Row] = []
+        for id_, *cells in page:
+            worth, facts = _worth(cells), facts_of.get(id_, ())
+            likeness, *days = likenesses.of(facts, worth)
+            if likeness not in numbers:
+                numbers[likeness] = len(numbers)
+                standing = assess_account(plain_account(facts, worth, frame.policy), frame)
+                judged.append((numbers[likeness], *_cells(standing)))
+            alike.append((id_, numbers[likeness], *(day.isoformat() if day else None for day in days)))
+        insert_rows(connection, "s_alike", ("account_id", "likeness", *own), alike)
+    insert_rows(connection, "s_likeness", ("id", *STORED), judged)
+    names = (*STORED, "next_change_on")
+    sources = (f"{'a' if name in own else 'l'}.{name}" for name in names)
+    connection.exec_driver_sql(
+        f"insert into s_standing (account_id, {', '.join(names)}) select a.account_id, {', '.join(sources)}"
+        " from s_alike a join s_likeness l on l.id = a.likeness"
+    )
+
+
+def _stage_told(connection: sa.Connection, frame: Frame, worths: _Worths) -> None:
+    """Stage the accounts in `s_told`, each judged by itself."""
+    stage_members(connection, "s_told")
+    # Both databases and Python order ids by their bytes, so streams can walk side by side.
+    told = _Beside(stream_verified(connection, frame.as_of, members_only=True))
+    known, last = _Known(connection), ""
+    while page := worths.page(connection, "s_told", last):
+        sales_of = known.of(last, page[-1][0])
+        deals_of = _load_deals(connection, last, page[-1][0])
+        last = page[-1][0]
+        rows: list[Row] = []
+        for id_, *cells in page:
+            bought = plain_account(sales_of.get(id_, ()), _worth(cells), frame.policy)
+            facts = replace(bought, id=id_, events=told.of(id_), deals=deals_of.get(id_, {}))
+            standing = assess_account(facts, frame)
+            due = standing.next_change_on
+            rows.append((id_, *_cells(standing), due.isoformat() if due else None))
+        insert_rows(connection, "s_standing", ("account_id", *STORED, "next_change_on"), rows)
+
+
+def _cells(standing: AccountStanding) -> Row:
+    cells = shown(standing)
+    return tuple(cells[name] for name in STORED)
+
+
+def _stage_sales(connection: sa.Connection, as_of: date, *, touched: bool) -> None:
+    """Fill `s_known`. Sales without a term are grouped along their index; others are few, or a term is known of all."""
+    text = text_type(connection)
+    create_temp(connection, "s_known", f"account_id {text} not null, type text, term_months int, last_on text not null")
     source = "opportunity o"
     owner = "coalesce(c.canonical_id, x.account_id)"
     joined = "left join s_canonical c on c.account_id = x.account_id"
@@ -154,13 +217,41 @@ def _stage_licences(connection: sa.Connection, as_of: date, *, touched: bool) ->
         term = "cast(null as int)" if known.endswith("is null") else "o.term_months"
         connection.execute(
             sa.text(
-                f"insert into s_licence select {owner}, x.term_months, max(x.last_on) from"
+                f"insert into s_known select {owner}, cast(null as text), x.term_months, max(x.last_on) from"
                 f" (select o.account_id, {term} as term_months, max(o.close_on) as last_on from {source}"
-                f" where {SOLD} and o.type <> 'refund' and {known} group by {grouped}) x {joined} group by 1, 2"
+                f" where {SOLD} and o.type <> 'refund' and {known} group by {grouped}) x {joined} group by 1, 3"
             ),
             {"as_of": as_of.isoformat()},
         )
-    analyze(connection, "s_licence")
+
+
+def _stage_deeds(connection: sa.Connection, frame: Frame, *, touched: bool) -> None:
+    """Fill `s_told`, and add the plain deeds of all others to `s_known`."""
+    if touched:
+        source, owner = "s_member m join advocacy_event e on e.account_id = m.account_id", "m.owner_id"
+    else:
+        source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
+        owner = "coalesce(c.canonical_id, e.account_id)"
+    verified = f"from {source} where e.status = 'verified' and e.occurred_on <= :as_of"
+    plain = (
+        "e.type in :plain and e.polarity = 'advocate' and e.attributes = '{}'"
+        " and e.valid_from is null and e.valid_to is null"
+    )
+    types: sa.BindParameter[Any] = sa.bindparam(
+        "plain", [code for code in EVENT_TYPES if is_plain(code, frame)], expanding=True
+    )
+    create_temp(connection, "s_told", f"id {text_type(connection)} primary key")
+    telling = f"insert into s_told select distinct {owner} {verified} and not ({plain})"
+    latest = (
+        f"insert into s_known select d.owner, d.type, null, d.last_on from (select {owner} as owner, e.type as type,"
+        f" max(e.occurred_on) as last_on {verified} and {plain} group by 1, 2) d"
+        " where not exists (select 1 from s_told t where t.id = d.owner)"
+    )
+    for statement in (telling, latest):
+        connection.execute(sa.text(statement).bindparams(types), {"as_of": frame.as_of.isoformat()})
+    connection.exec_driver_sql("create index ix_s_known_account_id on s_known (account_id)")
+    for table in ("s_told", "s_known"):
+        analyze(connection, table)
 
 
 def _stage_given(connection: sa.Connection, *, touched: bool) -> None:
@@ -182,65 +273,42 @@ def _stage_given(connection: sa.Connection, *, touched: bool) -> None:
     analyze(connection, "s_given")
 
 
-def _stage_ids(connection: sa.Connection, as_of: date, *, touched: bool) -> None:
-    create_temp(connection, "s_stood", f"id {text_type(connection)} primary key")
-    if touched:
-        add_ids(connection, "s_stood", "select id from s_engaged")
-    else:
-        add_ids(connection, "s_stood", "select account_id as id from s_licence")
-        add_ids(
-            connection,
-            "s_stood",
-            "select coalesce(c.canonical_id, e.account_id) as id from advocacy_event e"
-            " left join s_canonical c on c.account_id = e.account_id"
-            f" where e.status = 'verified' and e.occurred_on <= '{as_of.isoformat()}'",
+def _stage_plain_ids(connection: sa.Connection, *, touched: bool) -> None:
+    """Fill `s_plain`."""
+    create_temp(connection, "s_plain", f"id {text_type(connection)} primary key")
+    ids = "select id from s_engaged" if touched else "select account_id as id from s_known"
+    add_ids(
+        connection, "s_plain", f"select id from ({ids}) i where not exists (select 1 from s_told t where t.id = i.id)"
+    )
+    analyze(connection, "s_plain")
+
+
+class _Known:
+    """What `s_known` holds of accounts, by id, a page at a time. Days and terms repeat: each is read once."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._read: dict[tuple[str | None, int | None, str], Fact] = {}
+
+    def of(self, after: str, last: str) -> Mapping[str, list[Fact]]:
+        rows = self._connection.execute(
+            sa.text(
+                "select account_id, type, term_months, last_on from s_known"
+                " where account_id > :after and account_id <= :last order by account_id, type, term_months"
+            ),
+            {"after": after, "last": last},
         )
-    analyze(connection, "s_stood")
+        found: defaultdict[str, list[Fact]] = defaultdict(list)
+        for account, *cells in rows:
+            found[account].append(self._fact(*cells))
+        return found
 
-
-def _stream_facts(
-    connection: sa.Connection, policy: Policy, as_of: date, *, touched: bool, values: str, engagement: str
-) -> Iterator[list[AccountFacts]]:
-    """Pages of accounts by id. Both databases and Python order ids by their bytes, so streams can walk side by side."""
-    told = _Beside(stream_verified(connection, as_of, members_only=touched))
-    query = sa.text(
-        "select s.id, coalesce(v.direct, 0), coalesce(v.referred, 0), coalesce(v.total, 0), e.percentile, e.quadrant"
-        f" from s_stood s left join {values} v on v.account_id = s.id left join {engagement} e on e.account_id = s.id"
-        f" where s.id > :last order by s.id limit {PAGE}"
-    )
-    last = ""
-    while rows := connection.execute(query, {"last": last}).fetchall():
-        sales = _load_sales(connection, policy, last, rows[-1][0])
-        deals = _load_deals(connection, last, rows[-1][0])
-        last = rows[-1][0]
-        yield [
-            AccountFacts(
-                id_,
-                told.of(id_),
-                tuple(one for one, _ in sales.get(id_, ()) if one is not None),
-                max((day for _, day in sales.get(id_, ())), default=None),
-                _worth(worth),
-                deals.get(id_, {}),
-            )
-            for id_, *worth in rows
-        ]
-
-
-def _load_sales(
-    connection: sa.Connection, policy: Policy, after: str, last: str
-) -> Mapping[str, list[tuple[Evidence | None, date]]]:
-    rows = connection.execute(
-        sa.text(
-            "select account_id, term_months, last_on from s_licence where account_id > :after and account_id <= :last"
-            " order by account_id, term_months"
-        ),
-        {"after": after, "last": last},
-    )
-    found: defaultdict[str, list[tuple[Evidence | None, date]]] = defaultdict(list)
-    for account, term, last_on in rows:
-        day = date.fromisoformat(last_on)
-        found[account].append((sale_evidence(day, term, "", policy.commitment), day))
-    return found
+    def _fact(self, code: str | None, term: int | None, last_on: str) -> Fact:
+        key = code, term, last_on
+        if key not in self._read:
+            day = date.fromisoformat(last_on)
+            self._read[key] = Sale(day, term) if code is None else Deed(code, day)
+        return self._read[key]
 
 
 def _load_deals(connection: sa.Connection, after: str, last: str) -> Mapping[str, dict[str, bool | None]]:
@@ -424,6 +492,9 @@ def load_facts(connection: sa.Connection, account_id: str, policy: Policy, as_of
     )
 
 
+_QUADRANTS: Mapping[str | None, Quadrant] = {str(one): one for one in Quadrant}
+
+
 def _worth(cells: Sequence[Any]) -> Worth:
     direct, referred, total, percentile, quadrant = cells
-    return Worth(direct, referred, total, percentile, Quadrant(quadrant) if quadrant else None)
+    return Worth(direct, referred, total, percentile, _QUADRANTS.get(quadrant))
