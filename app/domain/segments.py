@@ -38,9 +38,7 @@ class Standard:
     cuts: tuple[int, ...] = ()
 
 
-def build_standard(
-    customers: Iterable[tuple[int, int, int]], rules: SegmentRules, minor_per_unit: int = 100
-) -> Standard:
+def build_standard(customers: Iterable[Sequence[int]], rules: SegmentRules, minor_per_unit: int = 100) -> Standard:
     """From (direct, referred, total) of every live account; the order does not matter.
 
     A median is over those who bought anything (direct above zero), the lower one of two in the middle. The hundred

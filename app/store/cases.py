@@ -109,7 +109,7 @@ def _load_cases(connection: sa.Connection, as_of: str) -> list[Case]:
         sa.text(
             "select a.opportunity_id, r.event_id, r.referrer_id, coalesce(g.group_id, r.referrer_id), r.occurred_on,"
             " r.recorded_on, a.tier, r.status, r.share_percent, r.is_referrer_deleted"
-            " from s_attachment a join s_referral r on r.event_id = a.event_id"
+            " from s_claim a join s_referral r on r.event_id = a.event_id"
             " left join s_group g on g.account_id = r.referrer_id"
             " join s_page on s_page.id = a.opportunity_id"
         )

@@ -24,7 +24,6 @@ from app.store.before import keep_before
 from app.store.bulk import analyze, differs
 from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
-    KINDS,
     PERCENTILE,
     QUADRANT,
     load_kept_standard,
@@ -35,7 +34,7 @@ from app.store.segments import (
 )
 from app.store.staging import add_ids, create_temp, stage_ids, text_type
 from app.store.state import load_flag, save_flag
-from app.store.values import LineSource
+from app.store.values import KINDS, LineSource
 
 MONEY = (*KINDS, "revenue_at_risk")
 SHOWN = (

@@ -3,13 +3,13 @@
 What `domain.credit` decides, said in SQL for the case in which nothing has to be split. It stays the judge: the
 database's lines are held against the model's in the tests, and every other sale is credited by it, in `cases`.
 
-`s_claim`   attachments with something to say about them; `verdict` is `sourced`, `late` or an issue code
+`s_claim`   referral x sale x tier where there is anything to say; `verdict` is `sourced`, `late` or an issue code
 `s_case`    the sales that are not plain
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
 
@@ -21,8 +21,11 @@ from app.store.staging import LINE_COLUMNS, SOLD, create_temp, later, stage_ids,
 _STANDS = "verdict in ('sourced', 'late')"
 
 
-def stage_claims(connection: sa.Connection, policy: Policy, held: Collection[str]) -> None:
-    """Fill `s_claim` from the attachments; `held`: the sales without a known net, on which nothing stands."""
+def stage_claims(connection: sa.Connection, policy: Policy, as_of: str, held: Collection[str], *, scoped: bool) -> None:
+    """Fill `s_claim`: every way in which a referral reaches a sale, where there is anything to say about it.
+
+    `held`: the sales without a known net, on which nothing stands.
+    """
     text = text_type(connection)
     create_temp(
         connection,
@@ -30,46 +33,66 @@ def stage_claims(connection: sa.Connection, policy: Policy, held: Collection[str
         f"opportunity_id {text}, event_id {text}, tier smallint, referrer_id {text}, buyer_id {text},"
         f" occurred_on {text}, share_percent text, net bigint, verdict text",
     )
-    connection.exec_driver_sql(
-        "insert into s_claim select * from ("
-        " select a.opportunity_id, r.event_id, a.tier, r.referrer_id, coalesce(b.canonical_id, a.account_id),"
-        f" r.occurred_on, r.share_percent, a.home_amount, {_verdict(connection, policy)} as verdict"
-        " from s_attachment a join s_referral r on r.event_id = a.event_id"
-        " left join s_canonical b on b.account_id = a.account_id"
-        " left join s_first f on f.opportunity_id = a.opportunity_id"
-        " left join s_group bg on bg.account_id = coalesce(b.canonical_id, a.account_id)"
-        " left join s_group rg on rg.account_id = r.referrer_id"
-        ") judged where verdict is not null"
-    )
+    for tier, source, where, verdict in _routes(connection, policy, scoped=scoped):
+        connection.execute(
+            sa.text(
+                "insert into s_claim select * from ("
+                f" select o.id, r.event_id, {tier}, r.referrer_id, {_BUYER}, r.occurred_on, r.share_percent,"
+                f" o.home_amount, {verdict} as verdict from {source}"
+                f" left join s_canonical b on b.account_id = o.account_id where {where}"
+                ") judged where verdict is not null"
+            ),
+            {"as_of": as_of},
+        )
     if held:
         _forget(connection, "s_claim", held)
     connection.exec_driver_sql("create index ix_s_claim_opportunity_id on s_claim (opportunity_id)")
     analyze(connection, "s_claim")
 
 
-def _verdict(connection: sa.Connection, policy: Policy) -> str:
-    """SQL: what `domain.credit` says of one claim alone; null where it says nothing."""
-    buyer, group = "coalesce(b.canonical_id, a.account_id)", "coalesce(bg.group_id, b.canonical_id, a.account_id)"
-    named = f"a.tier <= {Tier.CONTACT:d}"
+def _routes(connection: sa.Connection, policy: Policy, *, scoped: bool) -> Iterator[tuple[str, str, str, str]]:
+    """SQL: a tier, the referrals `r` beside the sales `o` that they reach, a condition, and the verdict."""
+    only = " join s_scope on s_scope.id = o.id" if scoped else ""
+    by_contact = "s_referral r join contact_role cr on cr.contact_id = r.contact_id and cr.is_deleted = 0"
+    named = _verdict(connection, policy, is_named=True)
+    yield f"{Tier.OPPORTUNITY:d}", f"s_referral r join opportunity o on o.id = r.opportunity_id{only}", SOLD, named
+    yield f"{Tier.CONTACT:d}", f"{by_contact} join opportunity o on o.id = cr.opportunity_id{only}", SOLD, named
+    # An account's or domain's referral can only touch what it bought within the window; what it bought before is
+    # history unless it is the very first deal, which is worth an issue.
     types = ", ".join(f"'{one}'" for one in sorted(policy.credited_types))
-    in_scope = {
-        Scope.WINDOW: "a.created_on <= r.window_until",
-        Scope.LIFETIME: "1 = 1",
-        Scope.FIRST_WON: "f.opportunity_id is not null",
-    }[policy.scope]
-    too_late = "(r.occurred_on > a.close_on and f.opportunity_id is null)"
-    until = later(connection, "a.created_on", policy.grace_days) if policy.grace_days else "a.created_on"
-    backdated = "r.occurred_on <= a.created_on and a.created_on < r.recorded_on"
-    intra_group = (
-        "" if policy.intra_group else f" when coalesce(rg.group_id, r.referrer_id) = {group} then '{Issue.INTRA_GROUP}'"
+    reached = f"{SOLD} and o.type in ({types}) and o.created_on <= r.window_until"
+    verdict = _verdict(connection, policy, is_named=False)
+    yield "r.tier", f"s_target r join opportunity o on o.account_id = r.account_id{only}", reached, verdict
+
+
+_BUYER = "coalesce(b.canonical_id, o.account_id)"
+_CREATED = "coalesce(o.created_on, o.close_on)"
+
+
+def _verdict(connection: sa.Connection, policy: Policy, *, is_named: bool) -> str:
+    """SQL: what `domain.credit` says of one claim alone; null where it says nothing.
+
+    `is_named`: it names the sale or a contact on it. What else a claim must meet to reach a sale is met before.
+    What has to be looked up is looked up where it is asked for: most claims are judged by their dates.
+    """
+    is_first = "exists (select 1 from s_first f where f.opportunity_id = o.id)"
+    same_group = (
+        "exists (select 1 from s_group rg cross join s_group bg where rg.account_id = r.referrer_id"
+        f" and bg.account_id = {_BUYER} and bg.group_id = rg.group_id)"
     )
+    silent = "" if is_named else f" when r.occurred_on > o.close_on and not {is_first} then null"
+    if not is_named and policy.scope is Scope.FIRST_WON:
+        silent = f" when not {is_first} then null"
+    until = later(connection, _CREATED, policy.grace_days) if policy.grace_days else _CREATED
+    backdated = f"r.occurred_on <= {_CREATED} and {_CREATED} < r.recorded_on"
+    intra_group = "" if policy.intra_group else f" when {same_group} then '{Issue.INTRA_GROUP}'"
+    in_time = "" if is_named else f" when r.occurred_on > {until} then 'late'"
     return (
-        f"case when not {named} and (a.type not in ({types}) or {too_late} or not {in_scope}) then null"
-        f" when r.is_referrer_deleted = 1 then '{Issue.REFERRER_DELETED}'"
-        f" when r.referrer_id = {buyer} then '{Issue.SELF_REFERRAL}'{intra_group}"
-        f" when r.occurred_on > a.close_on then '{Issue.AFTER_CLOSE}'"
-        f" when r.status = 'claimed' then case when {backdated} then '{Issue.BACKDATED_CLAIM}' end"
-        f" when {named} or r.occurred_on <= {until} then 'sourced' else 'late' end"
+        f"case{silent} when r.is_referrer_deleted = 1 then '{Issue.REFERRER_DELETED}'"
+        f" when r.referrer_id = {_BUYER} then '{Issue.SELF_REFERRAL}'{intra_group}"
+        f" when r.occurred_on > o.close_on then '{Issue.AFTER_CLOSE}'"
+        f" when r.status = 'claimed' then case when {backdated} then '{Issue.BACKDATED_CLAIM}' end{in_time}"
+        " else 'sourced' end"
     )
 
 
@@ -125,7 +148,7 @@ def credit_plain_sales(connection: sa.Connection, table: str, stamp: Stamp, poli
         {"policy": stamp.policy_version, "run": stamp.run_id},
     )
     connection.exec_driver_sql(
-        "insert into s_issue (code, account_id, opportunity_id, event_id) select distinct"
+        "insert into s_issue (code, account_id, opportunity_id, event_id) select"
         f" case verdict when 'late' then '{Issue.REFERRAL_AFTER_CREATED}' else verdict end,"
         f" c.referrer_id, c.opportunity_id, c.event_id from s_claim c where verdict <> 'sourced' and {plain}"
     )

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 
 import sqlalchemy as sa
 
@@ -19,11 +20,11 @@ from app.store.bulk import analyze, insert_rows
 from app.store.rates import load_places
 from app.store.staging import add_ids, create_temp, text_type
 from app.store.state import load_flag, save_flag
-from app.store.values import OWNED, LineSource
+from app.store.values import CORRECTIONS, KINDS, OWNED, LineSource
 
-KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
 CORRECTION = "adjustment"
 """The rule of a direct line that is a refund or correction."""
+PAGE = 5_000
 STANDARD = "segment_standard"
 """State: what the stored quadrants and percentiles were compared with."""
 
@@ -47,7 +48,7 @@ def stage_segments(
 ) -> None:
     """Fill `s_kind`, `s_risk` and `s_cut`. `values`: the table of the sums, `account_value` or `s_value`.
 
-    Of all accounts right after `values.stage_values` of all accounts only: its parts are used again.
+    Of all accounts right after `values.stage_values` of all accounts only: what it summed is used again.
     """
     _stage_kinds(connection, lines, touched=touched)
     _stage_risk(connection, lines, values, touched=touched)
@@ -57,32 +58,37 @@ def stage_segments(
 def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
     """Own revenue by type. A correction belongs to the type of its opportunity, so that the types sum to `direct`."""
     text = text_type(connection)
-    create_temp(connection, "s_own", f"account_id {text}, kind text, amount bigint")
+    create_temp(connection, "s_kind", f"account_id {text} primary key, {', '.join(f'{name} bigint' for name in KINDS)}")
+    create_temp(connection, "s_corrected", f"id {text} primary key")
+    current = f"{lines.current('l')} and l.measure = 'direct'"
     if touched:
+        source = f"s_engaged t join {lines.table} l on l.account_id = t.id where {current}"
         connection.exec_driver_sql(
-            f"insert into s_own select l.account_id, l.rule, sum(l.amount) from s_engaged t join {lines.table} l"
-            f" on l.account_id = t.id where {lines.current('l')} and l.measure = 'direct' group by 1, 2"
+            f"insert into s_kind select l.account_id, {_by_kind('l.rule')} from {source} group by 1"
         )
+        add_ids(connection, "s_corrected", f"select l.account_id as id from {source} and l.rule = '{CORRECTION}'")
     else:
         # The values were just summed from the same lines.
+        bought = f"{' or '.join(f'{name} <> 0' for name in KINDS)} or {CORRECTIONS} > 0"
         connection.exec_driver_sql(
-            "insert into s_own select account_id, kind, amount from s_part"
-            " where measure = 'direct' and kind is not null"
+            f"insert into s_kind select account_id, {', '.join(KINDS)} from s_value where {bought}"
         )
-    # Corrections are few: only the accounts that have any are looked at again.
+        add_ids(connection, "s_corrected", f"select account_id as id from s_value where {CORRECTIONS} > 0")
     connection.exec_driver_sql(
-        f"insert into s_own select l.account_id, o.type, sum(l.amount)"
-        f" from (select account_id from s_own where kind = '{CORRECTION}') c join {lines.table} l"
-        f" on l.account_id = c.account_id join opportunity o on o.id = l.opportunity_id"
-        f" where {lines.current('l')} and l.measure = 'direct' and l.rule = '{CORRECTION}' group by 1, 2"
+        f"update s_kind set {', '.join(f'{name} = {name} + c.more_{name}' for name in KINDS)} from ("
+        f"select l.account_id as id, {_by_kind('o.type', 'more_')} from s_corrected w cross join {lines.table} l"
+        f" cross join opportunity o where l.account_id = w.id and o.id = l.opportunity_id and {current}"
+        f" and l.rule = '{CORRECTION}' group by l.account_id) c where c.id = s_kind.account_id"
     )
-    columns = ", ".join(f"{name} bigint" for name in KINDS)
-    create_temp(connection, "s_kind", f"account_id {text} primary key, {columns}")
-    sums = ", ".join(
-        f"cast(sum(case when kind = '{kind}' then amount else 0 end) as bigint)" for kind in OpportunityType
-    )
-    connection.exec_driver_sql(f"insert into s_kind select account_id, {sums} from s_own group by account_id")
     analyze(connection, "s_kind")
+
+
+def _by_kind(kind: str, prefix: str = "") -> str:
+    """SQL: the sums of `l.amount` for each type of sale, which `kind` tells of a line."""
+    return ", ".join(
+        f"cast(sum(case when {kind} = '{one}' then l.amount else 0 end) as bigint) as {prefix}direct_{one}"
+        for one in OpportunityType
+    )
 
 
 def _stage_risk(connection: sa.Connection, lines: LineSource, values: str, *, touched: bool) -> None:
@@ -111,7 +117,9 @@ def load_standard(connection: sa.Connection, values: str, policy: Policy) -> Sta
         f"select v.direct, v.referred, v.total from {values} v join account a on a.id = v.account_id"
         " where a.is_deleted = 0 and a.merged_into_id is null and (v.direct > 0 or v.total > 0)"
     )
-    return build_standard(((d, r, t) for d, r, t in rows), policy.segments, 10**places)
+    # In pages: a row at a time costs three times as much.
+    customers = chain.from_iterable(rows.partitions(PAGE))
+    return build_standard(customers, policy.segments, 10**places)
 
 
 def load_kept_standard(connection: sa.Connection) -> Standard:

@@ -8,8 +8,8 @@ quadratic at ten thousand accounts. Names start with `s_`; all live in one trans
 `s_ancestor`      account -> itself and everything above it, only for accounts with somebody above or below
 `s_group`         account -> ultimate parent, only for accounts that have a parent
 `s_referral`      the referrals that count on the day, ends resolved through merges
-`s_attachment`    referral x sale x tier, with what the rules ask of the sale
-`s_first`         the first sale of every buyer that a claim reaches
+`s_target`        the accounts that a referral can reach by tier 3 and 4
+`s_first`         the first sale of every buyer
 `s_line`          credit lines; columns of `credit_line`
 `s_issue`         columns of `opportunity_issue`
 """
@@ -39,7 +39,9 @@ PRICED = "(o.home_amount is not null or o.amount is null)"
 
 def create_temp(connection: sa.Connection, name: str, columns: str, *indexes: str) -> None:
     drop_stage(connection, name)
-    connection.exec_driver_sql(f"create temp table {name} ({columns})")
+    # SQLite would keep a key beside the rows: one tree is filled, and searched, in two thirds of the time.
+    kept = " without rowid" if is_sqlite(connection) and " primary key" in columns else ""
+    connection.exec_driver_sql(f"create temp table {name} ({columns}){kept}")
     for column in indexes:
         connection.exec_driver_sql(f"create index ix_{name}_{column} on {name} ({column})")
 
@@ -103,7 +105,11 @@ def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
         "where a.parent_id is not null and own.account_id is null and coalesce(c.canonical_id, a.parent_id) <> a.id"
     )
     analyze(connection, "s_parent")
-    create_temp(connection, "s_ancestor", f"account_id {text} not null, ancestor_id {text} not null")
+    create_temp(
+        connection,
+        "s_ancestor",
+        f"account_id {text}, ancestor_id {text}, primary key (account_id, ancestor_id)",
+    )
     connection.exec_driver_sql(
         "insert into s_ancestor with recursive up (account_id, ancestor_id) as ("
         " select account_id, parent_id from s_parent union"
@@ -113,8 +119,7 @@ def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
         "union all select distinct p.parent_id, p.parent_id from s_parent p "
         "where p.parent_id not in (select account_id from s_parent)"
     )
-    for column in ("account_id", "ancestor_id"):
-        connection.exec_driver_sql(f"create index ix_s_ancestor_{column} on s_ancestor ({column})")
+    connection.exec_driver_sql("create index ix_s_ancestor_ancestor_id on s_ancestor (ancestor_id)")
     analyze(connection, "s_ancestor")
     circular = _parent_circles(connection)
     _stage_groups(connection, circular)
@@ -162,6 +167,9 @@ def stage_referrals(
         _stage_relevant(connection)
         only = " join s_relevant on s_relevant.id = e.event_id"
     until = _window_end(connection, policy)
+    # Few accounts are deleted: they are found once, not asked after for every referral.
+    create_temp(connection, "s_gone", f"id {text} primary key")
+    add_ids(connection, "s_gone", "select id from account where is_deleted = 1 and merged_into_id is null")
     create_temp(
         connection,
         "s_referral",
@@ -172,18 +180,15 @@ def stage_referrals(
     connection.execute(
         sa.text(
             "insert into s_referral select e.event_id, coalesce(f.canonical_id, e.account_id),"
-            " case when doer.is_deleted = 1 and doer.merged_into_id is null then 1 else 0 end,"
+            " case when coalesce(f.canonical_id, e.account_id) in (select id from s_gone) then 1 else 0 end,"
             " coalesce(t.canonical_id, e.referred_account_id), e.opportunity_id, e.referred_contact_id,"
             f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_percent, {until}"
             f" from advocacy_event e{only} left join s_canonical f on f.account_id = e.account_id"
             " left join s_canonical t on t.account_id = e.referred_account_id"
-            " left join account doer on doer.id = coalesce(f.canonical_id, e.account_id)"
             " where e.type = 'referral' and e.status in ('verified', 'claimed') and e.occurred_on <= :as_of"
         ),
         {"as_of": as_of},
     )
-    for column in ("account_id", "opportunity_id", "contact_id", "domain", "referrer_id"):
-        connection.exec_driver_sql(f"create index ix_s_referral_{column} on s_referral ({column})")
     analyze(connection, "s_referral")
     _stage_targets(connection, free_mail)
 
@@ -241,79 +246,67 @@ def _stage_targets(connection: sa.Connection, free_mail: Sequence[str]) -> None:
         ).bindparams(sa.bindparam("free", expanding=True)),
         {"free": list(free_mail)},
     )
-    create_temp(connection, "s_target", f"event_id {text}, tier smallint, account_id {text}")
-    connection.exec_driver_sql(
-        "insert into s_target select event_id, 3, account_id from s_referral where account_id is not null"
+    # With what the rules ask of the referral, in the order of the accounts: their sales lie together.
+    create_temp(
+        connection,
+        "s_target",
+        f"account_id {text}, event_id {text}, tier smallint, referrer_id {text}, is_referrer_deleted smallint,"
+        f" occurred_on {text}, recorded_on {text}, status {text}, share_percent text, window_until {text},"
+        " primary key (account_id, event_id, tier)",
     )
-    connection.exec_driver_sql(
-        "insert into s_target select r.event_id, 4, d.account_id from s_referral r "
-        "join s_domain d on d.domain = r.domain where d.accounts = 1"
+    told = (
+        "r.referrer_id, r.is_referrer_deleted, r.occurred_on, r.recorded_on, r.status, r.share_percent, r.window_until"
     )
-    # Opportunities may still hang on a merged account: the surviving one stands for all of them.
-    connection.exec_driver_sql(
-        "insert into s_target select t.event_id, t.tier, c.account_id from s_target t "
-        "join s_canonical c on c.canonical_id = t.account_id"
-    )
-    connection.exec_driver_sql("create index ix_s_target_account_id on s_target (account_id)")
+    for account, tier, source in (
+        ("r.account_id", "3", "s_referral r where r.account_id is not null"),
+        ("d.account_id", "4", "s_referral r join s_domain d on d.domain = r.domain where d.accounts = 1"),
+        # Opportunities may still hang on a merged account: the surviving one stands for all of them.
+        ("c.account_id", "r.tier", "s_target r join s_canonical c on c.canonical_id = r.account_id where 1 = 1"),
+    ):
+        connection.exec_driver_sql(
+            f"insert into s_target select {account}, r.event_id, {tier}, {told} from {source}"
+            " order by 1 on conflict do nothing"
+        )
     analyze(connection, "s_target")
 
 
-def stage_attachments(connection: sa.Connection, policy: Policy, as_of: str, *, scoped: bool) -> None:
-    """Fill `s_attachment`: every way a referral reaches a sale, before the rules judge it."""
-    text = text_type(connection)
-    create_temp(
-        connection,
-        "s_attachment",
-        f"opportunity_id {text}, event_id {text}, tier smallint, account_id {text}, created_on {text},"
-        f" close_on {text}, type text, home_amount bigint",
-    )
-    sale = "o.account_id, coalesce(o.created_on, o.close_on), o.close_on, o.type, o.home_amount"
-    only = " join s_scope on s_scope.id = o.id" if scoped else ""
-    types = ", ".join(f"'{one}'" for one in sorted(policy.credited_types))
-    named = SOLD
-    # An account's or domain's referral can only touch what it bought within the window; what it bought before is
-    # history unless it is the very first deal, which is worth an issue. The rules (`domain.credit`) judge the rest.
-    reached = f"{named} and o.type in ({types}) and o.created_on <= r.window_until"
-    by_contact = "s_referral r join contact_role cr on cr.contact_id = r.contact_id and cr.is_deleted = 0"
-    by_account = "s_target t join s_referral r on r.event_id = t.event_id"
-    for tier, source, where in (
-        ("1", f"s_referral r join opportunity o on o.id = r.opportunity_id{only}", named),
-        ("2", f"{by_contact} join opportunity o on o.id = cr.opportunity_id{only}", named),
-        ("t.tier", f"{by_account} join opportunity o on o.account_id = t.account_id{only}", reached),
-    ):
-        connection.execute(
-            sa.text(f"insert into s_attachment select o.id, r.event_id, {tier}, {sale} from {source} where {where}"),
-            {"as_of": as_of},
-        )
-    connection.exec_driver_sql("create index ix_s_attachment_opportunity_id on s_attachment (opportunity_id)")
-    analyze(connection, "s_attachment")
-
-
-def stage_first_sales(connection: sa.Connection, as_of: str) -> None:
-    """Fill `s_first`: the first sale of every buyer that a claim reaches, by (close date, id)."""
-    text = text_type(connection)
-    create_temp(connection, "s_buyer", f"account_id {text} primary key")
-    connection.exec_driver_sql(
-        "insert into s_buyer select distinct coalesce(c.canonical_id, a.account_id) from s_attachment a "
-        "left join s_canonical c on c.account_id = a.account_id"
-    )
-    create_temp(connection, "s_owned", f"account_id {text} primary key, buyer_id {text}")
-    connection.exec_driver_sql("insert into s_owned select account_id, account_id from s_buyer")
-    connection.exec_driver_sql(
-        "insert into s_owned select c.account_id, c.canonical_id from s_canonical c "
-        "join s_buyer b on b.account_id = c.canonical_id where c.account_id <> c.canonical_id"
-    )
-    analyze(connection, "s_owned")
-    create_temp(connection, "s_first", f"buyer_id {text} primary key, opportunity_id {text}")
+def stage_first_sales(connection: sa.Connection, as_of: str, *, scoped: bool) -> None:
+    """Fill `s_first`: the first sale, by (close date, id), of every buyer of a sale; in a scope of those in it."""
+    source, buyer = "opportunity o", "coalesce(c.canonical_id, x.account_id)"
+    joined = "left join s_canonical c on c.account_id = x.account_id"
+    if scoped:
+        _stage_owned(connection)
+        source, buyer = "s_owned s join opportunity o on o.account_id = s.account_id", "w.buyer_id"
+        joined = "join s_owned w on w.account_id = x.account_id"
+    create_temp(connection, "s_first", f"opportunity_id {text_type(connection)} primary key")
     connection.execute(
+        # Along the index of sales first: merged accounts are few.
         sa.text(
-            "insert into s_first select w.buyer_id, substr(min(o.close_on || o.id), 11) from s_owned w "
-            f"join opportunity o on o.account_id = w.account_id where {SOLD} group by w.buyer_id"
+            "insert into s_first select substr(min(x.first), 11) from"
+            f" (select o.account_id, min(o.close_on || o.id) as first from {source} where {SOLD} group by o.account_id)"
+            f" x {joined} group by {buyer}"
         ),
         {"as_of": as_of},
     )
-    connection.exec_driver_sql("create index ix_s_first_opportunity_id on s_first (opportunity_id)")
     analyze(connection, "s_first")
+
+
+def _stage_owned(connection: sa.Connection) -> None:
+    """Fill `s_owned`: the buyers of the scope and everybody merged into them -> the buyer."""
+    text = text_type(connection)
+    create_temp(connection, "s_buyer", f"id {text} primary key")
+    add_ids(
+        connection,
+        "s_buyer",
+        "select coalesce(c.canonical_id, o.account_id) as id from s_scope s cross join opportunity o"
+        " left join s_canonical c on c.account_id = o.account_id where o.id = s.id",
+    )
+    create_temp(connection, "s_owned", f"account_id {text} primary key, buyer_id {text}")
+    connection.exec_driver_sql(
+        "insert into s_owned select id, id from s_buyer union"
+        " select c.account_id, c.canonical_id from s_canonical c join s_buyer b on b.id = c.canonical_id"
+    )
+    analyze(connection, "s_owned")
 
 
 def stage_lines_table(connection: sa.Connection) -> None:

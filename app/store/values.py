@@ -8,14 +8,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.model import Issue, Policy
+from app.domain.model import ChainMode, Issue, OpportunityType, Policy
 from app.store.bulk import analyze, differs
-from app.store.staging import PRICED, SOLD, create_temp, stage_ids, text_type
+from app.store.staging import PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
 
 MEASURES = (
     "direct", "referred", "total", "given", "conserved", "network", "influence", "touched", "pipeline",
     "group_direct", "group_referred",
 )  # fmt: skip
+KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
+"""Own revenue by the type of the sale; corrections are not among it."""
+CORRECTIONS = "corrections"
+"""How many lines of own revenue are refunds or corrections, whose type only their sale tells."""
 RANKED = 100
 """A rank is kept for this many accounts: ranks further down move all the time and say little."""
 MILLION = 1_000_000
@@ -26,11 +30,12 @@ OWNED = (
 )
 """SQL: the touched accounts and everything merged into them."""
 
-# home_amount * probability would leave 64 bits for large amounts: whole millions and the rest apart, half up.
+# The product would leave 64 bits for large amounts: of these whole millions and the rest apart. Half up, by size.
 _EXPECTED = (
-    f"(abs(coalesce(o.home_amount, 0)) / {MILLION} * o.probability"
-    f" + (abs(coalesce(o.home_amount, 0)) % {MILLION} * o.probability + {MILLION // 2}) / {MILLION})"
-    " * case when o.home_amount < 0 then -1 else 1 end"
+    f"case when o.home_amount between 0 and {2**62 // MILLION} then (o.home_amount * o.probability + {MILLION // 2})"
+    f" / {MILLION} else (abs(o.home_amount) / {MILLION} * o.probability"
+    f" + (abs(o.home_amount) % {MILLION} * o.probability + {MILLION // 2}) / {MILLION})"
+    " * case when o.home_amount < 0 then -1 else 1 end end"
 )
 
 
@@ -45,119 +50,147 @@ class LineSource:
 
 
 def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
-    """Fill `s_value` with the sums of all accounts, or of those in `s_touched`.
+    """Fill `s_value` with the sums of all accounts, or of those in `s_touched`; own revenue by kind is beside them.
 
-    `s_part` stays behind: the same sums before they were put together, those of own revenue by `kind` of line.
+    Each step adds its own sums to what the steps before it have left of an account.
     """
-    text = text_type(connection)
-    create_temp(connection, "s_part", f"account_id {text}, measure text, amount bigint, kind text")
-    _stage_own_sums(connection, lines, touched=touched)
-    _stage_pipeline(connection, as_of, touched=touched)
-    _stage_group_sums(connection, lines, touched=touched)
-    _stage_due(connection, as_of, touched=touched)
+    if touched:
+        _stage_summed(connection)
+    sums = ", ".join(f"{name} bigint not null default 0" for name in (*MEASURES, *KINDS, CORRECTIONS))
     create_temp(
         connection,
         "s_value",
-        f"account_id {text} primary key, next_change_on text, issues text not null default '', "
-        + ", ".join(f"{m} bigint not null default 0" for m in MEASURES),
+        f"account_id {text_type(connection)} primary key, next_change_on text, issues text not null default '', {sums}",
     )
-    summed = [m for m in MEASURES if m not in ("total", "conserved")]
-    columns = ", ".join(f"cast(sum(case when measure = '{m}' then amount else 0 end) as bigint)" for m in summed)
+    _add_earned(connection, lines, touched=touched)
+    _add_given(connection, lines, touched=touched)
+    _add_pipeline(connection, as_of, touched=touched)
+    _add_due(connection, as_of, touched=touched)
+    included = " + influence" if policy.influence.include else ""
+    # Own revenue is the group's revenue for whoever has no relatives.
     connection.exec_driver_sql(
-        f"insert into s_value (account_id, {', '.join(summed)}) select account_id, {columns} from s_part"
-        " where account_id is not null group by account_id"
+        f"update s_value set total = direct + referred{included}, conserved = direct + referred - given,"
+        " group_direct = direct, group_referred = referred"
     )
+    _add_groups(connection, lines, policy, touched=touched)
     if touched:
+        connection.exec_driver_sql("delete from s_value where account_id not in (select id from s_touched)")
         connection.exec_driver_sql(
             "insert into s_value (account_id) select id from s_touched t"
             " where not exists (select 1 from s_value v where v.account_id = t.id)"
         )
-    # Own revenue is the group's revenue for whoever has no relatives.
-    connection.exec_driver_sql(
-        "update s_value set group_direct = group_direct + direct, group_referred = group_referred + referred"
-        " where account_id not in (select ancestor_id from s_ancestor)"
-    )
-    included = " + influence" if policy.influence.include else ""
-    connection.exec_driver_sql(
-        f"update s_value set total = direct + referred{included}, conserved = direct + referred - given"
-    )
-    connection.exec_driver_sql(
-        "update s_value set next_change_on = d.day from s_due d where d.account_id = s_value.account_id"
-    )
     analyze(connection, "s_value")
 
 
-def _stage_own_sums(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
-    kind = "case when l.measure = 'direct' then l.rule end"
-    earned, given = f"{lines.table} l where 1 = 1", f"{lines.table} l where l.measure = 'referred'"
+def _stage_summed(connection: sa.Connection) -> None:
+    """Fill `s_summed`: the touched accounts and everybody below them, whose revenue is their group's."""
+    create_temp(connection, "s_summed", f"id {text_type(connection)} primary key")
+    add_ids(connection, "s_summed", "select id from s_touched")
+    add_ids(
+        connection, "s_summed", "select a.account_id as id from s_touched t join s_ancestor a on a.ancestor_id = t.id"
+    )
+    analyze(connection, "s_summed")
+
+
+def _add_earned(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """What lines say of the account they belong to."""
+    sums = {name: f"l.measure = '{name}'" for name in ("direct", "referred", "network", "influence", "touched")}
+    sums |= {f"direct_{kind}": f"l.measure = 'direct' and l.rule = '{kind}'" for kind in OpportunityType}
+    counted = "sum(case when l.measure = 'direct' and l.rule = 'adjustment' then 1 else 0 end)"
+    summed = ", ".join(f"cast(sum(case when {which} then l.amount else 0 end) as bigint)" for which in sums.values())
+    source = (
+        f"s_summed t cross join {lines.table} l where l.account_id = t.id and" if touched else f"{lines.table} l where"
+    )
+    connection.exec_driver_sql(
+        f"insert into s_value (account_id, {', '.join(sums)}, {CORRECTIONS}) select l.account_id, {summed}, {counted}"
+        f" from {source} {lines.current('l')} group by l.account_id"
+    )
+
+
+def _add_given(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """What lies on what the account bought. Lines are found by account and by opportunity, not by buyer."""
+    source, owned = f"{lines.table} l", ""
     if touched:
-        # Lines are found by account and by opportunity, and what is given away lies on what the account bought.
-        earned = f"s_touched t cross join {lines.table} l where l.account_id = t.id"
-        given = (
-            f"{OWNED} t cross join opportunity o cross join {given} and o.account_id = t.id and l.opportunity_id = o.id"
-        )
-    for account, measure, kinds, source in (
-        ("account_id", "l.measure", kind, earned),
-        ("buyer_id", "'given'", "null", given),
-    ):
-        connection.exec_driver_sql(
-            f"insert into s_part (account_id, measure, kind, amount) select l.{account}, {measure}, {kinds},"
-            f" sum(l.amount) from {source} and {lines.current('l')} group by 1, 2, 3"
-        )
+        source = f"{OWNED} t cross join opportunity o cross join {lines.table} l"
+        owned = " and o.account_id = t.id and l.opportunity_id = o.id"
+    connection.exec_driver_sql(
+        "insert into s_value (account_id, given) select l.buyer_id, cast(sum(l.amount) as bigint)"
+        f" from {source} where {lines.current('l')} and l.measure = 'referred'{owned} group by l.buyer_id"
+        " on conflict (account_id) do update set given = excluded.given"
+    )
 
 
-def _stage_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
+def _add_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
     source, owned = "opportunity o", ""
     if touched:
         source, owned = f"{OWNED} t cross join opportunity o", " and o.account_id = t.id"
     connection.execute(
         sa.text(
-            "insert into s_part (account_id, measure, amount)"
-            f" select coalesce(c.canonical_id, o.account_id), 'pipeline', sum({_EXPECTED})"
+            f"insert into s_value (account_id, pipeline) select {_OWNER}, cast(sum({_EXPECTED}) as bigint)"
             f" from {source} left join s_canonical c on c.account_id = o.account_id"
             " where o.is_closed = 0 and o.is_deleted = 0 and o.probability is not null and o.home_amount is not null"
-            f" and o.account_id is not null and coalesce(o.created_on, '') <= :as_of{owned}"
-            " group by coalesce(c.canonical_id, o.account_id)"
+            f" and o.account_id is not null and coalesce(o.created_on, '') <= :as_of{owned} group by {_OWNER}"
+            " on conflict (account_id) do update set pipeline = excluded.pipeline"
         ),
         {"as_of": as_of},
     )
 
 
-def _stage_group_sums(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
-    """Consolidated sums of everybody who has somebody below: inside one group referred money is already direct."""
-    only = " join s_touched t on t.id = a.ancestor_id" if touched else ""
-    connection.exec_driver_sql(
-        "insert into s_part (account_id, measure, amount) select a.ancestor_id, 'group_direct', sum(l.amount)"
-        f" from s_ancestor a{only} join {lines.table} l on l.account_id = a.account_id"
-        f" where {lines.current('l')} and l.measure = 'direct' group by a.ancestor_id"
-    )
-    connection.exec_driver_sql(
-        "insert into s_part (account_id, measure, amount) select a.ancestor_id, 'group_referred', sum(l.amount)"
-        f" from s_ancestor a{only} join {lines.table} l on l.account_id = a.account_id"
-        " left join s_ancestor b on b.account_id = l.buyer_id and b.ancestor_id = a.ancestor_id"
-        f" where {lines.current('l')} and l.measure = 'referred' and b.account_id is null"
-        " and l.buyer_id <> a.ancestor_id group by a.ancestor_id"
-    )
-
-
-def _stage_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
-    """Fill `s_due` with the day on which a future close date arrives, for the accounts that have one."""
-    text = text_type(connection)
-    create_temp(connection, "s_due", f"account_id {text} primary key, day text")
+def _add_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
+    """The day on which a future close date arrives, for the accounts that have one."""
     source, won, owned = "opportunity o", "+o.is_won = 1", ""
     if touched:
         source, won, owned = f"{OWNED} t cross join opportunity o", "o.is_won = 1", " and o.account_id = t.id"
     connection.execute(
         sa.text(
-            f"insert into s_due select coalesce(c.canonical_id, o.account_id), min(o.close_on) from {source}"
+            f"insert into s_value (account_id, next_change_on) select {_OWNER}, min(o.close_on) from {source}"
             f" left join s_canonical c on c.account_id = o.account_id where {won} and o.is_closed = 1"
-            f" and o.is_deleted = 0 and o.close_on > :as_of and o.account_id is not null{owned}"
-            " group by coalesce(c.canonical_id, o.account_id)"
+            f" and o.is_deleted = 0 and o.close_on > :as_of and o.account_id is not null{owned} group by {_OWNER}"
+            " on conflict (account_id) do update set next_change_on = excluded.next_change_on"
         ),
         {"as_of": as_of},
     )
+
+
+_OWNER = "coalesce(c.canonical_id, o.account_id)"
+
+
+def _add_groups(connection: sa.Connection, lines: LineSource, policy: Policy, *, touched: bool) -> None:
+    """Consolidated sums of everybody who has somebody below: inside one group referred money is already direct."""
+    text = text_type(connection)
+    create_temp(connection, "s_grouped", f"account_id {text} primary key, direct bigint, referred bigint")
+    only = " join s_touched t on t.id = a.ancestor_id" if touched else ""
     connection.exec_driver_sql(
-        "insert into s_part (account_id, measure, amount) select account_id, 'direct', 0 from s_due"
+        "insert into s_grouped select a.ancestor_id, cast(sum(v.direct) as bigint), cast(sum(v.referred) as bigint)"
+        f" from s_ancestor a{only} join s_value v on v.account_id = a.account_id group by a.ancestor_id"
+    )
+    connection.exec_driver_sql(
+        "insert into s_value (account_id) select account_id from s_grouped g"
+        " where not exists (select 1 from s_value v where v.account_id = g.account_id)"
+    )
+    connection.exec_driver_sql(
+        "update s_value set group_direct = g.direct, group_referred = g.referred"
+        " from s_grouped g where g.account_id = s_value.account_id"
+    )
+    if policy.intra_group or policy.chain.mode is ChainMode.CARVE_OUT:
+        _consolidate(connection, lines, touched=touched)
+
+
+def _consolidate(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """Take out of every group's referred revenue what its members referred to each other; by default they earn none."""
+    source = f"{lines.table} l where"
+    if touched:
+        source = f"s_summed t cross join {lines.table} l where l.account_id = t.id and"
+    create_temp(connection, "s_inside", f"account_id {text_type(connection)}, amount bigint")
+    connection.exec_driver_sql(
+        "insert into s_inside select b.ancestor_id, sum(x.amount) from (select l.account_id, l.buyer_id, l.amount"
+        f" from {source} {lines.current('l')} and l.measure = 'referred') x"
+        " join s_ancestor a on a.account_id = x.account_id"
+        " join s_ancestor b on b.account_id = x.buyer_id and b.ancestor_id = a.ancestor_id group by b.ancestor_id"
+    )
+    connection.exec_driver_sql(
+        "update s_value set group_referred = group_referred - i.amount"
+        " from s_inside i where i.account_id = s_value.account_id"
     )
 
 

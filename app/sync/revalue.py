@@ -97,13 +97,13 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     # Nothing is stored yet: the lines go straight where they belong.
     table = STORED if first else STAGED
     if first:
-        ledger.suspend_line_indexes(connection)
+        ledger.suspend_indexes(connection)
     _stage_everything(connection, day, table, scoped=False)
-    if first:
-        ledger.ensure_line_indexes(connection)
-    else:
+    if not first:
         ledger.merge_lines(connection, day.run_id, scoped=False)
     ledger.merge_issues(connection, scoped=False)
+    if first:
+        ledger.ensure_indexes(connection)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
     values.stage_account_issues(connection, "opportunity_issue", touched=False)
     before.keep_before(connection, "s_value", day.as_of, day.run_id)
@@ -201,9 +201,8 @@ def _stage_everything(
     held = _stage_direct(connection, day, table, scoped=scoped)
     staging.stage_referrals(connection, day.policy, day.iso, sorted(FREE_MAIL), scoped=scoped)
     ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
-    staging.stage_attachments(connection, day.policy, day.iso, scoped=scoped)
-    staging.stage_first_sales(connection, day.iso)
-    plain_sales.stage_claims(connection, day.policy, held)
+    staging.stage_first_sales(connection, day.iso, scoped=scoped)
+    plain_sales.stage_claims(connection, day.policy, day.iso, held, scoped=scoped)
     plain_sales.stage_cases(connection, day.iso, held, scoped=scoped)
     plain_sales.credit_plain_sales(connection, table, day.stamp, day.policy)
     for page in cases.stream_cases(connection, day.iso):

@@ -39,7 +39,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         database = open_database(job["target"])
         upgrade_database(database)
         database.close()
-    services = _services(job)
+    services = open_services(job)
     if job["action"] == "prepare":
         return _prepare(services, Size(*job["size"]), tuple(job["servers"]))
     if job["action"] == "warm":
@@ -47,7 +47,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     return _night(services, tuple(job["servers"]), job["crm"]["pid"])
 
 
-def _services(job: dict[str, Any]) -> Services:
+def open_services(job: dict[str, Any]) -> Services:
     crm = Crm(**job["crm"])
     settings = load_settings(
         database_url=job["target"],

@@ -51,13 +51,21 @@ class Bench:
     pace: Pace
     scratch: Path
     wrong: list[str] = field(default_factory=list)
+    valuation: Step = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
         with self._crm() as crm:
             floors = self._sum_by_hand(crm, upload=True)
         nights = self._nights(floors)
         kind, settings = self.database.kind, self.database.settings
-        return {"database": kind, "settings": settings, "size": asdict(self.size), "floors": floors, "nights": nights}
+        return {
+            "database": kind,
+            "settings": settings,
+            "size": asdict(self.size),
+            "floors": floors,
+            "nights": nights,
+            "valuation": self.valuation,
+        }
 
     def _nights(self, floors: Step) -> list[Step]:
         """The nights in the order in which a company lives through them."""
@@ -67,6 +75,7 @@ class Bench:
             referrals = {"name": "store referrals", **_child("night.py", {**job, "action": "prepare"})}
             first = self._night("first night", plain, job)
             self._check_sums(first, floors)
+            self.valuation = self._valuation(job)
             nights = [first, *(self._night(name, plain, job, writes=False) for name in ("only our echo", "quiet"))]
             plain.change_deals(0, percent, self.scratch)
             nights.append(self._night("1 % changed", plain, job))
@@ -86,6 +95,13 @@ class Bench:
         self.database.rest(job["target"])
         self._check_night(night, writes=writes)
         return night
+
+    def _valuation(self, job: Step) -> Step:
+        """The valuation alone, on what the first night has left."""
+        found = _child("valuation.py", {**job, "few": FEW})
+        if found["wrong"]:
+            self._complain(f"staged SQL by hand says something else for {found['wrong']} accounts")
+        return found
 
     def _check_night(self, night: Step, *, writes: bool) -> None:
         counts, name = night["counts"], night["name"]

@@ -14,6 +14,7 @@ Step = dict[str, Any]
 
 HEAD = "step", "wall s", "CPU s", "rows/s", "÷ floor", "÷ floor", "calls", "CRM s", "peak MB"
 SUBHEAD = "", "", "", "", "wall", "CPU", "", "CPU", ""
+VALUATION_HEAD = "valuation alone", "wall s", "CPU s", "money only", "÷ floor", "all ÷ 1st", "moved"
 MATCHING = {
     "pull": ("download and read", "store"),
     "value": ("aggregate",),
@@ -39,6 +40,8 @@ def print_result(result: Step) -> None:
     print(f"\n{result['database']}: " + ", ".join(f"{count:,} {name}" for name, count in size.items()))
     print(result["settings"])
     _print_rows([HEAD, SUBHEAD, *_floor_rows(floors), *_night_rows(result)])
+    print()
+    _print_rows([VALUATION_HEAD, *_valuation_rows(result["valuation"])])
 
 
 def _floor_rows(floors: Step) -> Iterator[Sequence[str]]:
@@ -47,6 +50,20 @@ def _floor_rows(floors: Step) -> Iterator[Sequence[str]]:
     rows = floors["steps"][0]["rows"]
     wall, cpu = _sums(floors)
     yield "floor: sum", _s(wall), _s(cpu), _rate(rows, wall), "1.00", "1.00", str(floors["calls"]), "", _mb(floors)
+
+
+def _valuation_rows(valuation: Step) -> Iterator[Sequence[str]]:
+    """Ratios are of CPU seconds: the money against the staged SQL, and how many times less a part takes than all."""
+    floor, everything, changed = valuation["steps"]
+    yield f"floor: {floor['name']}", _s(floor["wall"]), _s(floor["cpu"])
+    for step in (everything, changed):
+        yield (
+            step["name"],
+            *(_s(step["wall"]), _s(step["cpu"]), _s(step["money_cpu"])),
+            f"{step['money_cpu'] / floor['cpu']:.2f}" if step is everything else "",
+            f"{everything['cpu'] / step['cpu']:.1f}",
+            f"{step['moved']:,}",
+        )
 
 
 def _night_rows(result: Step) -> Iterator[Sequence[str]]:
