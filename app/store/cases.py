@@ -206,6 +206,7 @@ def extend_edges(connection: sa.Connection, as_of: str) -> None:
         ),
         {"as_of": as_of},
     )
+    analyze(connection, "s_above")
     outside = "not exists (select 1 from s_scope where s_scope.id = l.opportunity_id)"
     connection.exec_driver_sql(_EDGES.format(source="s_above f cross join credit_line", where=outside))
 

@@ -3,8 +3,9 @@
 Sound rather than tight: an opportunity too many costs microseconds, one too few would be a wrong number that nobody
 notices. What was true before comes from the stored ledger, because the mirror has already been overwritten.
 
-`cross join` with the staged table in front: SQLite knows nothing of a table that is empty or was just filled, and would
-rather read a million rows than look up a few. PostgreSQL chooses for itself.
+`cross join` with the staged table in front, and `analyze` before it is read: SQLite knows nothing of a table that is
+empty or was just filled, and would rather read a million rows than look up a few, if only for a Bloom filter of them.
+PostgreSQL chooses for itself.
 """
 
 from __future__ import annotations
@@ -55,9 +56,11 @@ def stage_scope(connection: sa.Connection, policy: Policy) -> None:
     add_ids(connection, "s_scope", "select id from dirty where kind = 'opportunity'")
     _add_opportunities_of(connection, "s_kin")
     _add_reached_by_events(connection)
+    analyze(connection, "s_scope")
     if policy.chain.mode is not ChainMode.NONE or policy.scope != "lifetime":
         _add_siblings(connection)
     for _ in range(policy.chain.depth - 1 if policy.chain.mode is not ChainMode.NONE else 0):
+        analyze(connection, "s_scope")
         _add_downstream(connection)
     analyze(connection, "s_scope")
 
@@ -160,6 +163,7 @@ def _add_siblings(connection: sa.Connection) -> None:
     add_ids(
         connection, "s_buyers", "select c.account_id as id from s_canonical c join s_buyers b on b.id = c.canonical_id"
     )
+    analyze(connection, "s_buyers")
     add_ids(
         connection,
         "s_scope",
@@ -182,6 +186,7 @@ def _add_downstream(connection: sa.Connection) -> None:
         "select coalesce(c.canonical_id, o.account_id) as id from s_scope s cross join opportunity o"
         " left join s_canonical c on c.account_id = o.account_id where o.id = s.id",
     )
+    analyze(connection, "s_bringer")
     add_ids(
         connection,
         "s_scope",

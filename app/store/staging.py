@@ -105,11 +105,7 @@ def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
         "where a.parent_id is not null and own.account_id is null and coalesce(c.canonical_id, a.parent_id) <> a.id"
     )
     analyze(connection, "s_parent")
-    create_temp(
-        connection,
-        "s_ancestor",
-        f"account_id {text}, ancestor_id {text}, primary key (account_id, ancestor_id)",
-    )
+    create_temp(connection, "s_ancestor", f"account_id {text} not null, ancestor_id {text} not null")
     connection.exec_driver_sql(
         "insert into s_ancestor with recursive up (account_id, ancestor_id) as ("
         " select account_id, parent_id from s_parent union"
@@ -119,7 +115,8 @@ def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
         "union all select distinct p.parent_id, p.parent_id from s_parent p "
         "where p.parent_id not in (select account_id from s_parent)"
     )
-    connection.exec_driver_sql("create index ix_s_ancestor_ancestor_id on s_ancestor (ancestor_id)")
+    for column in ("account_id", "ancestor_id"):
+        connection.exec_driver_sql(f"create index ix_s_ancestor_{column} on s_ancestor ({column})")
     analyze(connection, "s_ancestor")
     circular = _parent_circles(connection)
     _stage_groups(connection, circular)
@@ -203,6 +200,7 @@ def _stage_relevant(connection: sa.Connection) -> None:
         "select c.account_id as id from s_canonical c join s_bought b on b.id = c.canonical_id",
     ):
         add_ids(connection, "s_bought", query)
+    analyze(connection, "s_bought")
     create_temp(connection, "s_relevant", f"id {text} primary key")
     # The staged table first, by `cross join`: see `closure`.
     event, joined = "select e.event_id as id from", "cross join advocacy_event e"
