@@ -134,7 +134,8 @@ def is_hidden_gem(direct: int, referred: int, quadrant: Quadrant | None, rules: 
     """High among those who refer, and own purchases are a small part of what it is worth."""
     if quadrant not in (Quadrant.CHAMPION, Quadrant.ADVOCATE):
         return False
-    return direct <= rules.small_direct_share * (direct + referred)
+    share = rules.small_direct_share
+    return direct * share.denominator <= share.numerator * (direct + referred)
 
 
 def _tell_parts(measures: Measures) -> str:

@@ -83,10 +83,10 @@ class Likenesses:
 
         On the first its licence runs out, on the second time alone changes how it stands; None: never, or no licence.
         """
-        as_of, longest = self.frame.as_of, dict[str, date]()
+        longest: dict[str, date] = {}
         for fact in facts:
             for held, until in self._spells_of(fact):
-                if until > longest.get(held, as_of):
+                if held not in longest or until > longest[held]:
                     longest[held] = until
         first = min(longest.values(), default=date.max)
         is_gem = is_hidden_gem(worth.direct, worth.referred, worth.quadrant, self.frame.policy.triage)
@@ -94,8 +94,10 @@ class Likenesses:
         return likeness, _day(longest.get(_LICENCE)), _day(first)
 
     def _spells_of(self, fact: Fact) -> tuple[Spell, ...]:
+        """What it still holds up on the day. Days and terms repeat: each is worked out once."""
         if fact not in self._spells:
-            self._spells[fact] = tuple(_list_spells(fact, self.frame.policy))
+            spells = _list_spells(fact, self.frame.policy)
+            self._spells[fact] = tuple(spell for spell in spells if spell[1] > self.frame.as_of)
         return self._spells[fact]
 
 

@@ -165,8 +165,8 @@ def _add_groups(connection: sa.Connection, lines: LineSource, policy: Policy, *,
         f" from s_ancestor a{only} join s_value v on v.account_id = a.account_id group by a.ancestor_id"
     )
     connection.exec_driver_sql(
-        "insert into s_value (account_id) select account_id from s_grouped g"
-        " where not exists (select 1 from s_value v where v.account_id = g.account_id)"
+        "insert into s_value (account_id) select account_id from s_grouped g where (g.direct <> 0 or g.referred <> 0)"
+        " and not exists (select 1 from s_value v where v.account_id = g.account_id)"
     )
     connection.exec_driver_sql(
         "update s_value set group_direct = g.direct, group_referred = g.referred"
