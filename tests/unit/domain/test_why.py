@@ -149,6 +149,9 @@ def test_a_credit_follows_the_net_value_only_from_nothing_and_to_nothing(net):
     assert moved([own(net), credit(net)], [own(net), refund(-net)])["B", REFERRED, Cause.REFUND] == -net
     assert moved([own(net)], grown)["B", REFERRED, Cause.REFERRAL_VERIFIED] == 300
     assert moved([own(0)], grown)["B", REFERRED, Cause.OPPORTUNITY_CHANGED] == 300
+    for told, cause in (("new_events", Cause.REFERRAL_ADDED), ("verified_events", Cause.REFERRAL_VERIFIED)):
+        between = Between("2026-03-01", "2026-03-01", **{told: {"R-B"}})
+        assert moved([own(0)], grown, between=between)["B", REFERRED, cause] == 300
 
 
 def test_a_full_refund_ends_all_credit_and_taking_it_back_brings_it_back():
@@ -365,13 +368,16 @@ def test_a_referrer_merged_with_its_buyer_earns_nothing_any_more():
 def test_a_buyer_that_is_merged_takes_along_what_it_bought_and_gave():
     between = Between("2026-03-01", "2026-03-01", survivors={"Y": "Z"})
 
-    parts = explain_deal(BEFORE, [own(100, "Z"), credit(100, buyer="Z")], UNKNOWN, between)
+    parts = explain_deal(BEFORE, [own(200, "Z"), credit(200, buyer="Z")], UNKNOWN, between)
 
     assert {(one.account_id, str(one.measure), one.cause, one.amount) for one in parts} == {
         ("Y", "direct", Cause.MERGE, -100),
         ("Z", "direct", Cause.MERGE, 100),
+        ("Z", "direct", Cause.OPPORTUNITY_CHANGED, 100),
+        ("B", "referred", Cause.OPPORTUNITY_CHANGED, 100),
         ("Y", "given", Cause.MERGE, -100),
         ("Z", "given", Cause.MERGE, 100),
+        ("Z", "given", Cause.OPPORTUNITY_CHANGED, 100),
     }
 
 
@@ -437,6 +443,50 @@ def test_influence_moves_with_what_references_did():
     }
     kept = [own(100), credit(70, share=Fraction(7, 10)), took_part(100), answered]
     assert moved(BEFORE, kept)["B", REFERRED, Cause.INFLUENCE] == -30
+
+
+@pytest.mark.parametrize(
+    ("told", "cause"), [("new_events", Cause.REFERRAL_ADDED), ("verified_events", Cause.REFERRAL_VERIFIED)]
+)
+def test_a_claim_that_takes_the_place_of_another_is_told_and_one_that_stays_is_not(told, cause):
+    between = Between("2026-03-01", "2026-03-01", lost_events={"R-A"}, **{told: {"R-B", "R-2"}})
+
+    replaced = moved(SHARED, [own(100), credit(100, event="R-2")], between=between)
+
+    assert replaced == {("B", REFERRED, cause): 50, ("A", REFERRED, Cause.REFERRAL_WITHDRAWN): -50}
+    assert moved(SHARED, BEFORE, between=between)["B", REFERRED, Cause.CO_REFERRER] == 50
+
+
+def test_influence_is_the_policy_s_doing_only_where_nobody_came_or_went():
+    def answered(part):
+        return [*BEFORE, took_part(100), took_part(100 * part, Measure.INFLUENCE, part)]
+
+    def cause_of(before, after, **more):
+        causes = {
+            one.cause for one in explain_deal(before, after, UNKNOWN, Between("2026-03-01", "2026-03-01", **more))
+        }
+        (cause,) = causes
+        return cause
+
+    less, more = answered(Fraction(3, 10)), answered(HALF)
+    assert cause_of(less, more) is Cause.INFLUENCE
+    assert cause_of(less, more, policy_changed=True) is Cause.POLICY
+    assert cause_of(BEFORE, more, policy_changed=True) is Cause.INFLUENCE
+    assert cause_of(more, BEFORE, policy_changed=True) is Cause.INFLUENCE
+    assert cause_of(BEFORE, more, new_events={"E"}) is Cause.INFLUENCE
+    assert cause_of(more, BEFORE, lost_events={"E"}) is Cause.INFLUENCE
+
+
+def test_the_credit_moves_with_influence_that_was_recorded_and_not_with_a_co_referrer():
+    answered = took_part(30, Measure.INFLUENCE, Fraction(3, 10))
+    kept = [own(100), credit(70, share=Fraction(7, 10)), took_part(100), answered]
+    recorded = Between("2026-03-01", "2026-03-01", new_events={"E"})
+
+    assert moved(BEFORE, kept, between=recorded)["B", REFERRED, Cause.INFLUENCE] == -30
+
+
+def test_the_credit_moves_with_a_co_referrer_and_not_with_the_network_beside_it():
+    assert moved(BEFORE, [*SHARED, network(25)])["B", REFERRED, Cause.CO_REFERRER] == -50
 
 
 def test_what_others_earn_is_explained_to_the_buyer_as_given():
