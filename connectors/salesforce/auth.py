@@ -1,4 +1,4 @@
-"""One access token for all threads of a connector: fetched when first needed, renewed under a lock, never logged.
+"""One access token for all threads of a process: fetched when first needed, renewed under a lock, never logged.
 
 A login that Salesforce refused is not tried again by the same process with the same credentials before half a day has
 passed (repeating it locks the user), and a token that keeps expiring at once blows a fuse instead of storming the
@@ -40,6 +40,10 @@ REFUSED_HOURS = 12.0
 
 FUSE_LOGINS = 6
 FUSE_SECONDS = 120.0
+
+IDLE_SECONDS = 600.0
+"""After so long without use a session may have ended (an org may end it after fifteen minutes): asking for another
+costs no call, trying the old one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,38 @@ class Token:
 
 
 @dataclass(slots=True)
+class Session:
+    """What all connectors share that log in alike. `used`: the clock when the token was last handed out, in seconds."""
+
+    refresh_token: RefreshToken
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    token: Token | None = None
+    used: float = 0.0
+    logins: deque[float] = field(default_factory=lambda: deque(maxlen=FUSE_LOGINS))
+
+
+SESSIONS: dict[str, Session] = {}
+"""Of the process, by a digest of what they log in with: every run has a connector of its own and so has every listener
+for changes, but an org may join their sessions, end the older ones, or void a refresh token that two of them hold."""
+_sharing = threading.Lock()
+
+
+def share_session(settings: SalesforceSettings) -> Session:
+    """The session of everybody in this process who logs in with these settings."""
+    s = settings
+    places = (s.login_url, s.instance_url, s.audience, ",".join(s.allowed_hosts))
+    refreshed_by = str(s.refresh_token_file or "") or s.refresh_token
+    secrets = (s.client_secret, s.private_key, s.access_token, refreshed_by)
+    key = _digest(*places, s.grant, s.client_id, s.username, *secrets)
+    with _sharing:
+        return SESSIONS.setdefault(key, Session(RefreshToken(s.refresh_token, s.refresh_token_file)))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@dataclass(slots=True)
 class TokenSource:
     """Hands out the current token. `wall`: epoch seconds, for the assertion; `clock`: seconds, for what has to wait."""
 
@@ -125,26 +161,38 @@ class TokenSource:
     retry: RetryPolicy
     wall: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _token: Token | None = None
     _refused: Refused | None = None
-    _logins: deque[float] = field(default_factory=lambda: deque(maxlen=FUSE_LOGINS))
     _skew: float = 0.0
-    refresh_token: RefreshToken = field(init=False)
+    _session: Session = field(init=False)
 
     def __post_init__(self) -> None:
-        self.refresh_token = RefreshToken(self.settings.refresh_token, self.settings.refresh_token_file)
+        self._session = share_session(self.settings)
+
+    @property
+    def refresh_token(self) -> RefreshToken:
+        return self._session.refresh_token
 
     def current(self) -> Token:
-        with self._lock:
-            return self._token or self._log_in()
+        with self._session.lock:
+            token = self._session.token
+            if token is None or self._is_idle():
+                token = self._log_in()
+            self._session.used = self.clock()
+            return token
 
     def renew(self, stale: Token) -> Token:
         """A token other than `stale`; when another thread has renewed it already, that one."""
-        with self._lock:
-            if self._token is not None and self._token.value != stale.value:
-                return self._token
+        with self._session.lock:
+            token = self._session.token
+            if token is not None and token.value != stale.value:
+                return token
+            if self.settings.grant == "fixed":
+                raise CredentialsError("The fixed access token was refused: it is void; give a new one.")
+            self._session.token = None
             return self._log_in()
+
+    def _is_idle(self) -> bool:
+        return self.settings.grant != "fixed" and self.clock() - self._session.used > IDLE_SECONDS
 
     def _log_in(self) -> Token:
         refused = self._refused or REFUSED.get(self._credentials())
@@ -153,38 +201,36 @@ class TokenSource:
             said = f"{refused.error.message} It is not tried again for {REFUSED_HOURS:.0f} hours after a refusal: "
             said += "start this program anew when that is mended, or wait."
             raise type(refused.error)(said, code=refused.error.code)
-        if self.settings.grant == "fixed":
-            self._token = self._fixed_token()
-            return self._token
+        self._session.token = self._fixed_token() if self.settings.grant == "fixed" else self._fresh_token()
+        return self._session.token
+
+    def _fresh_token(self) -> Token:
         self._check_fuse()
         try:
-            self._token = self.retry.run(self._request_token)
+            token = self.retry.run(self._request_token)
         except (CredentialsError, ConfigurationError) as error:
             self._refused = Refused(error, self.clock())
             raise
-        self._refused = None
-        return self._token
+        self._refused, self._session.used = None, self.clock()
+        return token
 
     def _credentials(self) -> str:
         """A digest of everything that decides whether a login is let in."""
         s = self.settings
         secrets = (s.client_secret, s.private_key, self.refresh_token.current())
-        parts = (s.login_url, s.grant, s.client_id, s.username, s.audience, *secrets)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return _digest(s.login_url, s.grant, s.client_id, s.username, s.audience, *secrets)
 
     def _fixed_token(self) -> Token:
-        if self._token is not None:
-            raise CredentialsError("The fixed access token was refused: it is void; give a new one.")
         return Token(self.settings.access_token, (self.settings.instance_url or self.settings.login_url).rstrip("/"))
 
     def _check_fuse(self) -> None:
-        now = self.clock()
-        if len(self._logins) == FUSE_LOGINS and now - self._logins[0] < FUSE_SECONDS:
+        now, logins = self.clock(), self._session.logins
+        if len(logins) == FUSE_LOGINS and now - logins[0] < FUSE_SECONDS:
             raise CredentialsError(
                 f"Salesforce ended {FUSE_LOGINS} sessions within {FUSE_SECONDS:.0f} seconds; logging in was stopped. "
                 "Check the session policy of the app and whether something logs this user out."
             )
-        self._logins.append(now)
+        logins.append(now)
 
     def _request_token(self) -> Token:
         sent = self._form()

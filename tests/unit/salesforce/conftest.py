@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from connectors.salesforce.auth import REFUSED, SESSIONS
 from connectors.salesforce.connector import SalesforceConnector, build_salesforce
 from connectors.salesforce.sandbox import Org, Sandbox
 from connectors.salesforce.settings import SalesforceSettings
@@ -19,6 +20,16 @@ class Waits(list[float]):
 
     def clock(self) -> float:
         return sum(self)
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> Iterator[None]:
+    """No test goes on with the session of another, or with what was refused to it."""
+    REFUSED.clear()
+    SESSIONS.clear()
+    yield
+    REFUSED.clear()
+    SESSIONS.clear()
 
 
 @pytest.fixture

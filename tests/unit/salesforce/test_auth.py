@@ -23,7 +23,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.errors import ConfigurationError, CredentialsError, ProtocolError, TransientError, UnreachableError
 from connectors.retry import RetryPolicy
-from connectors.salesforce.auth import FUSE_LOGINS, REFUSALS, REFUSED, REFUSED_HOURS, TokenSource, read_refusal
+from connectors.salesforce.auth import (
+    FUSE_LOGINS,
+    IDLE_SECONDS,
+    REFUSALS,
+    REFUSED,
+    REFUSED_HOURS,
+    SESSIONS,
+    TokenSource,
+    read_refusal,
+    share_session,
+)
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.settings import SalesforceSettings
 
@@ -51,12 +61,10 @@ def key() -> str:
 Source = Callable[..., TokenSource]
 
 
-@pytest.fixture(autouse=True)
-def new_process():
-    """Nothing was refused yet."""
+def forget_process() -> None:
+    """As in a new process: nobody has logged in yet, and nothing was refused."""
     REFUSED.clear()
-    yield
-    REFUSED.clear()
+    SESSIONS.clear()
 
 
 @pytest.fixture
@@ -178,6 +186,7 @@ def test_the_instance_of_every_answer_is_taken_and_checked(source: Source, login
         "https://acme.my.salesforce.com/elsewhere",
     ):
         login.respond(json=GOOD | {"access_token": "t3", "instance_url": hostile})
+        forget_process()
         with pytest.raises(ConfigurationError, match="instance_url"):
             source(CLIENT).current()
 
@@ -347,6 +356,48 @@ def test_threads_that_meet_the_same_expiry_renew_once(source: Source, login) -> 
     assert login.call_count == 2
 
 
+@pytest.mark.parametrize("settings", [CLIENT, replace(CLIENT, client_secret="", refresh_token="first")])
+def test_all_connectors_of_a_process_share_one_token(source: Source, login, settings) -> None:
+    one, other = source(settings), source(settings)
+    stale = one.current()
+    assert other.current() is stale
+
+    login.respond(json=GOOD | {"access_token": "fresh"})
+
+    assert one.renew(stale) is other.renew(stale)
+    assert source(settings).current().value == "fresh"
+    assert login.call_count == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"client_secret": "other"},
+        {"client_id": "other"},
+        {"login_url": "https://other.my.salesforce.com"},
+        {"client_secret": "", "refresh_token": "first"},
+        {"allowed_hosts": ("other.example",)},
+    ],
+    ids=repr,
+)
+def test_whoever_logs_in_in_another_way_has_a_session_of_its_own(other) -> None:
+    settings = replace(CLIENT, **other)
+
+    assert share_session(settings) is not share_session(CLIENT)
+    assert share_session(replace(settings, page_rows=7)) is share_session(settings)
+
+
+def test_a_session_that_nobody_used_for_a_while_is_not_tried(source: Source, login) -> None:
+    now = [0.0]
+    tokens = source(CLIENT, clock=lambda: now[0])
+    made = []
+    for now[0] in (0.0, IDLE_SECONDS, 2 * IDLE_SECONDS, 3 * IDLE_SECONDS + 1):
+        tokens.current()
+        made.append(login.call_count)
+
+    assert made == [1, 1, 1, 2]
+
+
 def test_a_storm_of_renewals_blows_the_fuse_and_time_mends_it(source: Source, login) -> None:
     now = [0.0]
     tokens = source(CLIENT, clock=lambda: now[0])
@@ -417,11 +468,15 @@ def token_file(folder: Path, text: str = "first") -> Path:
 
 @pytest.fixture
 def rotating(sandbox, connect) -> Callable[..., SalesforceConnector]:
-    """Connectors, each a process of its own, to an org whose app rotates refresh tokens."""
+    """Connectors, each a process of its own, to an org whose app rotates refresh tokens.
+
+    A new process knows of nobody's session.
+    """
     sandbox.manners.rotate_refresh_tokens = True
     sandbox.add_refresh_token("first")
 
     def start(path: Path | None, token: str = "first") -> SalesforceConnector:
+        forget_process()
         return connect(refresh_token=token, refresh_token_file=path, client_secret="")
 
     return start
@@ -466,6 +521,15 @@ def test_a_token_rotated_between_reading_and_using_it_is_read_again(login, sourc
     tokens.current()
 
     assert sent == ["first", "second"]
+
+
+def test_connectors_of_one_process_use_the_newest_token_even_where_no_file_keeps_it(sandbox, connect) -> None:
+    sandbox.manners.rotate_refresh_tokens = True
+    sandbox.add_refresh_token("first")
+
+    for _ in range(3):
+        connect(refresh_token="first", client_secret="").identify()
+        sandbox.engine.tokens.clear()
 
 
 def test_a_link_to_the_token_stays_one(rotating, tmp_path) -> None:
