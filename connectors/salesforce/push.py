@@ -1,7 +1,8 @@
 """Which way updates go: collections up to 2,000, bulk ingest above; exactly one result for every update either way.
 
 Collections go one after the other. Inside a bulk job Salesforce works in parallel, so siblings are kept in one batch of
-it, and what does not fit goes by collections; so do the rows that another writer kept locked.
+it, and what does not fit goes by collections; so do the rows that another writer kept locked, and those that a
+duplicate rule refused: only collections have a header that keeps it out.
 
 Updates by id set absolute values, so that sending one twice does no harm: connection trouble is retried, behind the
 fence. What stays without an answer is reported as unknown, and the push ends there with the error.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from connectors.contract import Fence, Outcome, Trace, Update, UpdateResult, untraced
 from connectors.errors import TransientError
 from connectors.salesforce.collections import Collections, Row
-from connectors.salesforce.failures import is_passing
+from connectors.salesforce.failures import Complaint, is_passing
 from connectors.salesforce.ids import normalise_id
 from connectors.salesforce.ingest import IngestJob, record_id, results_of, unknown_results
 from connectors.salesforce.ingest_jobs import Trail
@@ -26,6 +27,10 @@ from connectors.salesforce.wire import BulkOnlyClearsError, IngestFile, Unwritab
 COLLECTIONS_UP_TO = 2000
 BATCH_ROWS = 10_000
 """Salesforce cuts a bulk file into batches of so many rows and works on them in parallel."""
+
+DUPLICATES = "DUPLICATES_DETECTED"
+"""What a duplicate rule says to a row. A bulk job cannot keep such rules out; without `assignmentRuleId` it runs no
+assignment rules."""
 
 FILE_BYTES = 40_000_000
 """Salesforce takes 100 MB raw; the file is held in memory, so less is better."""
@@ -103,14 +108,19 @@ class Pusher:
         except TransientError as error:
             yield from unknown_results(file.lines, error)
             raise
-        passing = {key for key, complaint in settled.failed if is_passing(complaint.code)}
+        passing = {key for key, complaint in settled.failed if _goes_again(complaint)}
         # By id, so that whoever stores the results writes neighbours together and not all over a large table.
-        yield from results_of(settled, sorted(file.lines), lambda complaint: is_passing(complaint.code))
+        yield from results_of(settled, sorted(file.lines), _goes_again)
         self._put_off(file, (line for line in file.lines if record_id(line) in passing))
 
     def _put_off(self, file: IngestFile, lines: Iterable[bytes]) -> None:
         """Lines of the file go by collections, one after the other, once the bulk jobs are done."""
         self._again += [Row(record_id(line), file.json_of(line, self.object_name)) for line in lines]
+
+
+def _goes_again(complaint: Complaint) -> bool:
+    """Whether a row refused by a bulk job may be taken in a collection."""
+    return is_passing(complaint.code) or complaint.code == DUPLICATES
 
 
 def _unwritable(update: Update, error: ValueError) -> UpdateResult:

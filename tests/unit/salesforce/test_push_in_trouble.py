@@ -249,6 +249,33 @@ def test_problem_9_a_row_refused_alone_keeps_its_reason(org, crm, fence, sandbox
     assert results[ids[1]].outcome is Outcome.OK
 
 
+def test_a_row_that_a_duplicate_rule_keeps_out_of_a_bulk_job_goes_with_the_header_that_lets_it_in(
+    org, crm, fence, sandbox
+) -> None:
+    ids = make_accounts(org)
+    sandbox.faults.inject("row", on="bulk_ingest.poll", code="DUPLICATES_DETECTED", ids=ids[3:5], times=None)
+
+    results = push(crm, ids, fence, MANY)
+
+    assert outcomes(results) == {Outcome.OK: 20}
+    assert all(org.record("Account", key)[NUMBER] == Decimal(7) for key in ids)
+    assert crm.usage.by_kind["collections"] == 1
+
+
+@pytest.mark.parametrize("expected", [1, MANY])
+def test_a_duplicate_rule_that_lets_nothing_in_is_a_refusal_and_not_asked_again(
+    org, crm, fence, sandbox, expected
+) -> None:
+    ids = make_accounts(org)
+    org.refuse(ids[0], "DUPLICATES_DETECTED", "Use one of these records?")
+
+    results = push(crm, ids, fence, expected)
+
+    assert outcomes(results) == {Outcome.OK: 19, Outcome.REJECTED: 1}
+    assert results[ids[0]].message == "Use one of these records?"
+    assert crm.usage.by_kind["collections"] == 1
+
+
 def test_a_record_in_an_approval_process_is_not_hammered(org, crm, fence) -> None:
     ids = make_accounts(org, 3)
     org.refuse(ids[0], "ENTITY_IS_LOCKED", "the entity is locked for editing")
