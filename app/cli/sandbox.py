@@ -27,6 +27,8 @@ def run_sandbox(
     token: Annotated[str, typer.Option(help="A fixed access token, beside the login flows.")] = "",
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="CSV exports to load: Account.csv, ...")] = None,
     state: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the org here between starts.")] = None,
+    currencies: Annotated[bool, typer.Option("--currencies", help="A new org has several currencies.")] = False,
+    persons: Annotated[bool, typer.Option("--person-accounts", help="A new org has person accounts.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a local org that speaks the Salesforce APIs."""
@@ -37,8 +39,17 @@ def run_sandbox(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
+    profile = {"multi_currency": currencies, "person_accounts": persons}
     try:
-        serve(port, token, data, state, ready=lambda sandbox: _introduce(sandbox, as_json=as_json), wait=stop.wait)
+        serve(
+            port,
+            token,
+            data,
+            state,
+            ready=lambda sandbox: _introduce(sandbox, as_json=as_json),
+            wait=stop.wait,
+            **profile,
+        )
     except OSError as error:
         raise ConfigError(f"cannot serve on port {port}: {error.strerror}", hint="choose another with --port") from None
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.salesforce.sandbox.access import EVERYONE
+from connectors.salesforce.sandbox.auth import issue_token
 from connectors.salesforce.sandbox.engine import Call, Engine, Reply, json_reply
 from connectors.salesforce.sandbox.errors import ApiError, not_found
 from connectors.salesforce.sandbox.outbound import add_outbound, deliver
@@ -148,6 +149,10 @@ def _revoke(engine: Engine, _body: Body) -> int:
     return ended
 
 
+def _add_refresh_token(engine: Engine, body: Body) -> None:
+    engine.refresh_tokens[str(body["token"])] = body.get("user") or engine.org.user_id
+
+
 def _outbound(engine: Engine, body: Body) -> str:
     options = {name: body[name] for name in ("twice", "reverse") if name in body}
     return add_outbound(engine, body["url"], body["object"], tuple(body.get("fields", ())), **options).action_id
@@ -167,6 +172,7 @@ _ACTIONS: dict[str, Callable[[Engine, Body], Any]] = {
     "late": _late,
     "commit": _commit,
     "touch": lambda engine, body: engine.org.touch(body["object"], body["id"]),
+    "drift": lambda engine, body: engine.org.drift(body["object"], body["id"], body["values"]),
     "delete": lambda engine, body: engine.org.delete(body["object"], body["id"]),
     "undelete": lambda engine, body: engine.org.undelete(body["object"], body["id"]),
     "purge": lambda engine, body: engine.org.purge(body["object"], body["id"]),
@@ -182,6 +188,9 @@ _ACTIONS: dict[str, Callable[[Engine, Body], Any]] = {
     "advance": _advance,
     "freeze": _freeze,
     "revoke": _revoke,
+    "refresh_token": _add_refresh_token,
+    "login": lambda engine, body: issue_token(engine, body.get("user") or engine.org.user_id),
+    "expire_cursors": lambda engine, _body: engine.cursors.clear(),
     "outbound": _outbound,
     "deliver": _deliver,
     "save": lambda engine, _body: engine.save(),

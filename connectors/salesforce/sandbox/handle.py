@@ -147,17 +147,23 @@ class Sandbox:
         self.engine.refresh_tokens[refresh_token] = user or self.org.user_id
 
 
-def open_org(state_file: Path | str | None = None, data_dir: Path | str | None = None) -> Org:
+def open_org(
+    state_file: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    *,
+    multi_currency: bool = False,
+    person_accounts: bool = False,
+) -> Org:
     """The org of a state file; when there is none yet, a new one with the CSV files of a folder.
 
-    The new org has several currencies when the folder has a `CurrencyType.csv`.
+    The new org has several currencies also when the folder has a `CurrencyType.csv`.
     """
     if state_file is not None and Path(state_file).is_file():
         return load_org(state_file)
-    if data_dir is None:
-        return Org()
-    org = Org(multi_currency=(Path(data_dir) / "CurrencyType.csv").is_file())
-    load_csv(org, data_dir)
+    rates = data_dir is not None and (Path(data_dir) / "CurrencyType.csv").is_file()
+    org = Org(multi_currency=multi_currency or rates, person_accounts=person_accounts)
+    if data_dir is not None:
+        load_csv(org, data_dir)
     return org
 
 
@@ -169,9 +175,14 @@ def serve(
     *,
     ready: Callable[[Sandbox], None] = lambda _: None,
     wait: Callable[[], object] | None = None,
+    **profile: bool,
 ) -> None:
-    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens."""
-    with Sandbox(open_org(state_file, data_dir), port, token, state_file) as sandbox, _delivering(sandbox):
+    """Run a sandbox until `wait` returns (default: never) or is interrupted; `ready` is told when it listens.
+
+    `profile`: of a new org, as `open_org` takes it.
+    """
+    org = open_org(state_file, data_dir, **profile)
+    with Sandbox(org, port, token, state_file) as sandbox, _delivering(sandbox):
         ready(sandbox)
         (wait or threading.Event().wait)()
 

@@ -32,6 +32,9 @@ from connectors.salesforce.sandbox.tables import Table
 from connectors.salesforce.sandbox.transaction import Transaction
 from connectors.salesforce.sandbox.write import prepare_insert, prepare_update, touched_slots
 
+STAMPS = ("LastModifiedDate", "LastModifiedById", "SystemModstamp")
+"""What every ordinary change moves."""
+
 _PERMISSION_OBJECTS = frozenset({"PermissionSet", "PermissionSetAssignment", "FieldPermissions", "ObjectPermissions"})
 
 
@@ -196,6 +199,18 @@ class Org:
             table = self.table(object_name)
             row = list(self.row(table, record_id))
             row[table.type.slot("SystemModstamp")] = self.clock.stamp()
+            self.note(table, record_id)
+            table.put(row)
+
+    def drift(self, object_name: str, record_id: str, values: Mapping[str, Any]) -> None:
+        """Change fields and move no stamp: as where a formula, a rate or a parent's name behind them has changed."""
+        with self.transaction():
+            table = self.table(object_name)
+            old = self.row(table, record_id)
+            row = prepare_update(self, table, old, values, None)
+            for name in STAMPS:
+                if name in table.type.fields:
+                    row[table.type.slot(name)] = old[table.type.slot(name)]
             self.note(table, record_id)
             table.put(row)
 

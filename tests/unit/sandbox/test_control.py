@@ -69,6 +69,35 @@ def test_time_moves_and_stands(control, org):
     assert control("freeze") == "2026-05-01T00:00:01.000+0000"
 
 
+def test_values_change_without_a_stamp(control, client, org):
+    account = org.create("Account", {"Name": "A", "AnnualRevenue": 5})
+    before = org.record("Account", account)
+    control("advance", seconds=60)
+
+    control("drift", object="Account", id=account, values={"AnnualRevenue": 7})
+
+    assert client.names("SELECT Name FROM Account WHERE AnnualRevenue = 7") == ["A"]
+    assert org.record("Account", account) == before | {"AnnualRevenue": 7}
+
+
+def test_sessions_begin_for_anybody_and_queries_are_forgotten(control, connect, org, sandbox):
+    other = control("create", object="User", values={"Username": "other@example.com", "LastName": "O"})
+    for name in ("A", "B", "C"):
+        org.create("Account", {"Name": name})
+    control("hide_field", object="Account", field="Website", user=other)
+    control("manners", page_size=1)
+    control("refresh_token", token="again", user=other)
+    client = connect(control("login"))
+    following = client.soql("SELECT Id FROM Account").json()["nextRecordsUrl"]
+
+    control("expire_cursors")
+
+    assert client.get(following).json()[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
+    assert client.soql("SELECT Website FROM Account").status_code == 200
+    assert connect(control("login", user=other)).refused("SELECT Website FROM Account") == "INVALID_FIELD"
+    assert sandbox.engine.refresh_tokens == {"again": other}
+
+
 def test_changes_are_held_back_and_committed_late(control, client, org):
     account = org.create("Account", {"Name": "A"})
     control("late", object="Account", id=account, values={"Name": "B"})
@@ -183,6 +212,17 @@ def test_a_killed_sandbox_has_forgotten_nothing_it_answered(tmp_path):
     assert again.deletions == org.deletions
     assert again.numbers == org.numbers
     assert again.record("Account", account)["Key__c"] == "k"
+
+
+def test_serve_makes_an_org_of_another_kind():
+    seen = []
+
+    serve(ready=seen.append, wait=lambda: None, multi_currency=True, person_accounts=True)
+
+    (org,) = [sandbox.org for sandbox in seen]
+    person = org.create("Account", {"FirstName": "Ada", "LastName": "L"})
+    assert org.record("Account", person)["IsPersonAccount"] is True
+    assert org.record("Account", person)["CurrencyIsoCode"] == "USD"
 
 
 def test_serve_tells_when_it_is_ready_and_keeps_the_state(tmp_path):
