@@ -415,3 +415,30 @@ def test_problem_23_where_an_automation_fails_the_others_are_written_and_it_is_n
         (each, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", reason) for each in failing
     }
     assert (written, first.counts["written"], jobs) == (len(planned) - len(failing), written, 1)
+
+
+REPAIRS = {
+    "a field that we do not read": lambda company, _: company.org.update("Account", company.ids["B"], {"Phone": "1"}),
+    "a value of ours": lambda company, _: company.org.update("Opportunity", company.ids["D-Y"], {"Amount": 260_000}),
+    "the mapping": lambda company, folder: on(
+        company, TODAY, mapping=write_mapping(folder, "    referred: Advocacy_Referred_Revenue__c\n", "")
+    ),
+}
+
+
+@pytest.mark.parametrize("repair", REPAIRS)
+def test_problem_23_what_a_rule_refused_waits_until_somebody_repairs_it(
+    company: Company, tmp_path: Path, repair: str
+) -> None:
+    company.org.refuse(company.ids["B"], "FIELD_CUSTOM_VALIDATION_EXCEPTION", "Owner must be active")
+    first = company.sync()
+    company.org.clock.advance(7200)
+    waiting = [company.sync().counts["update"] for _ in range(2)]
+
+    company.org.allow(company.ids["B"])
+    REPAIRS[repair](company, tmp_path)
+    company.sync()
+
+    assert [(one.name, one.message) for one in first.rejected] == [("B", "Owner must be active")]
+    assert waiting == [0, 0]
+    assert company.shown("B")[0] == ("290000.00" if repair == "a value of ours" else "280000.00")
