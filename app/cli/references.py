@@ -242,6 +242,8 @@ def _say_request(view: RequestView, *, as_json: bool) -> None:
         return
     who = shown["account_name"] or shown["account"]
     say(f"request {shown['id']} is {shown['state']}: {who} for {shown['opportunity_name'] or shown['opportunity']}")
+    if shown["no_consent"]:
+        say(f"it may not take place: {shown['no_consent']}")
     if shown["next_steps"]:
         tell(f"next: {', '.join(shown['next_steps'])}")
 
@@ -265,14 +267,14 @@ def list_all(
     if as_json:
         say_json(views)
         return
-    columns = ("id", "state", "customer", "opportunity", "scope", "kind", "asked by", "needed by", "on")
+    columns = ("id", "state", "customer", "opportunity", "scope", "kind", "asked by", "needed by", "on", "no consent")
     say_table(
         columns,
         [
             (
                 one["id"], one["state"], one["account_name"] or one["account"],
                 one["opportunity_name"] or one["opportunity"], one["scope"], one["kind"], one["requested_by"],
-                one["needed_by"], one["scheduled_for"],
+                one["needed_by"], one["scheduled_for"], one["no_consent"],
             )
             for one in views
         ],

@@ -7,24 +7,25 @@ the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from app.domain.candidates import candidate_of, clearance
+from app.domain.candidates import CONSENT_TYPES, candidate_of, clearance
 from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
 from app.domain.matching import OVERRIDABLE, Block, Candidate, Clearance, Hold, rank_references
-from app.domain.permissions import read_record
+from app.domain.permissions import Permissions, read_record
 from app.domain.reference import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
-from app.domain.requests import MOVES, State, Step, next_state, open_steps
+from app.domain.requests import MOVES, OPEN_STATES, State, Step, next_state, open_steps
 from app.errors import ConfigError, HeldError
 from app.store import references, requests, runs
 from app.store.connection import Connection
 from app.store.events import save_events_on
+from app.store.evidence import load_verified
 from app.store.values import find_accounts, load_survivor
 from app.sync.references import CANDIDATES, build_need, canonical_id, find_deal, iso, load_facts, read_scope
 from app.sync.services import Services
@@ -55,6 +56,8 @@ class RequestView:
     request: requests.StoredRequest
     account_name: str
     deal_name: str
+    no_consent: str | None = None
+    """Why, as far as is known now, it may not take place any more, today or on its day; None: it may, or it is over."""
     steps: tuple[requests.StoredStep, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class RequestView:
             "scheduled_for": iso(one.scheduled_for),
             "expected_grade": one.expected_grade,
             "override_reason": one.override_reason,
+            "no_consent": self.no_consent,
             "next_steps": [step.value for step in open_steps(one.state)],
             "steps": [
                 {"state": step.state.value, "at": step.at.isoformat(), "on": step.on.isoformat(), "who": step.who}
@@ -160,7 +164,7 @@ def request_reference(services: Services, ask: Ask, who: str, *, after: int | No
         requests.hold_account(connection, account)
         newest = requests.find_newest_request(connection, deal.id, account, scope)
         if after is not None and newest > after and _load(connection, newest).requested_by == who:
-            return _view(connection, newest)
+            return _view(services, connection, newest)
         if deal.is_closed:
             raise ConfigError(f"the deal {deal.name or deal.id} is closed: a reference would come too late")
         if (known := requests.find_open_request(connection, deal.id, account, scope)) is not None:
@@ -178,7 +182,7 @@ def request_reference(services: Services, ask: Ask, who: str, *, after: int | No
         now, today = services.now(), services.today
         request_id = requests.save_request(connection, new, who=who, now=now, today=today)
         _audit(services, connection, who, request_id, State.NEW, {"override": override} if override else {})
-        return _view(connection, request_id)
+        return _view(services, connection, request_id)
 
 
 def _read_kind(scope: ReferenceScope, kind: str | None) -> str:
@@ -288,7 +292,7 @@ def take_step(
         account = load_survivor(connection, stored.account_id)
         requests.hold_account(connection, account)
         if seen is not None and _was_taken(connection, request_id, step, report, who, seen=seen):
-            return _view(connection, request_id)
+            return _view(services, connection, request_id)
         try:
             becomes = next_state(stored.state, step)
         except ValueError as error:
@@ -321,7 +325,7 @@ def take_step(
         detail = _detail(report)
         requests.save_step(connection, request_id, becomes, who=who, now=now, day=on, detail=detail)
         _audit(services, connection, who, request_id, becomes, detail)
-        return _view(connection, request_id)
+        return _view(services, connection, request_id)
 
 
 def _was_taken(connection: Connection, request_id: int, step: Step, report: Report, who: str, *, seen: int) -> bool:
@@ -425,26 +429,49 @@ def _load(connection: Connection, request_id: int) -> requests.StoredRequest:
 def show_request(services: Services, request_id: int) -> RequestView:
     """Raises ConfigError for an unknown one."""
     with services.database.read() as connection:
-        return _view(connection, request_id)
+        return _view(services, connection, request_id)
 
 
-def _view(connection: Connection, request_id: int) -> RequestView:
+def _view(services: Services, connection: Connection, request_id: int) -> RequestView:
     stored = _load(connection, request_id)
     steps = tuple(requests.load_steps(connection, request_id))
-    return replace(_name(connection, [stored])[0], steps=steps)
+    return replace(_show(services, connection, [stored])[0], steps=steps)
 
 
-def _name(connection: Connection, found: Sequence[requests.StoredRequest]) -> list[RequestView]:
+def _show(services: Services, connection: Connection, found: Sequence[requests.StoredRequest]) -> list[RequestView]:
     firms = references.load_firms(connection, {one.account_id for one in found})
+    uncovered = _uncovered(services, connection, found)
     deals = {id_: references.load_deal(connection, id_) for id_ in {one.opportunity_id for one in found}}
     return [
         RequestView(
             one,
             firms[one.account_id].name if one.account_id in firms else "",
             deal.name if (deal := deals[one.opportunity_id]) else "",
+            uncovered.get(one.request_id),
         )
         for one in found
     ]
+
+
+def _uncovered(services: Services, connection: Connection, found: Iterable[requests.StoredRequest]) -> dict[int, str]:
+    """Of the requests that are still to take place those without a consent, today or on their day, and why."""
+    today = services.today
+    ahead = {one.request_id: load_survivor(connection, one.account_id) for one in found if one.state in OPEN_STATES}
+    events = load_verified(connection, set(ahead.values()), today, CONSENT_TYPES)
+    permissions = {account: read_record(said).on(today) for account, said in events.items()}
+    return {
+        one.request_id: missing[0]
+        for one in found
+        if one.request_id in ahead
+        if (missing := _missing(permissions[ahead[one.request_id]], one, today))
+    }
+
+
+def _missing(permissions: Permissions, one: requests.StoredRequest, today: date) -> list[str]:
+    """Why it has no consent today, and why it has none on its day."""
+    days = sorted({today, max(one.scheduled_for or today, today)})
+    found = (clearance(permissions, ReferenceScope(one.scope), day, one.contact_id) for day in days)
+    return [verdict.gone or verdict.reason for verdict in found if verdict.gone or not verdict.is_valid]
 
 
 def list_requests(
@@ -465,4 +492,4 @@ def list_requests(
         is_known = found or wanted is None or references.load_deal(connection, wanted) is not None
         if not is_known and not requests.load_requests(connection, opportunity_id=wanted, limit=1):
             raise ConfigError(f"no opportunity has the id {opportunity}", hint="is the last sync long ago?")
-        return _name(connection, found)
+        return _show(services, connection, found)

@@ -333,6 +333,53 @@ def test_a_meeting_is_arranged_for_a_day_on_which_the_consent_holds(company):
     assert company.step(number, "schedule", scheduled_for=TODAY + timedelta(8))["scheduled_for"] == "2026-06-09"
 
 
+@pytest.mark.parametrize(
+    ("withdrawal", "why"),
+    [
+        (event("w", "permission_revoked", "A"), "granted by ann, but revoked on 2026-06-01"),
+        (
+            event("w", "permission_revoked", "A", valid_from=TODAY + timedelta(7)),
+            "granted by ann, but revoked on 2026-06-08",
+        ),
+        (event("w", "contact_left", "A", contact="ann"), "granted by ann, who left on 2026-06-01"),
+        (event("w", "permission_revoked", "M", contact="ann"), "granted by ann, but revoked on 2026-06-01"),
+        (
+            consent("w", "A", contact="ann", on=TODAY, valid_to=TODAY + timedelta(1)),
+            "granted by ann, but expired on 2026-06-02",
+        ),
+    ],
+    ids=["revoked", "revoked for its day", "left", "revoked by a merged account", "shortened"],
+)
+def test_g13_whoever_looks_at_a_request_hears_that_its_consent_is_gone(company, capsys, withdrawal, why):
+    company.step(number := company.ask(), "approve")
+    company.step(number, "schedule", scheduled_for=TODAY + timedelta(7))
+    company.step(done := company.ask(opportunity="OPEN2", override="the board"), "cancel")
+    company.save(consent("b", "B", contact="bob"))
+    company.step(other := company.ask("B"), "approve")
+    paths = ["/references/requests", "/references?opportunity=OPEN", f"/references/requests/{number}"]
+
+    def told():
+        requests = {one.request.request_id: one.as_json()["no_consent"] for one in list_requests(company.services)}
+        assert requests[number] == show_request(company.services, number).as_json()["no_consent"]
+        return requests
+
+    browser = Browser(company, "read")
+    assert told() == {number: None, done: None, other: None}
+    assert "lace:</strong>" not in "".join(browser.get(path).text for path in paths)
+
+    company.save(withdrawal)
+
+    assert told() == {number: why, done: None, other: None}
+    assert browser.get(f"/v1/reference-requests/{number}").json()["no_consent"] == why
+    for path in paths:
+        text = browser.get(path).text
+        assert "ay not take place" in text
+        assert why[8:] in text
+    for arguments in (("list",), ("show", str(number))):
+        assert company.run("references", *arguments) == 0
+        assert why in capsys.readouterr().out
+
+
 def test_whoever_withdrew_or_left_is_not_asked_under_a_consent_for_everybody(company):
     company.save(
         event("w1", "permission_revoked", "B", contact="bob", attributes={"scopes": ["basic"]}),
