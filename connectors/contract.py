@@ -323,10 +323,13 @@ class CrmConnector(Protocol):
     def check_health(self, written: Sequence[str] = ()) -> Sequence[Finding]:
         """Findings for people; `written`: the objects whose records will be changed."""
 
-    def plan_setup(self, *, user: str = "") -> Sequence[SetupStep]:
-        """What `apply_setup` would do. `user`: who gets the rights; empty: the connecting user."""
+    def plan_setup(self, *, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:
+        """What `apply_setup` would do. `user`: who gets the rights; empty: the connecting user.
 
-    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]:
+        `viewers`: who gets the right to see what is written.
+        """
+
+    def apply_setup(self, *, check_only: bool, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:
         """Create what is missing, after the CRM has tried it; with `check_only` the CRM only tries."""
 
     def record_url(self, object_name: str, record_id: str) -> str:

@@ -39,6 +39,10 @@ def set_up(
     user: Annotated[
         str, typer.Option("--user", metavar="USERNAME", help="Who gets the rights, if not the connecting user.")
     ] = "",
+    viewer: Annotated[
+        list[str] | None,
+        typer.Option("--viewer", metavar="USERNAME", help="Who may see the values. Repeatable."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create our fields and permission sets, as far as missing."""
@@ -47,13 +51,13 @@ def set_up(
         try:
             if not connector.capabilities.setup:
                 raise ConfigError(f"{services.settings.crm} needs no setup, or it cannot be done from here")
-            steps = connector.plan_setup(user=user)
+            steps = connector.plan_setup(user=user, viewers=viewer or ())
             missing = [step for step in steps if not step.present]
             wanted = [step for step in missing if not step.differs]
             if wanted and not check and not yes:
                 _ask(wanted)
             if missing:
-                steps = connector.apply_setup(check_only=check, user=user)
+                steps = connector.apply_setup(check_only=check, user=user, viewers=viewer or ())
         finally:
             connector.close()
     _say_steps(steps, missing, check=check, as_json=as_json)

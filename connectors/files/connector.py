@@ -240,10 +240,17 @@ class FilesConnector:
             return Finding("error", FILE, "the folder may not be written to", "give write access to the folder")
         return Finding("ok", FILE, f"{count} records")
 
-    def plan_setup(self, *, user: str = "") -> Sequence[SetupStep]:  # noqa: ARG002  nothing to set up
+    # There is nothing to set up, for whomever.
+    def plan_setup(self, *, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:  # noqa: ARG002
         return ()
 
-    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]:  # noqa: ARG002  nothing to set up
+    def apply_setup(
+        self,
+        *,
+        check_only: bool,  # noqa: ARG002
+        user: str = "",  # noqa: ARG002
+        viewers: Sequence[str] = (),  # noqa: ARG002
+    ) -> Sequence[SetupStep]:
         return ()
 
     def record_url(self, object_name: str, record_id: str) -> str:  # noqa: ARG002  files have no pages

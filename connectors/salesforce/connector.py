@@ -116,11 +116,11 @@ class SalesforceConnector:
     def check_health(self, written: Sequence[str] = ()) -> Sequence[Finding]:
         return identity.Checkup(self.transport, self.settings, written).findings()
 
-    def plan_setup(self, *, user: str = "") -> Sequence[SetupStep]:
-        return Setup(self.transport, self.jobs, user).plan()
+    def plan_setup(self, *, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:
+        return Setup(self.transport, self.jobs, user, viewers).plan()
 
-    def apply_setup(self, *, check_only: bool, user: str = "") -> Sequence[SetupStep]:
-        return Setup(self.transport, self.jobs, user).apply(check_only=check_only)
+    def apply_setup(self, *, check_only: bool, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:
+        return Setup(self.transport, self.jobs, user, viewers).apply(check_only=check_only)
 
     def record_url(self, object_name: str, record_id: str) -> str:
         return record_linker(self.transport.tokens.current().instance_url)(object_name, record_id)

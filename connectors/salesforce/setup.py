@@ -36,6 +36,8 @@ from connectors.salesforce.transport import Transport
 OBJECT = "Account"
 SYNC_SET = "Advocacy_Sync"
 """The permission set of the user that the service connects as."""
+VIEWER_SET = "Advocacy_Viewer"
+"""The permission set of people who should see the values."""
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPACE = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
@@ -98,6 +100,13 @@ class Setup:
 
     user: str = ""
     """The name of the user who gets the rights; empty: the connecting one."""
+    viewers: Sequence[str] = ()
+    """The names of users who get the right to see the values."""
+
+    @property
+    def assignments(self) -> Sequence[tuple[str, str]]:
+        """Which permission set goes to whom; an empty name is the connecting user."""
+        return ((SYNC_SET, self.user), *((VIEWER_SET, name) for name in dict.fromkeys(self.viewers)))
 
     def plan(self) -> tuple[SetupStep, ...]:
         components = read_components()
@@ -111,17 +120,18 @@ class Setup:
             granted = self._found_rights(sets)
         except (SchemaError, CredentialsError):
             # Who may not read permission sets is no administrator: what it may do is all there is to judge by.
-            if self.user:
+            if self.user or self.viewers:
                 raise
             return (*(_plan_field(c, fields, seen) for c in components if c.kind == FIELD), access)
         fields |= {on for rights in granted.values() for _, on in rights}
         steps = [
             _plan_field(c, fields, seen) if c.kind == FIELD else _plan_set(c, granted.get(c.name)) for c in components
         ]
-        assignee = self._assignee()
-        assigned = SYNC_SET in sets and self._is_assigned(sets[SYNC_SET]["Id"], assignee)
-        steps.append(SetupStep(ASSIGNMENT, f"{SYNC_SET} to {self.user or 'the connecting user'}", assigned))
-        if self.user and assignee != connected_user(self.transport):
+        for name, user in self.assignments:
+            found = self._find_user(user)
+            assigned = name in sets and self._is_assigned(sets[name]["Id"], found)
+            steps.append(SetupStep(ASSIGNMENT, _assignment(name, user), assigned))
+        if self.user and (assignee := self._find_user(self.user)) != connected_user(self.transport):
             access = _plan_granted(self.user, wanted[SYNC_SET] - self._rights_of(assignee, wanted))
         return (*steps, access)
 
@@ -135,8 +145,9 @@ class Setup:
                 self._deploy(missing, check_only=only_trying)
         if check_only:
             return steps
-        if any(kind == ASSIGNMENT for kind, _ in lacking):
-            self._assign(self._found_sets({SYNC_SET: set()})[SYNC_SET]["Id"])
+        for name, user in self.assignments:
+            if (ASSIGNMENT, _assignment(name, user)) in lacking:
+                self._assign(self._found_sets({name: set()})[name]["Id"], self._find_user(user))
         return self.plan()
 
     def _deploy(self, components: Sequence[Component], *, check_only: bool) -> None:
@@ -220,8 +231,8 @@ class Setup:
                 raise ProtocolError("Salesforce named a page as its own next one.")
         return records
 
-    def _assign(self, permission_set: str) -> None:
-        body = json.dumps({"AssigneeId": self._assignee(), "PermissionSetId": permission_set}).encode()
+    def _assign(self, permission_set: str, user: str) -> None:
+        body = json.dumps({"AssigneeId": user, "PermissionSetId": permission_set}).encode()
         path = self.transport.path("sobjects/PermissionSetAssignment")
         try:
             self.transport.send("POST", path, "setup", content=body, headers=JSON_HEADERS)
@@ -230,13 +241,14 @@ class Setup:
             if error.code != "DUPLICATE_VALUE":
                 raise
 
-    def _assignee(self) -> str:
-        if not self.user:
+    def _find_user(self, name: str) -> str:
+        """The id of the active user of this name; of the connecting user for an empty one."""
+        if not name:
             return connected_user(self.transport)
-        where = (Condition("Username", Operator.EQ, self.user), Condition("IsActive", Operator.EQ, True))
+        where = (Condition("Username", Operator.EQ, name), Condition("IsActive", Operator.EQ, True))
         found = self._query(Select("User", ("Id",), where))
         if not found:
-            raise ConfigurationError(f"Salesforce has no active user {self.user!r}: give the user name, as in Setup.")
+            raise ConfigurationError(f"Salesforce has no active user {name!r}: give the user name, as in Setup.")
         return require(found[0], "Id", str)
 
 
@@ -297,6 +309,10 @@ def _fields_in(seen: Mapping[str, ObjectSchema | None]) -> set[str]:
     """The fields that the connecting user sees. A grant proves a field too: who sets up need not see it."""
     schema = seen.get(OBJECT)
     return {f"{OBJECT}.{name}" for name in schema.fields} if schema else set()
+
+
+def _assignment(permission_set: str, user: str) -> str:
+    return f"{permission_set} to {user or 'the connecting user'}"
 
 
 def _plan_field(component: Component, fields: set[str], seen: Mapping[str, ObjectSchema | None]) -> SetupStep:

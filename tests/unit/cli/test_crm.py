@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,13 +30,16 @@ class Crm:
     def __init__(self, planned: tuple[SetupStep, ...], applied: tuple[SetupStep, ...]) -> None:
         self.planned, self.applied = planned, applied
         self.users: list[str] = []
+        self.viewers: list[Sequence[str]] = []
 
-    def plan_setup(self, *, user: str = "") -> tuple[SetupStep, ...]:
+    def plan_setup(self, *, user: str = "", viewers: Sequence[str] = ()) -> tuple[SetupStep, ...]:
         self.users.append(user)
+        self.viewers.append(viewers)
         return self.planned
 
-    def apply_setup(self, *, check_only: bool, user: str = "") -> tuple[SetupStep, ...]:
+    def apply_setup(self, *, check_only: bool, user: str = "", viewers: Sequence[str] = ()) -> tuple[SetupStep, ...]:
         self.users.append(user)
+        self.viewers.append(viewers)
         return self.planned if check_only else self.applied
 
     def close(self) -> None:
@@ -131,6 +134,14 @@ def test_programs_are_told_whether_it_is_complete(run: Run, planned, applied, op
 
     answer = json.loads(out)
     assert (ended, answer["complete"], answer["missing"]) == (code, complete, missing)
+
+
+def test_people_can_be_named_who_should_see_the_values(run: Run) -> None:
+    crm = Crm(PLANNED, DONE)
+
+    run(crm, "--yes", "--viewer", "ann@example.com", "--viewer", "bob@example.com")
+
+    assert crm.viewers == [["ann@example.com", "bob@example.com"]] * 2
 
 
 def test_the_rights_can_be_meant_for_another_user(run: Run) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from connectors.contract import FieldType
 from connectors.errors import ConfigurationError, CredentialsError
+from connectors.salesforce.auth import SESSIONS
 from connectors.salesforce.sandbox import Field, Org, Sandbox
 from connectors.salesforce.setup import (
     ACCESS,
@@ -202,6 +203,12 @@ def test_a_field_of_a_later_release_reaches_an_org_that_is_set_up(org, connect, 
     assert all(step.present for step in steps)
 
 
+def change_user(org: Org, user: str) -> None:
+    """Whom the app runs as from now on, for whoever logs in anew."""
+    org.user_id = user
+    SESSIONS.clear()
+
+
 def test_an_administrator_sets_up_and_another_user_gets_the_rights(org, connect) -> None:
     nightly = org.create("User", {"Username": "nightly@example.com", "LastName": "Nightly"})
     org.access.no_customising.add(nightly)
@@ -215,10 +222,34 @@ def test_an_administrator_sets_up_and_another_user_gets_the_rights(org, connect)
     assert assigned == [nightly]
     assert not org.granted(org.user_id).editable
     assert ("Account", "Total_Customer_Value__c") in org.granted(nightly).editable
-    org.user_id = nightly
+    change_user(org, nightly)
     seen = connect().describe(["Account"])["Account"]
     assert seen is not None
     assert seen.fields["Total_Customer_Value__c"].updateable
+
+
+def test_people_who_should_see_the_values_get_the_right_to_and_no_other(org, connect) -> None:
+    people = {
+        name: org.create("User", {"Username": name, "LastName": "P"}) for name in ("ann@x.example", "bob@x.example")
+    }
+    admin = connect()
+
+    planned = admin.plan_setup(viewers=["ann@x.example"])
+    admin.apply_setup(check_only=True, viewers=["ann@x.example"])
+    tried = list(org.records("PermissionSetAssignment"))
+    admin.apply_setup(check_only=False, viewers=["ann@x.example"])
+    steps = admin.apply_setup(check_only=False, viewers=[*people, "ann@x.example"])
+
+    assert [step.name for step in planned if step.kind == ASSIGNMENT] == [
+        f"{SYNC_SET} to the connecting user",
+        "Advocacy_Viewer to ann@x.example",
+    ]
+    assert tried == []
+    assert all(step.present for step in steps)
+    rights = [org.granted(one) for one in people.values()]
+    assert all(("Account", "Total_Customer_Value__c") in one.readable and not one.editable for one in rights)
+    with pytest.raises(ConfigurationError, match=r"nobody@x\.example"):
+        admin.plan_setup(viewers=["nobody@x.example"])
 
 
 def test_another_user_is_judged_by_all_its_permission_sets_and_what_they_cannot_tell_is_said(org, connect) -> None:
@@ -345,11 +376,11 @@ def test_the_nightly_user_who_may_not_look_at_permission_sets_can_check_what_it_
     for name in ("PermissionSet", "FieldPermissions", "ObjectPermissions", "PermissionSetAssignment"):
         org.hide_object(name, user=nightly)
     admin_id, admin = org.user_id, connect()
-    org.user_id = nightly
+    change_user(org, nightly)
     before = connect().plan_setup()
-    org.user_id = admin_id
+    change_user(org, admin_id)
     admin.apply_setup(check_only=False, user="nightly@example.com")
-    org.user_id = nightly
+    change_user(org, nightly)
 
     after = connect().plan_setup()
 
