@@ -20,7 +20,7 @@ from staged_floor import list_differences, value_by_hand
 
 from app.store import engagement, standing
 from app.store.connection import Connection
-from app.store.mirror import REVALUE_ALL, save_flag
+from app.store.state import REVALUE_ALL, save_flag
 from app.sync.revalue import Day, Revaluation, revalue
 from app.sync.services import Services
 
