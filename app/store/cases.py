@@ -49,9 +49,10 @@ def stream_chained(
     connection: sa.Connection, table: str, run_id: int
 ) -> Iterator[tuple[list[Case], dict[str, list[Edge]]]]:
     """The sales in `s_chained` in pages, without their claims, and the edges of each from its lines in `table`."""
+    _stage_direct_edges(connection, table, run_id)
     for _ in _pages(connection, "s_chained"):
         sales = [Case(Sale._make(r[:7]), r[7], Origin._make(r[8:12])) for r in _load_sales(connection)]
-        yield sales, _load_edges(connection, table, run_id)
+        yield sales, _load_edges(connection)
 
 
 def _pages(connection: sa.Connection, table: str) -> Iterator[None]:
@@ -64,15 +65,35 @@ def _pages(connection: sa.Connection, table: str) -> Iterator[None]:
         last = ids[-1]
 
 
-def _load_edges(connection: sa.Connection, table: str, run_id: int) -> dict[str, list[Edge]]:
-    """The edges of the opportunities in `s_page`: their referred lines of this run."""
-    found: dict[str, list[Edge]] = {}
-    for row in connection.exec_driver_sql(
-        "select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on, l.event_id,"
-        f" l.tier from s_page join {table} l on l.opportunity_id = s_page.id"
+def _stage_direct_edges(connection: sa.Connection, table: str, run_id: int) -> None:
+    """Fill `s_direct_edge` with the referred lines of this run on the sales in `s_chained`.
+
+    Once: while the first lines are written, their table has no index to look pages up by.
+    """
+    text = text_type(connection)
+    create_temp(
+        connection,
+        "s_direct_edge",
+        f"opportunity_id {text}, referrer_id {text}, share_numerator bigint, share_denominator bigint,"
+        f" occurred_on {text}, event_id {text}, tier smallint",
+    )
+    connection.exec_driver_sql(
+        "insert into s_direct_edge select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator,"
+        f" e.occurred_on, l.event_id, l.tier from {table} l join s_chained c on c.opportunity_id = l.opportunity_id"
         " join advocacy_event e on e.event_id = l.event_id"
         f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
-        " order by l.opportunity_id, e.occurred_on, l.event_id"
+    )
+    connection.exec_driver_sql("create index ix_s_direct_edge_opportunity_id on s_direct_edge (opportunity_id)")
+    analyze(connection, "s_direct_edge")
+
+
+def _load_edges(connection: sa.Connection) -> dict[str, list[Edge]]:
+    """The edges of the opportunities in `s_page`."""
+    found: dict[str, list[Edge]] = {}
+    for row in connection.exec_driver_sql(
+        "select d.opportunity_id, d.referrer_id, d.share_numerator, d.share_denominator, d.occurred_on, d.event_id,"
+        " d.tier from s_page join s_direct_edge d on d.opportunity_id = s_page.id"
+        " order by d.opportunity_id, d.occurred_on, d.event_id"
     ).fetchall():
         edge = Edge(row[1], Fraction(row[2], row[3]), row[4], row[5], row[6])
         found.setdefault(row[0], []).append(edge)

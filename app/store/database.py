@@ -138,7 +138,15 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
-    options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"
+    # A valuation stages, sorts and sums hundreds of thousands of rows: by default the server puts them on the disk.
+    settings = {
+        "statement_timeout": STATEMENT_TIMEOUT_MS,
+        "lock_timeout": LOCK_TIMEOUT_MS,
+        "timezone": "UTC",
+        "work_mem": "64MB",
+        "temp_buffers": "64MB",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
         return sa.create_engine(
             url,
