@@ -154,6 +154,12 @@ _TABLE = (
         "Use one of the names listed; for a CRM without one export CSV files and use `files`.",
     ),
     (
+        33,
+        "consent that could outlast its end",
+        "Every run overwrites what a customer allows, or empties it; another `policy` could keep what was withdrawn.",
+        "Leave `policy` out for this measure.",
+    ),
+    (
         40,
         "unknown policy override",
         "`--policy` knows no such key.",

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.domain.model import Policy
-from app.domain.plan import Limits
+from app.domain.plan import FieldPolicy, Limits
 from app.domain.rows import Entity
 from app.errors import MappingError, Problem
 from app.mapping.attributes import SECTIONS
@@ -283,6 +283,9 @@ def _clashes(mapping: MappingFile) -> Iterator[Problem]:
             message = f"{write.field!r} is already the field of {writers[name]!r}"
             yield mapping.problem("ADV-MAP-024", message, at, "give each measure its own field")
         writers.setdefault(name, measure)
+        if MEASURES[measure].is_consent and write.policy != FieldPolicy.OVERWRITE:
+            message = f"with the policy {write.policy!r} {measure!r} could go on showing a consent that was taken back"
+            yield mapping.problem("ADV-MAP-033", message, (*at[:3], "policy"), "leave policy out")
 
 
 def _write_route(mapping: MappingFile, measure: str) -> Route:

@@ -64,6 +64,8 @@ class MeasureRule:
     meaning: str
     companion: bool = False
     several_lines: bool = False
+    is_consent: bool = False
+    """What a customer allows: it leaves the CRM when it ends, whatever anybody made of the field."""
     values: tuple[str, ...] = ()
     """Every text it can have, where there are only a few: a restricted picklist must know them."""
 
@@ -127,11 +129,13 @@ MEASURES: Mapping[str, MeasureRule] = {
     "commitment_gaps": MeasureRule(MeasureKind.TEXT, "Numbers of the rungs below the level that nothing proves."),
     "is_customer": MeasureRule(MeasureKind.FLAG, "Whether an annual licence is valid today."),
     "renewal_on": MeasureRule(MeasureKind.DATE, "The first day that its licence does not cover any more."),
-    "permissions": MeasureRule(MeasureKind.TEXT, "Codes of what it lets us do with its name today."),
+    "permissions": MeasureRule(MeasureKind.TEXT, "Codes of what it lets us do with its name today.", is_consent=True),
     "strongest_permission": MeasureRule(
-        MeasureKind.TEXT, "The furthest-reaching of them.", values=tuple(ReferenceScope)
+        MeasureKind.TEXT, "The furthest-reaching of them.", is_consent=True, values=tuple(ReferenceScope)
     ),
-    "permissions_until": MeasureRule(MeasureKind.DATE, "The first day on which one of them no longer holds."),
+    "permissions_until": MeasureRule(
+        MeasureKind.DATE, "The first day on which one of them no longer holds.", is_consent=True
+    ),
     "promised_permissions": MeasureRule(
         MeasureKind.TEXT, "Codes of what it promised in deals and neither granted nor let us use."
     ),
@@ -167,6 +171,7 @@ MEASURES: Mapping[str, MeasureRule] = {
     "reference_state": MeasureRule(
         MeasureKind.TEXT,
         "Whether it may be asked for a reference call (basic) today; empty: it never consented to any.",
+        is_consent=True,
         values=READINESS,
     ),
     "available_from": MeasureRule(MeasureKind.DATE, "The day from which it may be asked again, where that is known."),
