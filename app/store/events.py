@@ -20,6 +20,7 @@ from app.domain.domains import read_domain
 from app.domain.event_types import REFERRAL
 from app.domain.events import MILESTONES, PROGRESS, AdvocacyEvent, Polarity
 from app.domain.model import Policy, ReferralStatus
+from app.domain.permission_events import CONTACT_LEFT, PERMISSION_REVOKED
 from app.domain.rows import Row
 from app.store.bulk import analyze, insert_rows
 from app.store.database import Database
@@ -31,6 +32,8 @@ CHUNK = 5_000
 _IDENTITY = sa.table("s_identity", sa.column("id"))
 _OURS = ("recorded_at", "recorded_on", "status", "referral_id")
 """Columns that say nothing about whether an event came again with other content."""
+WITHDRAWALS = frozenset((CONTACT_LEFT, PERMISSION_REVOKED, "opted_out"))
+"""What ends that a customer may be asked or shown."""
 _WORDING = frozenset(("title", "url", "attributes"))
 """What a source may reword without meaning another event."""
 _INPUT = tuple(c.name for c in advocacy_event.columns if c.name not in _OURS)
@@ -126,7 +129,7 @@ def _sort_out(
         if differing:
             conflicts.append(Conflict(*identity, differing))
         if event.status is not None and _WORDING.issuperset(differing):
-            sayings.append(Saying(row["event_id"], event.status))
+            sayings.append(Saying(row["event_id"], ReferralStatus(row["status"])))
     return new, repeated, conflicts, sayings
 
 
@@ -268,6 +271,13 @@ def _exact(value: Decimal | None) -> str | None:
     return None if value is None else format(value.normalize(), "f")
 
 
+def _status_of(event: AdvocacyEvent) -> ReferralStatus:
+    # In doubt nothing leaves the house: a no waits for nobody to confirm it. People may still reject it.
+    if event.type in WITHDRAWALS and event.status is ReferralStatus.CLAIMED:
+        return ReferralStatus.VERIFIED
+    return event.status or ReferralStatus.VERIFIED
+
+
 def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
     return {
         "event_id": event_id(event.source_system, event.source_event_id),
@@ -282,7 +292,7 @@ def _to_row(event: AdvocacyEvent) -> dict[str, Any]:
         "referred_account_id": event.referred_account,
         "referred_contact_id": event.referred_contact,
         "referred_domain": event.referred_domain and read_domain(event.referred_domain),
-        "status": (event.status or ReferralStatus.VERIFIED).value,
+        "status": _status_of(event).value,
         "share_percent": _exact(event.share_percent),
         "weight": event.weight,
         "reference_share": _exact(event.reference_share),

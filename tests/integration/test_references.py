@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from app.domain.candidates import REFERENCE_CUSTOMER_TYPES, ReferenceFacts, candidate_of
 from app.domain.events import Polarity
 from app.domain.matching import Hold, rank_references
+from app.domain.model import ReferralStatus
 from app.domain.reference import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import State
@@ -139,6 +140,19 @@ def test_g13_a_withdrawal_counts_at_once_without_any_run(company, withdrawal):
     assert "A" not in [one["account"] for one in company.find()["matches"]]
     with pytest.raises(HeldError, match="Anna may not be asked for basic"):
         company.ask()
+
+
+@pytest.mark.parametrize("kind", ["permission_revoked", "contact_left", "opted_out"])
+def test_g13_a_withdrawal_that_is_only_claimed_counts_until_somebody_rejects_it(company, kind):
+    claim = event("w", kind, "A", contact="ann", status=ReferralStatus.CLAIMED)
+
+    company.save(claim)
+
+    assert "A" not in [one["account"] for one in company.find()["matches"]]
+    again = company.save(claim)
+    assert (again.duplicate, again.conflicts, again.moved_on) == (1, (), 0)
+    assert company.run("events", "reject", "t/w", "--reason", "somebody else's") == 0
+    assert "A" in [one["account"] for one in company.find()["matches"]]
 
 
 def test_a_deal_is_found_by_its_name_and_an_unclear_name_is_told(company):
