@@ -547,6 +547,13 @@ write_intent = sa.Table(
     sa.Column("shown_then", sa.Text, nullable=False),
     sa.Column("written_then", sa.Text, nullable=False),
     sa.Index("ix_write_intent_account_id", "account_id"),
+    # Few are refused, and every page of accounts that is read asks for them.
+    sa.Index(
+        "ix_write_intent_refused",
+        "account_id",
+        sqlite_where=sa.text("outcome = 'rejected'"),
+        postgresql_where=sa.text("outcome = 'rejected'"),
+    ),
     sa.Index(
         "ix_write_intent_unsettled",
         "run_id",

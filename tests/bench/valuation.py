@@ -25,6 +25,7 @@ from app.sync.revalue import Day, Revaluation, revalue
 from app.sync.services import Services
 
 VALUED = "credit_line", "opportunity_issue", "account_value", "account_engagement", "account_standing", "worth_before"
+FORGET = {"sqlite": "delete from", "postgresql": "truncate"}
 BESIDE: tuple[tuple[ModuleType, str], ...] = ((engagement, "refresh_engagement"), (standing, "refresh_standing"))
 """The steps of a valuation that are not about money."""
 
@@ -100,7 +101,7 @@ def _with(clock: Clock, step: Callable[..., Any]) -> Callable[..., Any]:
 def _forget(connection: Connection) -> None:
     """As if nothing had ever been valued."""
     for table in VALUED:
-        connection.exec_driver_sql(f"delete from {table}")
+        connection.exec_driver_sql(f"{FORGET[connection.dialect.name]} {table}")
     save_flag(connection, REVALUE_ALL, "bench")
 
 
