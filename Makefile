@@ -78,7 +78,8 @@ constraints: $(READY) ## pin again after a change of pyproject.toml; UPGRADE=--u
 	@grep -v '^#' constraints.txt > build/pin/constraints.txt
 	@echo 'setuptools>=77' > build/pin/build.in
 	@build/pin/bin/uv pip compile pyproject.toml build/pin/build.in --extra test --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(UPGRADE) -o build/pin/constraints.txt
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet $(UPGRADE) \
+		-o build/pin/constraints.txt
 	@cat build/pin/header build/pin/constraints.txt > constraints.txt
 
 wheel: $(READY) ## build the installable package into dist/

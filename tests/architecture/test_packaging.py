@@ -37,7 +37,7 @@ GENERATED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 def pins() -> dict[str, tuple[str, int]]:
     """Name -> exact version and number of hashes, as constraints.txt has them."""
     text = (PROJECT / "constraints.txt").read_text("utf-8")
-    entries = re.findall(r"^([\w.\-]+)==(\S+).*?\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE)
+    entries = re.findall(r"^([\w.\-]+)(?:\[\S+\])?==(\S+).*?\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE)
     return {canonicalize_name(name): (version, hashes.count("--hash")) for name, version, hashes in entries}
 
 
@@ -55,6 +55,18 @@ def closure(requirements: list[Requirement]) -> dict[str, Distribution]:
         wanted = requirement.extras if known else {"", *requirement.extras}
         waiting += [(Requirement(line), extra) for line in found[name].requires or [] for extra in sorted(wanted)]
     return found
+
+
+def test_what_is_asked_for_with_an_extra_is_pinned_with_it() -> None:
+    """Without it pip looks for the newest version of `name[extra]` and, as that one is not pinned, installs nothing."""
+    text = (PROJECT / "constraints.txt").read_text("utf-8")
+    pinned = dict(re.findall(r"^([\w.\-]+)\[(\S+)\]==", text, re.MULTILINE))
+
+    assert {name: pinned.get(name) for name in ("coverage", "psycopg", "pyjwt")} == {
+        "coverage": "toml",
+        "psycopg": "binary",
+        "pyjwt": "crypto",
+    }
 
 
 @pytest.mark.parametrize("requirement", THIRD_PARTY, ids=lambda requirement: requirement.name)
@@ -75,7 +87,7 @@ def test_the_build_tool_is_pinned_because_installing_looks_nowhere_else() -> Non
 
 def test_the_constraints_name_no_address_and_nothing_unpinned() -> None:
     lines = (PROJECT / "constraints.txt").read_text("utf-8").splitlines()
-    strange = [line for line in lines if line and not re.match(r"#|[\w.\-]+==\S+.*\\$|    --hash=sha256:", line)]
+    strange = [line for line in lines if line and not re.match(r"#|[\w.\-]+(\[\S+\])?==\S+.*\\$|    --hash=sha256:", line)]
 
     assert strange == []
     assert "://" not in "\n".join(lines)
