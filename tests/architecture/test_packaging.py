@@ -37,7 +37,9 @@ GENERATED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 def pins() -> dict[str, tuple[str, int]]:
     """Name -> exact version and number of hashes, as constraints.txt has them."""
     text = (PROJECT / "constraints.txt").read_text("utf-8")
-    entries = re.findall(r"^([\w.\-]+)(?:\[\S+\])?==(\S+).*?\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE)
+    entries = re.findall(
+        r"^([\w.\-]+)(?:\[\S+\])?==(\S+).*?\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE
+    )
     return {canonicalize_name(name): (version, hashes.count("--hash")) for name, version, hashes in entries}
 
 
@@ -87,7 +89,9 @@ def test_the_build_tool_is_pinned_because_installing_looks_nowhere_else() -> Non
 
 def test_the_constraints_name_no_address_and_nothing_unpinned() -> None:
     lines = (PROJECT / "constraints.txt").read_text("utf-8").splitlines()
-    strange = [line for line in lines if line and not re.match(r"#|[\w.\-]+(\[\S+\])?==\S+.*\\$|    --hash=sha256:", line)]
+    strange = [
+        line for line in lines if line and not re.match(r"#|[\w.\-]+(\[\S+\])?==\S+.*\\$|    --hash=sha256:", line)
+    ]
 
     assert strange == []
     assert "://" not in "\n".join(lines)
