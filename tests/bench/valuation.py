@@ -55,6 +55,8 @@ def _value_by_hand(store: PlainStore, today: str, servers: tuple[int, ...]) -> t
     with clock:
         value_by_hand(store, today)
     wrong = sum(1 for _ in list_differences(store))
+    # What it has read stays locked until then, and PostgreSQL would wait for it below.
+    store.commit()
     return {"wall": clock.wall, "cpu": clock.cpu}, wrong
 
 
