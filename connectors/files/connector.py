@@ -241,15 +241,15 @@ class FilesConnector:
         return Finding("ok", FILE, f"{count} records")
 
     # There is nothing to set up, for whomever.
-    def plan_setup(self, *, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:  # noqa: ARG002
+    def plan_setup(self, *, user: str = "", viewers: Sequence[str] = ()) -> Sequence[SetupStep]:  # noqa: ARG002  see above
         return ()
 
     def apply_setup(
         self,
         *,
-        check_only: bool,  # noqa: ARG002
-        user: str = "",  # noqa: ARG002
-        viewers: Sequence[str] = (),  # noqa: ARG002
+        check_only: bool,  # noqa: ARG002  as above
+        user: str = "",  # noqa: ARG002  as above
+        viewers: Sequence[str] = (),  # noqa: ARG002  as above
     ) -> Sequence[SetupStep]:
         return ()
 

@@ -254,8 +254,7 @@ class Setup:
 
 def _wanted_rights(source: str) -> set[Right]:
     """Everything that a permission set of the package allows."""
-    # S314 guards against hostile XML; this file comes with the program.
-    root = fromstring(source.encode())  # noqa: S314
+    root = fromstring(source.encode())  # noqa: S314 - not hostile: the file comes with the program
     object_rights = {tag: right for tag, (right, _) in _OBJECT_RIGHTS.items()}
     return {
         *_marked(root, "fieldPermissions", "field", _FIELD_RIGHTS),
