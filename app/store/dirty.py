@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
+from app.store.state import REPLAN_ALL, load_flag
+
 
 def mark(kind: str, column: str, source: str) -> str:
     """A statement that marks every id in `column` of `source`, a table with joins and a `where` behind it."""
@@ -9,3 +13,12 @@ def mark(kind: str, column: str, source: str) -> str:
         f"insert into dirty (kind, id) select distinct '{kind}', {column} from {source} "
         f"and {column} is not null on conflict (kind, id) do nothing"
     )
+
+
+def mark_moved(connection: sa.Connection, query: str) -> None:
+    """Mark for the plan the accounts that a query finds: nobody, where all of them are planned anyway."""
+    if load_flag(connection, REPLAN_ALL) is None:
+        connection.exec_driver_sql(
+            f"insert into dirty (kind, id) select 'plan', account_id from ({query}) moved where 1 = 1"
+            " on conflict (kind, id) do nothing"
+        )

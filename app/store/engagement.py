@@ -22,6 +22,7 @@ from app.domain.segments import Standard
 from app.store.activity import FACTS, stage_activity
 from app.store.before import keep_before
 from app.store.bulk import analyze, differs
+from app.store.dirty import mark_moved
 from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
     PERCENTILE,
@@ -228,9 +229,7 @@ def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
     joined = _joined()
     seen = joined + differs(connection, "new", "old", SHOWN)
     moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
-    connection.exec_driver_sql(
-        f"insert into dirty (kind, id) select 'plan', new.account_id from {seen} on conflict (kind, id) do nothing"
-    )
+    mark_moved(connection, f"select new.account_id from {seen}")
     connection.exec_driver_sql(
         f"insert into account_engagement (account_id, run_id, {', '.join(STORED)})"
         f" select new.account_id, {int(run_id)}, {', '.join(f'new.{name}' for name in STORED)}"

@@ -46,6 +46,7 @@ from app.domain.standing import (
 )
 from app.store.before import keep_before
 from app.store.bulk import analyze, differs, insert_rows
+from app.store.dirty import mark_moved
 from app.store.evidence import load_verified, stage_members, stream_verified
 from app.store.references import load_results
 from app.store.staging import SOLD, add_ids, create_temp, stage_ids, text_type
@@ -344,9 +345,7 @@ def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
     joined = _joined()
     seen = joined + differs(connection, "new", "old", STORED)
     moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
-    connection.exec_driver_sql(
-        f"insert into dirty (kind, id) select 'plan', new.account_id from {seen} on conflict (kind, id) do nothing"
-    )
+    mark_moved(connection, f"select new.account_id from {seen}")
     stored = (*STORED, "next_change_on")
     connection.exec_driver_sql(
         f"insert into account_standing (account_id, run_id, {', '.join(stored)})"

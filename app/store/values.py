@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.domain.model import ChainMode, Issue, OpportunityType, Policy
 from app.store.bulk import analyze, differs
+from app.store.dirty import mark_moved
 from app.store.staging import PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
 
 MEASURES = (
@@ -222,9 +223,7 @@ def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *,
         f" where (old.account_id is null or {differs(connection, 'new', 'old', STORED)})"
     )
     moved = int(connection.exec_driver_sql(f"select count(*) from {changed}").scalar_one())
-    connection.exec_driver_sql(
-        f"insert into dirty (kind, id) select 'plan', new.account_id from {changed} on conflict (kind, id) do nothing"
-    )
+    mark_moved(connection, f"select new.account_id from {changed}")
     fresh = ", ".join(f"new.{name}" for name in STORED)
     connection.execute(
         sa.text(
@@ -268,10 +267,8 @@ def update_ranks(connection: sa.Connection) -> None:
     if not moved:
         return
     connection.execute(sa.text("update account_value set rank = :rank where account_id = :account"), moved)
-    connection.execute(
-        sa.text("insert into dirty (kind, id) values ('plan', :account) on conflict (kind, id) do nothing"),
-        [{"account": row["account"]} for row in moved],
-    )
+    stage_ids(connection, "s_ranked", [row["account"] for row in moved])
+    mark_moved(connection, "select id as account_id from s_ranked")
 
 
 def count_wrong_ranks(connection: sa.Connection) -> int:

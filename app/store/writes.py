@@ -137,6 +137,11 @@ def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tup
         "delete from dirty where kind = 'plan' and id in"
         " (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))"
     )
+    # Where all were planned, nobody was marked: who has to be asked again is, before that is forgotten.
+    connection.exec_driver_sql(
+        "insert into dirty (kind, id) select 'plan', account_id from s_outcome"
+        " where outcome not in ('ok', 'rejected', 'gone') on conflict (kind, id) do nothing"
+    )
     drop_stage(connection, "s_outcome")
 
 

@@ -156,6 +156,19 @@ def test_a_refused_record_is_a_line_in_the_report_and_not_sent_again_until_it_ch
     assert company.shown("B")[0] == "280000.00"
 
 
+def test_a_row_that_stays_locked_through_the_first_run_is_written_by_the_next(company):
+    company.org.clock.advance(3600)  # what is younger than the look-back is looked at again anyway
+    company.org.refuse(company.ids["B"], "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
+
+    first = company.sync()
+    company.org.allow(company.ids["B"])
+    second = company.sync()
+
+    assert (first.status, first.counts["retry"], first.counts["written"]) == ("partial", 1, 3)
+    assert (second.status, second.counts["written"]) == ("ok", 1)
+    assert company.shown("B")[0] == "280000.00"
+
+
 def test_a_write_without_an_answer_is_read_again_before_anything_is_sent(company):
     company.sandbox.faults.inject("reset", on="composite", contains="", after_work=True, times=1, skip=3)
     first = company.sync()
