@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, drop_stage, insert_rows
+from app.store.staging import create_temp, stage_ids, text_type
 
 Shown = Mapping[str, str | None]
 COLUMNS = ("run_id", "account_id", "before", "after", "movement", "shown_then", "written_then")
@@ -101,10 +102,11 @@ def load_unsent_after(connection: sa.Connection, run_id: int, position: tuple[in
     `position`: (movement, account id) of the last one, or START.
     """
     query = sa.text(
-        "select i.account_id, i.after, i.movement, a.parent_id from write_intent i"
-        " left join account a on a.id = i.account_id where i.run_id = :run and i.outcome is null"
-        " and (i.movement < :movement or (i.movement = :movement and i.account_id > :account))"
-        " order by i.movement desc, i.account_id limit :n"
+        "select i.account_id, i.after, i.movement, a.parent_id from ("
+        "select account_id, after, movement from write_intent where run_id = :run and outcome is null"
+        " and (movement < :movement or (movement = :movement and account_id > :account))"
+        " order by movement desc, account_id limit :n"
+        ") i left join account a on a.id = i.account_id order by i.movement desc, i.account_id"
     )
     given = {"run": run_id, "movement": position[0], "account": position[1], "n": PAGE}
     rows = connection.execute(query, given)
@@ -119,23 +121,42 @@ def load_names(connection: sa.Connection, account_ids: Sequence[str]) -> dict[st
 
 
 def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tuple[str, str, str, str]]) -> None:
-    """Record (account id, outcome, code, message); what the CRM acknowledged is what it shows from now on."""
-    create_stage(connection, "s_outcome", "write_intent")
-    insert_rows(connection, "s_outcome", ("account_id", "outcome", "code", "message"), outcomes)
+    """Record (account id, outcome, code, message); what the CRM acknowledged is what it shows from now on.
+
+    Large writes are answered in the order of ids. A chunk is a short stretch of every table then, which has to be said
+    for PostgreSQL to look at no more than that; the key is there for whatever order it joins in.
+    """
+    if not outcomes:
+        return
+    text = text_type(connection)
+    create_temp(connection, "s_outcome", f"account_id {text} primary key, outcome text, code text, message text")
+    rows = list({outcome[0]: outcome for outcome in outcomes}.values())
+    insert_rows(connection, "s_outcome", ("account_id", "outcome", "code", "message"), rows)
     analyze(connection, "s_outcome")
-    connection.exec_driver_sql(
-        "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
-        f" where s.account_id = write_intent.account_id and write_intent.run_id = {int(run_id)}"
+    stretch = {"first": min(row[0] for row in rows), "last": max(row[0] for row in rows)}
+    connection.execute(
+        sa.text(
+            "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
+            " where s.account_id = write_intent.account_id and write_intent.run_id = :run"
+            " and write_intent.account_id between :first and :last"
+        ),
+        {"run": run_id, **stretch},
     )
-    connection.exec_driver_sql(
-        "update account set shown = s.shown_then, written = s.written_then from ("
-        "select i.account_id, i.shown_then, i.written_then from s_outcome o join write_intent i"
-        f" on i.account_id = o.account_id and i.run_id = {int(run_id)} where o.outcome = 'ok'"
-        ") s where s.account_id = account.id"
+    connection.execute(
+        sa.text(
+            "update account set shown = s.shown_then, written = s.written_then from ("
+            "select i.account_id, i.shown_then, i.written_then from s_outcome o join write_intent i"
+            " on i.account_id = o.account_id and i.run_id = :run and i.account_id between :first and :last"
+            " where o.outcome = 'ok') s where s.account_id = account.id"
+        ),
+        {"run": run_id, **stretch},
     )
-    connection.exec_driver_sql(
-        "delete from dirty where kind = 'plan' and id in"
-        " (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))"
+    connection.execute(
+        sa.text(
+            "delete from dirty where kind = 'plan' and id between :first and :last"
+            " and id in (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))"
+        ),
+        stretch,
     )
     # Where all were planned, nobody was marked: who has to be asked again is, before that is forgotten.
     connection.exec_driver_sql(
@@ -146,12 +167,16 @@ def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tup
 
 
 def settle_unchanged(connection: sa.Connection, accounts: Sequence[str]) -> None:
-    """The plan has looked at these and found nothing to write."""
+    """The plan has looked at these and found nothing to write. They are a page in the order of ids."""
     if not accounts:
         return
-    create_stage(connection, "s_settled", "dirty")
-    insert_rows(connection, "s_settled", ("id",), [(account,) for account in accounts])
-    connection.exec_driver_sql("delete from dirty where kind = 'plan' and id in (select id from s_settled)")
+    stage_ids(connection, "s_settled", accounts)
+    connection.execute(
+        sa.text(
+            "delete from dirty where kind = 'plan' and id between :first and :last and id in (select id from s_settled)"
+        ),
+        {"first": min(accounts), "last": max(accounts)},
+    )
     drop_stage(connection, "s_settled")
 
 
