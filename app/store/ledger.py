@@ -19,7 +19,6 @@ from app.domain.money import Correction
 from app.domain.rows import Row
 from app.store.bulk import analyze, create_stage, differs, insert_rows
 from app.store.staging import EVERY_SOLD, LINE_COLUMNS, PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
-from app.store.tables import credit_line, opportunity_issue
 
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
 CONTENT = "buyer_id", "amount", "share_numerator", "share_denominator", "rule", "net", "dated_on"
@@ -38,19 +37,6 @@ def has_current_lines(connection: sa.Connection) -> bool:
     return (
         connection.exec_driver_sql("select 1 from credit_line where valid_to_run is null limit 1").first() is not None
     )
-
-
-def suspend_indexes(connection: sa.Connection) -> None:
-    """Before the first lines and issues: an index built afterwards costs half."""
-    for index in (*credit_line.indexes, *opportunity_issue.indexes):
-        index.drop(connection, checkfirst=True)
-
-
-def ensure_indexes(connection: sa.Connection) -> None:
-    for table in (credit_line, opportunity_issue):
-        for index in sorted(table.indexes, key=lambda one: str(one.name)):
-            index.create(connection, checkfirst=True)
-        analyze(connection, table.name)
 
 
 def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_of: str, *, scoped: bool) -> None:

@@ -16,7 +16,9 @@ quadratic at ten thousand accounts. Names start with `s_`; all live in one trans
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -44,6 +46,28 @@ def create_temp(connection: sa.Connection, name: str, columns: str, *indexes: st
     connection.exec_driver_sql(f"create temp table {name} ({columns}){kept}")
     for column in indexes:
         connection.exec_driver_sql(f"create index ix_{name}_{column} on {name} ({column})")
+
+
+def fill_temp(
+    connection: sa.Connection,
+    name: str,
+    columns: str,
+    *queries: str,
+    key: str = "",
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Create a staged table, fill it with what queries find one after the other, and analyse it.
+
+    `key`: the columns of its primary key. SQLite fills its tree, PostgreSQL sorts once what is there, as is cheaper for
+    each. `given`: the parameters of the queries.
+    """
+    keyed = f"{columns}, primary key ({key})" if key and is_sqlite(connection) else columns
+    create_temp(connection, name, keyed)
+    for query in queries:
+        connection.execute(sa.text(f"insert into {name} {query}"), given)
+    if key and not is_sqlite(connection):
+        connection.exec_driver_sql(f"alter table {name} add primary key ({key})")
+    analyze(connection, name)
 
 
 def text_type(connection: sa.Connection) -> str:
@@ -97,27 +121,30 @@ def _leads_back(start: str, onwards: dict[str, str]) -> bool:
 def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
     """UNION, not UNION ALL: in a circle everybody ends up above everybody, and the recursion stops."""
     text = text_type(connection)
-    create_temp(connection, "s_parent", f"account_id {text} primary key, parent_id {text} not null")
-    connection.exec_driver_sql(
-        "insert into s_parent select a.id, coalesce(c.canonical_id, a.parent_id) "
+    fill_temp(
+        connection,
+        "s_parent",
+        f"account_id {text}, parent_id {text} not null",
+        "select a.id, coalesce(c.canonical_id, a.parent_id) "
         "from account a left join s_canonical c on c.account_id = a.parent_id "
         "left join s_canonical own on own.account_id = a.id "
-        "where a.parent_id is not null and own.account_id is null and coalesce(c.canonical_id, a.parent_id) <> a.id"
+        "where a.parent_id is not null and own.account_id is null and coalesce(c.canonical_id, a.parent_id) <> a.id",
+        key="account_id",
     )
-    analyze(connection, "s_parent")
-    create_temp(connection, "s_ancestor", f"account_id {text} not null, ancestor_id {text} not null")
-    connection.exec_driver_sql(
-        "insert into s_ancestor with recursive up (account_id, ancestor_id) as ("
+    fill_temp(
+        connection,
+        "s_ancestor",
+        f"account_id {text} not null, ancestor_id {text} not null",
+        "with recursive up (account_id, ancestor_id) as ("
         " select account_id, parent_id from s_parent union"
         " select up.account_id, p.parent_id from up join s_parent p on p.account_id = up.ancestor_id"
         ") select account_id, ancestor_id from up where account_id <> ancestor_id "
         "union all select account_id, account_id from s_parent "
         "union all select distinct p.parent_id, p.parent_id from s_parent p "
-        "where p.parent_id not in (select account_id from s_parent)"
+        "where p.parent_id not in (select account_id from s_parent)",
     )
     for column in ("account_id", "ancestor_id"):
         connection.exec_driver_sql(f"create index ix_s_ancestor_{column} on s_ancestor ({column})")
-    analyze(connection, "s_ancestor")
     circular = _parent_circles(connection)
     _stage_groups(connection, circular)
     return [AccountIssue(Issue.PARENT_CYCLE, one) for one in sorted(circular)]
@@ -136,10 +163,13 @@ def _parent_circles(connection: sa.Connection) -> set[str]:
 def _stage_groups(connection: sa.Connection, circular: Collection[str]) -> None:
     """The ultimate parent is the ancestor without a parent; above a circle there is none, so Python decides."""
     text = text_type(connection)
-    create_temp(connection, "s_group", f"account_id {text} primary key, group_id {text} not null")
-    connection.exec_driver_sql(
-        "insert into s_group select a.account_id, a.ancestor_id from s_ancestor a "
-        "left join s_parent p on p.account_id = a.ancestor_id where p.account_id is null"
+    fill_temp(
+        connection,
+        "s_group",
+        f"account_id {text}, group_id {text} not null",
+        "select a.account_id, a.ancestor_id from s_ancestor a "
+        "left join s_parent p on p.account_id = a.ancestor_id where p.account_id is null",
+        key="account_id",
     )
     if circular:
         parents = {row.account_id: row.parent_id for row in connection.exec_driver_sql("select * from s_parent")}
@@ -148,7 +178,6 @@ def _stage_groups(connection: sa.Connection, circular: Collection[str]) -> None:
         insert_rows(connection, "s_group", ("account_id", "group_id"), rows)
         alone = [(a, a) for a in sorted(set(parents) - grouped - {row[0] for row in rows})]
         insert_rows(connection, "s_group", ("account_id", "group_id"), alone)
-    analyze(connection, "s_group")
 
 
 def stage_referrals(
@@ -167,26 +196,22 @@ def stage_referrals(
     # Few accounts are deleted: they are found once, not asked after for every referral.
     create_temp(connection, "s_gone", f"id {text} primary key")
     add_ids(connection, "s_gone", "select id from account where is_deleted = 1 and merged_into_id is null")
-    create_temp(
+    fill_temp(
         connection,
         "s_referral",
-        f"event_id {text} primary key, referrer_id {text}, is_referrer_deleted smallint, account_id {text}, "
+        f"event_id {text}, referrer_id {text}, is_referrer_deleted smallint, account_id {text}, "
         f"opportunity_id {text}, contact_id {text}, domain {text}, occurred_on {text}, recorded_on {text}, "
         f"status {text}, share_percent text, window_until {text}",
+        "select e.event_id, coalesce(f.canonical_id, e.account_id),"
+        " case when coalesce(f.canonical_id, e.account_id) in (select id from s_gone) then 1 else 0 end,"
+        " coalesce(t.canonical_id, e.referred_account_id), e.opportunity_id, e.referred_contact_id,"
+        f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_percent, {until}"
+        f" from advocacy_event e{only} left join s_canonical f on f.account_id = e.account_id"
+        " left join s_canonical t on t.account_id = e.referred_account_id"
+        " where e.type = 'referral' and e.status in ('verified', 'claimed') and e.occurred_on <= :as_of",
+        key="event_id",
+        given={"as_of": as_of},
     )
-    connection.execute(
-        sa.text(
-            "insert into s_referral select e.event_id, coalesce(f.canonical_id, e.account_id),"
-            " case when coalesce(f.canonical_id, e.account_id) in (select id from s_gone) then 1 else 0 end,"
-            " coalesce(t.canonical_id, e.referred_account_id), e.opportunity_id, e.referred_contact_id,"
-            f" lower(e.referred_domain), e.occurred_on, e.recorded_on, e.status, e.share_percent, {until}"
-            f" from advocacy_event e{only} left join s_canonical f on f.account_id = e.account_id"
-            " left join s_canonical t on t.account_id = e.referred_account_id"
-            " where e.type = 'referral' and e.status in ('verified', 'claimed') and e.occurred_on <= :as_of"
-        ),
-        {"as_of": as_of},
-    )
-    analyze(connection, "s_referral")
     _stage_targets(connection, free_mail)
 
 
@@ -245,27 +270,25 @@ def _stage_targets(connection: sa.Connection, free_mail: Sequence[str]) -> None:
         {"free": list(free_mail)},
     )
     # With what the rules ask of the referral, in the order of the accounts: their sales lie together.
-    create_temp(
-        connection,
-        "s_target",
-        f"account_id {text}, event_id {text}, tier smallint, referrer_id {text}, is_referrer_deleted smallint,"
-        f" occurred_on {text}, recorded_on {text}, status {text}, share_percent text, window_until {text},"
-        " primary key (account_id, event_id, tier)",
-    )
     told = (
         "r.referrer_id, r.is_referrer_deleted, r.occurred_on, r.recorded_on, r.status, r.share_percent, r.window_until"
     )
-    for account, tier, source in (
-        ("r.account_id", "3", "s_referral r where r.account_id is not null"),
-        ("d.account_id", "4", "s_referral r join s_domain d on d.domain = r.domain where d.accounts = 1"),
-        # Opportunities may still hang on a merged account: the surviving one stands for all of them.
-        ("c.account_id", "r.tier", "s_target r join s_canonical c on c.canonical_id = r.account_id where 1 = 1"),
-    ):
-        connection.exec_driver_sql(
-            f"insert into s_target select {account}, r.event_id, {tier}, {told} from {source}"
-            " order by 1 on conflict do nothing"
-        )
-    analyze(connection, "s_target")
+    fill_temp(
+        connection,
+        "s_target",
+        f"account_id {text}, event_id {text}, tier smallint, referrer_id {text}, is_referrer_deleted smallint,"
+        f" occurred_on {text}, recorded_on {text}, status {text}, share_percent text, window_until {text}",
+        *(
+            f"select {account}, r.event_id, {tier}, {told} from {source} order by 1"
+            for account, tier, source in (
+                ("r.account_id", "3", "s_referral r where r.account_id is not null"),
+                ("d.account_id", "4", "s_referral r join s_domain d on d.domain = r.domain where d.accounts = 1"),
+                # Opportunities may still hang on a merged account: the surviving one stands for all of them.
+                ("c.account_id", "r.tier", "s_target r join s_canonical c on c.canonical_id = r.account_id"),
+            )
+        ),
+        key="account_id, event_id, tier",
+    )
 
 
 def stage_first_sales(connection: sa.Connection, as_of: str, *, scoped: bool) -> None:
@@ -276,17 +299,17 @@ def stage_first_sales(connection: sa.Connection, as_of: str, *, scoped: bool) ->
         _stage_owned(connection)
         source, buyer = "s_owned s join opportunity o on o.account_id = s.account_id", "w.buyer_id"
         joined = "join s_owned w on w.account_id = x.account_id"
-    create_temp(connection, "s_first", f"opportunity_id {text_type(connection)} primary key")
-    connection.execute(
+    fill_temp(
+        connection,
+        "s_first",
+        f"opportunity_id {text_type(connection)}",
         # Along the index of sales first: merged accounts are few.
-        sa.text(
-            "insert into s_first select substr(min(x.first), 11) from"
-            f" (select o.account_id, min(o.close_on || o.id) as first from {source} where {SOLD} group by o.account_id)"
-            f" x {joined} group by {buyer}"
-        ),
-        {"as_of": as_of},
+        "select substr(min(x.first), 11) from"
+        f" (select o.account_id, min(o.close_on || o.id) as first from {source} where {SOLD} group by o.account_id)"
+        f" x {joined} group by {buyer}",
+        key="opportunity_id",
+        given={"as_of": as_of},
     )
-    analyze(connection, "s_first")
 
 
 def _stage_owned(connection: sa.Connection) -> None:

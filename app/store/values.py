@@ -9,18 +9,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.model import ChainMode, Issue, OpportunityType, Policy
-from app.store.bulk import analyze, differs
+from app.store.bulk import analyze, differs, insert_rows
 from app.store.dirty import mark_moved
-from app.store.staging import PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
+from app.store.staging import PRICED, SOLD, add_ids, create_temp, fill_temp, stage_ids, text_type
 
 MEASURES = (
     "direct", "referred", "total", "given", "conserved", "network", "influence", "touched", "pipeline",
     "group_direct", "group_referred",
 )  # fmt: skip
+EARNED = "direct", "referred", "network", "influence", "touched"
+"""The measures that are the sum of an account's own lines."""
 KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
 """Own revenue by the type of the sale; corrections are not among it."""
 CORRECTIONS = "corrections"
 """How many lines of own revenue are refunds or corrections, whose type only their sale tells."""
+ISSUES = sorted(Issue)
 RANKED = 100
 """A rank is kept for this many accounts: ranks further down move all the time and say little."""
 MILLION = 1_000_000
@@ -42,45 +45,63 @@ _EXPECTED = (
 
 @dataclass(frozen=True, slots=True)
 class LineSource:
-    """Where the lines to sum are: the stored ledger, or lines staged for another day."""
+    """Where the lines to sum are, and the issues beside them: what is stored, or what was staged for another day."""
 
     table: str = "credit_line"
+    issues: str = "opportunity_issue"
 
     def current(self, alias: str) -> str:
         return f"{alias}.valid_to_run is null"
 
 
 def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
-    """Fill `s_value` with the sums of all accounts, or of those in `s_touched`; own revenue by kind is beside them.
+    """Fill `s_value` with the sums and issues of all accounts, or of those in `s_touched`.
 
-    Each step adds its own sums to what the steps before it have left of an account.
+    `s_earned`  what lines say of the account they belong to; own revenue by type is beside it
+    `s_given`   what others earned on what the account bought
+    `s_open`    its pipeline, and the day on which a future close date arrives
+    `s_kin`     the sums of everybody who has somebody below
+    `s_mask`    the codes of its issues, each a bit; `s_codes` spells them
     """
     if touched:
         _stage_summed(connection)
-    sums = ", ".join(f"{name} bigint not null default 0" for name in (*MEASURES, *KINDS, CORRECTIONS))
-    create_temp(
+    _stage_earned(connection, lines, touched=touched)
+    _stage_given(connection, lines, touched=touched)
+    _stage_open(connection, as_of, touched=touched)
+    _stage_kin(connection, lines, policy, touched=touched)
+    _stage_issues(connection, lines.issues, touched=touched)
+    included = " + influence" if policy.influence.include else ""
+    follows = {
+        "total": f"direct + referred{included}",
+        "conserved": "direct + referred - given",
+        # Own revenue is the group's revenue for whoever has no relatives.
+        "group_direct": "coalesce(kin_direct, direct)",
+        "group_referred": "coalesce(kin_referred, referred)",
+    }
+    known = (*EARNED, "given", "pipeline", *KINDS, CORRECTIONS)
+    sums = (*known, *follows)
+    parts = ("s_earned", "s_given", "s_open", "s_mask")
+    # Who has an issue and nothing else is worth nothing, and people want to see why.
+    everybody = " union ".join(
+        (
+            *(f"select account_id as id from {part}" for part in parts),
+            "select account_id from s_kin where kin_direct <> 0 or kin_referred <> 0",
+        )
+    )
+    fill_temp(
         connection,
         "s_value",
-        f"account_id {text_type(connection)} primary key, next_change_on text, issues text not null default '', {sums}",
+        f"account_id {text_type(connection)}, next_change_on text, issues text not null default '', "
+        + ", ".join(f"{name} bigint not null default 0" for name in sums),
+        f"(account_id, next_change_on, issues, {', '.join(sums)})"
+        f" select id, next_change_on, coalesce(codes, ''), {', '.join((*known, *follows.values()))} from"
+        f" (select i.id, next_change_on, codes, kin_direct, kin_referred,"
+        f" {', '.join(f'coalesce({name}, 0) as {name}' for name in known)}"
+        f" from {'s_touched' if touched else f'({everybody} order by 1)'} i "
+        + " ".join(f"left join {part} on {part}.account_id = i.id" for part in (*parts, "s_kin"))
+        + " left join s_codes on s_codes.mask = s_mask.mask) summed",
+        key="account_id",
     )
-    _add_earned(connection, lines, touched=touched)
-    _add_given(connection, lines, touched=touched)
-    _add_pipeline(connection, as_of, touched=touched)
-    _add_due(connection, as_of, touched=touched)
-    included = " + influence" if policy.influence.include else ""
-    # Own revenue is the group's revenue for whoever has no relatives.
-    connection.exec_driver_sql(
-        f"update s_value set total = direct + referred{included}, conserved = direct + referred - given,"
-        " group_direct = direct, group_referred = referred"
-    )
-    _add_groups(connection, lines, policy, touched=touched)
-    if touched:
-        connection.exec_driver_sql("delete from s_value where account_id not in (select id from s_touched)")
-        connection.exec_driver_sql(
-            "insert into s_value (account_id) select id from s_touched t"
-            " where not exists (select 1 from s_value v where v.account_id = t.id)"
-        )
-    analyze(connection, "s_value")
 
 
 def _stage_summed(connection: sa.Connection) -> None:
@@ -93,88 +114,80 @@ def _stage_summed(connection: sa.Connection) -> None:
     analyze(connection, "s_summed")
 
 
-def _add_earned(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
-    """What lines say of the account they belong to."""
-    sums = {name: f"l.measure = '{name}'" for name in ("direct", "referred", "network", "influence", "touched")}
+def _stage_earned(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    sums = {name: f"l.measure = '{name}'" for name in EARNED}
     sums |= {f"direct_{kind}": f"l.measure = 'direct' and l.rule = '{kind}'" for kind in OpportunityType}
     counted = "sum(case when l.measure = 'direct' and l.rule = 'adjustment' then 1 else 0 end)"
     summed = ", ".join(f"cast(sum(case when {which} then l.amount else 0 end) as bigint)" for which in sums.values())
     source = (
         f"s_summed t cross join {lines.table} l where l.account_id = t.id and" if touched else f"{lines.table} l where"
     )
-    connection.exec_driver_sql(
-        f"insert into s_value (account_id, {', '.join(sums)}, {CORRECTIONS}) select l.account_id, {summed}, {counted}"
-        f" from {source} {lines.current('l')} group by l.account_id"
+    _fill_sums(
+        connection,
+        "s_earned",
+        (*sums, CORRECTIONS),
+        f"select l.account_id, {summed}, {counted} from {source} {lines.current('l')} group by l.account_id",
     )
 
 
-def _add_given(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
-    """What lies on what the account bought. Lines are found by account and by opportunity, not by buyer."""
+def _stage_given(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """Lines are found by account and by opportunity, not by buyer."""
     source, owned = f"{lines.table} l", ""
     if touched:
         source = f"{OWNED} t cross join opportunity o cross join {lines.table} l"
         owned = " and o.account_id = t.id and l.opportunity_id = o.id"
-    connection.exec_driver_sql(
-        "insert into s_value (account_id, given) select l.buyer_id, cast(sum(l.amount) as bigint)"
-        f" from {source} where {lines.current('l')} and l.measure = 'referred'{owned} group by l.buyer_id"
-        " on conflict (account_id) do update set given = excluded.given"
+    _fill_sums(
+        connection,
+        "s_given",
+        ("given",),
+        f"select l.buyer_id, cast(sum(l.amount) as bigint) from {source}"
+        f" where {lines.current('l')} and l.measure = 'referred'{owned} group by l.buyer_id",
     )
 
 
-def _add_pipeline(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
+def _stage_open(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
     source, owned = "opportunity o", ""
     if touched:
         source, owned = f"{OWNED} t cross join opportunity o", " and o.account_id = t.id"
-    connection.execute(
-        sa.text(
-            f"insert into s_value (account_id, pipeline) select {_OWNER}, cast(sum({_EXPECTED}) as bigint)"
-            f" from {source} left join s_canonical c on c.account_id = o.account_id"
-            " where o.is_closed = 0 and o.is_deleted = 0 and o.probability is not null and o.home_amount is not null"
-            f" and o.account_id is not null and coalesce(o.created_on, '') <= :as_of{owned} group by {_OWNER}"
-            " on conflict (account_id) do update set pipeline = excluded.pipeline"
-        ),
-        {"as_of": as_of},
+    counts = (
+        "o.is_closed = 0 and o.probability is not null and o.home_amount is not null"
+        " and coalesce(o.created_on, '') <= :as_of"
     )
-
-
-def _add_due(connection: sa.Connection, as_of: str, *, touched: bool) -> None:
-    """The day on which a future close date arrives, for the accounts that have one."""
-    source, won, owned = "opportunity o", "+o.is_won = 1", ""
-    if touched:
-        source, won, owned = f"{OWNED} t cross join opportunity o", "o.is_won = 1", " and o.account_id = t.id"
-    connection.execute(
-        sa.text(
-            f"insert into s_value (account_id, next_change_on) select {_OWNER}, min(o.close_on) from {source}"
-            f" left join s_canonical c on c.account_id = o.account_id where {won} and o.is_closed = 1"
-            f" and o.is_deleted = 0 and o.close_on > :as_of and o.account_id is not null{owned} group by {_OWNER}"
-            " on conflict (account_id) do update set next_change_on = excluded.next_change_on"
-        ),
-        {"as_of": as_of},
+    arrives = "o.is_closed = 1 and o.is_won = 1 and o.close_on > :as_of"
+    text = text_type(connection)
+    fill_temp(
+        connection,
+        "s_open",
+        f"account_id {text}, pipeline bigint, next_change_on {text}",
+        f"select {_OWNER}, cast(sum(case when o.is_closed = 0 then {_EXPECTED} else 0 end) as bigint),"
+        f" min(case when o.is_closed = 1 then o.close_on end) from {source}"
+        " left join s_canonical c on c.account_id = o.account_id"
+        f" where o.is_deleted = 0 and o.account_id is not null{owned} and ({counts} or {arrives}) group by {_OWNER}",
+        key="account_id",
+        given={"as_of": as_of},
     )
 
 
 _OWNER = "coalesce(c.canonical_id, o.account_id)"
 
 
-def _add_groups(connection: sa.Connection, lines: LineSource, policy: Policy, *, touched: bool) -> None:
-    """Consolidated sums of everybody who has somebody below: inside one group referred money is already direct."""
-    text = text_type(connection)
-    create_temp(connection, "s_grouped", f"account_id {text} primary key, direct bigint, referred bigint")
+def _stage_kin(connection: sa.Connection, lines: LineSource, policy: Policy, *, touched: bool) -> None:
+    """Inside one group referred money is already direct: the sums of a group are consolidated."""
     only = " join s_touched t on t.id = a.ancestor_id" if touched else ""
-    connection.exec_driver_sql(
-        "insert into s_grouped select a.ancestor_id, cast(sum(v.direct) as bigint), cast(sum(v.referred) as bigint)"
-        f" from s_ancestor a{only} join s_value v on v.account_id = a.account_id group by a.ancestor_id"
-    )
-    connection.exec_driver_sql(
-        "insert into s_value (account_id) select account_id from s_grouped g where (g.direct <> 0 or g.referred <> 0)"
-        " and not exists (select 1 from s_value v where v.account_id = g.account_id)"
-    )
-    connection.exec_driver_sql(
-        "update s_value set group_direct = g.direct, group_referred = g.referred"
-        " from s_grouped g where g.account_id = s_value.account_id"
+    _fill_sums(
+        connection,
+        "s_kin",
+        ("kin_direct", "kin_referred"),
+        "select a.ancestor_id, cast(sum(e.direct) as bigint), cast(sum(e.referred) as bigint)"
+        f" from s_ancestor a{only} join s_earned e on e.account_id = a.account_id group by a.ancestor_id",
     )
     if policy.intra_group or policy.chain.mode is ChainMode.CARVE_OUT:
         _consolidate(connection, lines, touched=touched)
+
+
+def _fill_sums(connection: sa.Connection, name: str, sums: Sequence[str], query: str) -> None:
+    columns = ", ".join(f"{one} bigint" for one in sums)
+    fill_temp(connection, name, f"account_id {text_type(connection)}, {columns}", query, key="account_id")
 
 
 def _consolidate(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
@@ -190,24 +203,33 @@ def _consolidate(connection: sa.Connection, lines: LineSource, *, touched: bool)
         " join s_ancestor b on b.account_id = x.buyer_id and b.ancestor_id = a.ancestor_id group by b.ancestor_id"
     )
     connection.exec_driver_sql(
-        "update s_value set group_referred = group_referred - i.amount"
-        " from s_inside i where i.account_id = s_value.account_id"
+        "update s_kin set kin_referred = kin_referred - i.amount from s_inside i where i.account_id = s_kin.account_id"
     )
 
 
-def stage_account_issues(connection: sa.Connection, table: str, *, touched: bool) -> None:
-    """Write each account's distinct issue codes, sorted, into `s_value.issues`; the codes are a closed list."""
-    if not touched:
-        # Who has an issue and nothing else is worth nothing, and people want to see why.
-        add = f"select distinct account_id from {table} i where account_id is not null"
-        new = "not exists (select 1 from s_value v where v.account_id = i.account_id)"
-        connection.exec_driver_sql(f"insert into s_value (account_id) {add} and {new}")
-    found = " || ".join(f"max(case when code = '{code}' then '{code} ' else '' end)" for code in sorted(Issue))
-    source = f"s_touched t cross join {table} i where i.account_id = t.id" if touched else f"{table} i"
-    connection.exec_driver_sql(
-        f"update s_value set issues = f.codes from (select i.account_id, rtrim({found}) as codes from {source}"
-        " group by i.account_id) f where f.account_id = s_value.account_id"
+def _stage_issues(connection: sa.Connection, issues: str, *, touched: bool) -> None:
+    """The distinct codes of each account, sorted, as one text.
+
+    They are a closed list: a bit for each adds up, and of the sums there are so few that each is spelled once.
+    """
+    text = text_type(connection)
+    source = f"s_touched t cross join {issues} i where i.account_id = t.id" if touched else f"{issues} i where 1 = 1"
+    create_temp(connection, "s_bit", f"code {text} primary key, bit bigint")
+    insert_rows(connection, "s_bit", ("code", "bit"), [(code, 1 << at) for at, code in enumerate(ISSUES)])
+    _fill_sums(
+        connection,
+        "s_mask",
+        ("mask",),
+        "select d.account_id, cast(sum(b.bit) as bigint) from (select distinct i.account_id, i.code"
+        f" from {source} and i.account_id is not null) d join s_bit b on b.code = d.code group by d.account_id",
     )
+    create_temp(connection, "s_codes", f"mask bigint primary key, codes {text}")
+    masks = connection.exec_driver_sql("select distinct mask from s_mask").scalars().all()
+    insert_rows(connection, "s_codes", ("mask", "codes"), [(mask, _codes_of(mask)) for mask in masks])
+
+
+def _codes_of(mask: int) -> str:
+    return " ".join(code for at, code in enumerate(ISSUES) if mask >> at & 1)
 
 
 STORED = (*MEASURES, "issues", "next_change_on")
@@ -234,8 +256,6 @@ def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *,
         ),
         {"policy": policy_version, "run": run_id},
     )
-    if not touched:
-        analyze(connection, "account_value")
     return moved
 
 

@@ -19,6 +19,7 @@ from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure
 from app.domain.money import RateBook, net_steps
 from app.mapping.policy import policy_content
 from app.store import before, cases, engagement, ledger, plain_sales, staging, standing, values
+from app.store.bulk import ensure_indexes, suspend_indexes
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
 from app.store.connection import Connection
@@ -26,6 +27,7 @@ from app.store.ledger import HOME, Corrected, Origin, Stamp
 from app.store.rates import load_rates
 from app.store.runs import save_policy
 from app.store.state import REPLAN_ALL, REVALUE_ALL, VALUED_AS_OF, VALUED_BY, load_flag, save_flag
+from app.store.tables import account_value, credit_line, opportunity_issue
 
 STAGED = "s_line"
 STORED = "credit_line"
@@ -97,17 +99,18 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     # Nothing is stored yet: the lines go straight where they belong.
     table = STORED if first else STAGED
     if first:
-        ledger.suspend_indexes(connection)
+        suspend_indexes(connection, credit_line, opportunity_issue, account_value)
     _stage_everything(connection, day, table, scoped=False)
     if not first:
         ledger.merge_lines(connection, day.run_id, scoped=False)
     ledger.merge_issues(connection, scoped=False)
     if first:
-        ledger.ensure_indexes(connection)
+        ensure_indexes(connection, credit_line, opportunity_issue)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
-    values.stage_account_issues(connection, "opportunity_issue", touched=False)
     before.keep_before(connection, "s_value", day.as_of, day.run_id)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
+    if first:
+        ensure_indexes(connection, account_value)
     values.update_ranks(connection)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=True)
     standing.refresh_standing(connection, day.policy, day.as_of, day.run_id, everything=True)
@@ -122,7 +125,6 @@ def _revalue_scope(connection: Connection, day: Day) -> int:
     ledger.merge_issues(connection, scoped=True)
     touch_accounts(connection, day.run_id)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=True)
-    values.stage_account_issues(connection, "opportunity_issue", touched=True)
     before.keep_before(connection, "s_value", day.as_of, day.run_id)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
     values.update_ranks(connection)
@@ -137,8 +139,7 @@ def value_as_of(connection: Connection, day: Day) -> None:
     Nothing stored is touched.
     """
     _stage_everything(connection, day, STAGED, scoped=False)
-    values.stage_values(connection, values.LineSource(STAGED), day.policy, day.iso, touched=False)
-    values.stage_account_issues(connection, "s_issue", touched=False)
+    values.stage_values(connection, values.LineSource(STAGED, "s_issue"), day.policy, day.iso, touched=False)
     engagement.stage_engagement_as_of(connection, values.LineSource(STAGED), day.policy, day.as_of)
     standing.stage_standing(
         connection, day.policy, day.as_of, touched=False, values="s_value", engagement="s_engagement"
@@ -177,7 +178,6 @@ def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Di
         _stage_everything(connection, day, STAGED, scoped=not everything, structure=structure)
         lines = ledger.count_differences(connection, scoped=not everything)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=not everything)
-    values.stage_account_issues(connection, "opportunity_issue", touched=not everything)
     sums = values.count_differences(connection, touched=not everything)
     engaged = engagement.count_differences(
         connection, day.policy, day.as_of, accounts=None if everything else "s_sample"
