@@ -10,11 +10,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 FIRST_DAY = date(2022, 6, 1)
 DAYS = 900
 WINDOW_DAYS = 365
+CHAIN_DELTA, CHAIN_DEPTH = Fraction(1, 2), 3
 SOURCE = "bench"
 
 
