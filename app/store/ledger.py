@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from app.domain.model import AccountIssue, CreditLine, Measure
 from app.domain.money import Correction
 from app.domain.rows import Row
-from app.store.bulk import analyze, create_stage, differs, insert_rows
+from app.store.bulk import analyze, create_stage, differs, insert_rows, is_sqlite
 from app.store.staging import EVERY_SOLD, LINE_COLUMNS, PRICED, SOLD, add_ids, create_temp, stage_ids, text_type
 
 IDENTITY = "measure", "account_id", "opportunity_id", "event_id", "tier"
@@ -42,8 +42,8 @@ def has_current_lines(connection: sa.Connection) -> bool:
 def stage_direct_lines(connection: sa.Connection, table: str, stamp: Stamp, as_of: str, *, scoped: bool) -> None:
     """Insert the direct line of every sale without corrections; those with corrections go through Python."""
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
-    # What is summed together lies together: 400,000 lines are summed in a third of the time.
-    order = "" if scoped else " order by 2"
+    # What is summed together lies together: SQLite sums 400,000 lines in a third of the time.
+    order = " order by 2" if is_sqlite(connection) and not scoped else ""
     connection.execute(
         sa.text(
             f"insert into {table} ({', '.join(LINE_COLUMNS)}) "

@@ -55,8 +55,19 @@ def _routes(connection: sa.Connection, policy: Policy, *, scoped: bool) -> Itera
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
     by_contact = "s_referral r join contact_role cr on cr.contact_id = r.contact_id and cr.is_deleted = 0"
     named = _verdict(connection, policy, is_named=True)
-    yield f"{Tier.OPPORTUNITY:d}", f"s_referral r join opportunity o on o.id = r.opportunity_id{only}", SOLD, named
-    yield f"{Tier.CONTACT:d}", f"{by_contact} join opportunity o on o.id = cr.opportunity_id{only}", SOLD, named
+    # Few referrals name a sale or a contact: said aloud, so that PostgreSQL does not hash all sales for them.
+    yield (
+        f"{Tier.OPPORTUNITY:d}",
+        f"s_referral r join opportunity o on o.id = r.opportunity_id{only}",
+        f"r.opportunity_id is not null and {SOLD}",
+        named,
+    )
+    yield (
+        f"{Tier.CONTACT:d}",
+        f"{by_contact} join opportunity o on o.id = cr.opportunity_id{only}",
+        f"r.contact_id is not null and {SOLD}",
+        named,
+    )
     # An account's or domain's referral can only touch what it bought within the window; what it bought before is
     # history unless it is the very first deal, which is worth an issue.
     types = ", ".join(f"'{one}'" for one in sorted(policy.credited_types))

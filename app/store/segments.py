@@ -71,9 +71,9 @@ def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool)
         # The values were just summed from the same lines.
         bought = f"{' or '.join(f'{name} <> 0' for name in KINDS)} or {CORRECTIONS} > 0"
         connection.exec_driver_sql(
-            f"insert into s_kind select account_id, {', '.join(KINDS)} from s_value where {bought}"
+            f"insert into s_kind select account_id, {', '.join(KINDS)} from s_earned where {bought}"
         )
-        add_ids(connection, "s_corrected", f"select account_id as id from s_value where {CORRECTIONS} > 0")
+        add_ids(connection, "s_corrected", f"select account_id as id from s_earned where {CORRECTIONS} > 0")
     connection.exec_driver_sql(
         f"update s_kind set {', '.join(f'{name} = {name} + c.more_{name}' for name in KINDS)} from ("
         f"select l.account_id as id, {_by_kind('o.type', 'more_')} from s_corrected w cross join {lines.table} l"

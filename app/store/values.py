@@ -78,7 +78,7 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
         "group_direct": "coalesce(kin_direct, direct)",
         "group_referred": "coalesce(kin_referred, referred)",
     }
-    known = (*EARNED, "given", "pipeline", *KINDS, CORRECTIONS)
+    known = (*EARNED, "given", "pipeline")
     sums = (*known, *follows)
     parts = ("s_earned", "s_given", "s_open", "s_mask")
     # Who has an issue and nothing else is worth nothing, and people want to see why.
