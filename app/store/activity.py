@@ -4,8 +4,8 @@ SQL joins, ranks and sums; what needs the calendar or looks into attributes is d
 few accounts that have it. `staging.stage_structure` ran before.
 
 `s_engaged`   the accounts to compute again; without it (`touched=False`) all of them
-`s_owner`     account of an event -> the account it counts for, when only some are computed
-`s_score`     millionths of points
+`s_member`    the accounts whose events count for these, when only some are computed
+`s_score`     millionths of points, and how many events may earn any
 `s_fact`      flags, participation and feedback, and the day on which time will change them
 """
 
@@ -38,12 +38,12 @@ from app.domain.events import Polarity
 from app.domain.rows import Row
 from app.domain.rules import EngagementRules
 from app.store.bulk import analyze, insert_rows, is_sqlite
-from app.store.staging import create_temp, text_type
+from app.store.evidence import VERIFIED, stage_members, told_of
+from app.store.staging import create_temp, joined_key, text_type
 
 FACTS = (
     "is_detractor", "is_participant", "participation_days", "feedback_adopted", "feedback_declined", "feedback_open",
 )  # fmt: skip
-_VERIFIED = "e.status = 'verified' and e.occurred_on <= :as_of"
 _BASE = (
     "case e.polarity when 'detractor' then r.against"
     " when 'neutral' then case when r.base < 0 then r.base else 0 end else r.base end"
@@ -63,66 +63,49 @@ class _Events:
     def __init__(self, connection: sa.Connection, as_of: date, *, touched: bool) -> None:
         self.connection = connection
         self.as_of = as_of
-        self.owner = "o.owner_id" if touched else "coalesce(c.canonical_id, e.account_id)"
-        self.source = (
-            "s_owner o join advocacy_event e on e.account_id = o.account_id"
-            if touched
-            else "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
-        )
+        self._told = told_of(members_only=touched)
         if touched:
-            _stage_owners(connection)
+            stage_members(connection, "s_engaged")
 
     def run(self, statement: str, **given: object) -> sa.CursorResult[*tuple[Any, ...]]:
         """Execute a statement in which {owner}, {source} and {known} stand for the events."""
-        text = sa.text(statement.format(owner=self.owner, source=self.source, known=_VERIFIED))
+        text = sa.text(statement.format(owner=self._told.owner, source=self._told.source, known=VERIFIED))
         for name, value in given.items():
             if isinstance(value, list):
                 text = text.bindparams(sa.bindparam(name, expanding=True))
         return self.connection.execute(text, {"as_of": self.as_of.isoformat(), **given})
 
 
-def _stage_owners(connection: sa.Connection) -> None:
-    text = text_type(connection)
-    create_temp(connection, "s_owner", f"account_id {text} primary key, owner_id {text}")
-    connection.exec_driver_sql(
-        "insert into s_owner select t.id, t.id from s_engaged t"
-        " where not exists (select 1 from s_canonical c where c.account_id = t.id)"
-        " union select c.account_id, c.canonical_id from s_canonical c join s_engaged t on t.id = c.canonical_id"
-    )
-    analyze(connection, "s_owner")
-
-
 def _stage_scores(events: _Events, rules: EngagementRules) -> None:
     connection = events.connection
-    text = text_type(connection)
     _stage_type_rules(connection, rules)
     _stage_fading(events, rules)
-    create_temp(connection, "s_score", f"account_id {text} primary key, points bigint not null")
-    _stage_crowded(events, min((rules.cap, *rules.caps.values())))
+    create_temp(
+        connection,
+        "s_score",
+        f"account_id {joined_key(connection)}, points bigint not null, events int not null",
+    )
     rated = (
         "from {source} join s_type_rule r on r.type = e.type"
         " join s_fading f on f.day = e.occurred_on and f.half_life = r.half_life"
     )
     events.run(
-        f"insert into s_score select {{owner}}, cast(sum({_BASE} * f.ppm) as bigint) {rated} where {{known}}"
-        " and not exists (select 1 from s_crowded w where w.id = {owner}) group by 1"
+        f"insert into s_score select {{owner}}, cast(sum({_BASE} * f.ppm) as bigint), count(*) {rated}"
+        " where {known} group by 1"
     )
-    # Of one type and quarter the weightiest count, then the earliest: as `domain.engagement.point_lines` has it.
+    # Only who has more events than a cap lets count has them ranked. Of one type and quarter the weightiest count, then
+    # the earliest: as `domain.engagement.point_lines` has it.
     events.run(
-        "insert into s_score select owner, cast(sum(base * ppm) as bigint) from ("
+        "update s_score set points = x.points from ("
+        "select owner, cast(sum(base * ppm) as bigint) as points from ("
         f"select {{owner}} as owner, {_BASE} as base, f.ppm as ppm, r.cap as cap, row_number() over"
         f" (partition by {{owner}}, e.type, f.quarter order by abs({_BASE}) desc, e.occurred_on, e.event_id) as place"
-        f" {rated} join s_crowded w on w.id = {{owner}} where {{known}} and {_BASE} <> 0) x"
-        " where place <= cap group by owner"
+        f" {rated} where {{known}} and {_BASE} <> 0"
+        " and {owner} in (select account_id from s_score where events > :cap)) y"
+        " where place <= cap group by owner) x where x.owner = s_score.account_id",
+        cap=min((rules.cap, *rules.caps.values())),
     )
     analyze(connection, "s_score")
-
-
-def _stage_crowded(events: _Events, cap: int) -> None:
-    """The accounts with more events than a cap lets count: only there the events have to be ranked."""
-    create_temp(events.connection, "s_crowded", f"id {text_type(events.connection)} primary key")
-    events.run(f"insert into s_crowded select {{owner}} from {{source}} group by 1 having count(*) > {int(cap)}")
-    analyze(events.connection, "s_crowded")
 
 
 def _stage_type_rules(connection: sa.Connection, rules: EngagementRules) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,11 +17,29 @@ from app.store.staging import create_temp, stage_ids, text_type
 
 PAGE = 2_000
 
+VERIFIED = "e.status = 'verified' and e.occurred_on <= :as_of"
+"""SQL: event `e` counts on the day `:as_of`."""
+
 _COLUMNS = (
     "e.event_id, e.type, e.occurred_on, e.occurred_at, e.contact_id, e.opportunity_id, e.valid_from, e.valid_to,"
     " e.polarity, e.title, e.url, e.attributes"
 )
 _ORDER = "owner, e.occurred_on, coalesce(cast(e.occurred_at as text), ''), e.event_id"
+
+
+class Told(NamedTuple):
+    """SQL: advocacy events `e`, and the account that each counts for."""
+
+    source: str
+    owner: str
+
+
+def told_of(*, members_only: bool) -> Told:
+    """The events of all accounts (`staging.stage_structure` ran before), or of those in `s_member`."""
+    if members_only:
+        return Told("s_member m join advocacy_event e on e.account_id = m.account_id", "m.owner_id")
+    source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
+    return Told(source, "coalesce(c.canonical_id, e.account_id)")
 
 
 def load_verified(
@@ -54,13 +72,8 @@ def stream_verified(
 
     `members_only`: of the accounts in `s_member`; otherwise of all, and `staging.stage_structure` ran before.
     """
-    if members_only:
-        source = "s_member m join advocacy_event e on e.account_id = m.account_id"
-        yield from _grouped(connection, "m.owner_id", source, as_of, types, or_against=or_against)
-    else:
-        source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
-        owner = "coalesce(c.canonical_id, e.account_id)"
-        yield from _grouped(connection, owner, source, as_of, types, or_against=or_against)
+    told = told_of(members_only=members_only)
+    yield from _grouped(connection, told, as_of, types, or_against=or_against)
 
 
 def stage_members(connection: sa.Connection, accounts: str) -> None:
@@ -95,8 +108,7 @@ def stage_asked(connection: sa.Connection, account_ids: Collection[str]) -> None
 
 def _grouped(
     connection: sa.Connection,
-    owner: str,
-    source: str,
+    told: Told,
     as_of: date,
     types: Collection[str],
     *,
@@ -105,8 +117,7 @@ def _grouped(
     against = f" or e.polarity = '{Polarity.DETRACTOR.value}'" if or_against else ""
     kind = f" and (e.type in :types{against})" if types else ""
     query = sa.text(
-        f"select {owner} as owner, {_COLUMNS} from {source}"
-        f" where e.status = 'verified' and e.occurred_on <= :as_of{kind} order by {_ORDER}"
+        f"select {told.owner} as owner, {_COLUMNS} from {told.source} where {VERIFIED}{kind} order by {_ORDER}"
     )
     given: dict[str, Any] = {"as_of": as_of.isoformat()}
     if types:
