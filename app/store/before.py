@@ -32,8 +32,7 @@ def keep_before(connection: sa.Connection, staged: str, as_of: date, run_id: int
 
     Nothing was before the very first valuation. Where a run has moved every single value, all of them are kept already.
     """
-    earlier = sa.text("select 1 from account_value where run_id <> :run limit 1")
-    if connection.execute(earlier, {"run": run_id}).first() is None:
+    if not was_valued(connection, run_id):
         return
     connection.execute(
         sa.text(
@@ -47,6 +46,12 @@ def keep_before(connection: sa.Connection, staged: str, as_of: date, run_id: int
         ),
         {"day": as_of.isoformat()},
     )
+
+
+def was_valued(connection: sa.Connection, run_id: int) -> bool:
+    """Whether a value is stored that this run has not moved."""
+    earlier = sa.text("select 1 from account_value where run_id <> :run limit 1")
+    return connection.execute(earlier, {"run": run_id}).first() is not None
 
 
 def forget_before(connection: sa.Connection, as_of: date) -> None:

@@ -20,9 +20,9 @@ from app.domain.rows import Cell
 from app.domain.rules import EngagementRules
 from app.domain.segments import Standard
 from app.store.activity import FACTS, stage_activity
-from app.store.before import keep_before
-from app.store.bulk import analyze, differs
+from app.store.bulk import analyze
 from app.store.dirty import mark_moved
+from app.store.measures import Measures, are_first, count_different, merge_measures
 from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
     PERCENTILE,
@@ -32,6 +32,7 @@ from app.store.segments import (
     save_standard,
     stage_engaged,
     stage_segments,
+    summed,
 )
 from app.store.staging import add_ids, create_temp, stage_ids, text_type
 from app.store.state import load_flag, save_flag
@@ -51,10 +52,18 @@ _WHOLE = f"case when points >= 0 then points / {MILLION} else -((-points + {MILL
 """SQL: whole points, cut downwards on both sides of zero."""
 
 
+NUMBERS = ("points", *FACTS, *MONEY)
+_TOLD = ("quadrant", "percentile", "next_change_on", *OPTIONAL, *NUMBERS)
+"""What does not follow from the points."""
+_NOTHING = {name: 0 if name in (*NUMBERS, "whole_points") else None for name in STORED}
+ENGAGEMENT = Measures("account_engagement", "s_engagement", _NOTHING, SHOWN)
+_SOMETHING = " or ".join(f"{name} <> 0" if name in NUMBERS else f"{name} is not null" for name in _TOLD)
+
+
 def refresh_engagement(
     connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool, moved: int = 0
-) -> int:
-    """Bring the stored measures up to date. Returns the accounts of which people will see something else.
+) -> None:
+    """Bring the stored measures up to date, and mark for the plan the accounts of which people will see something else.
 
     `moved`: how many values just moved; where none did, nobody stands elsewhere among all.
     """
@@ -67,21 +76,23 @@ def refresh_engagement(
     stage_activity(connection, policy.engagement, as_of, touched=not everything and not faded)
     if faded:
         _engage_unstored(connection)
-    _stage_rest(connection, LineSource(), "account_value", policy, standard, as_of, touched=not everything)
-    if faded:
-        _stage_faded(connection, policy.engagement)
-    keep_before(connection, "s_engagement", as_of, run_id)
-    seen = _merge(connection, run_id, touched=not everything)
+    if everything and are_first(connection, ENGAGEMENT, run_id):
+        _gather(connection, ENGAGEMENT.stored, run_id, LineSource(), policy, standard, as_of, touched=False)
+        mark_moved(connection, f"select account_id from {ENGAGEMENT.stored}")
+    else:
+        _stage(connection, LineSource(), policy, standard, as_of, touched=not everything)
+        if faded:
+            _stage_faded(connection, policy.engagement)
+        merge_measures(connection, ENGAGEMENT, as_of, run_id, touched=not everything)
     save_standard(connection, standard)
     save_flag(connection, FADED_IN, str(week_of(as_of)))
-    return seen
 
 
 def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: date) -> None:
     """Fill `s_engagement` for another day or policy from lines and values staged for it; nothing stored is touched."""
     standard = load_standard(connection, "s_value", policy)
     stage_activity(connection, policy.engagement, as_of, touched=False)
-    _stage_rest(connection, lines, "s_value", policy, standard, as_of, touched=False)
+    _stage(connection, lines, policy, standard, as_of, touched=False)
 
 
 def count_differences(connection: sa.Connection, policy: Policy, as_of: date, *, accounts: str | None = None) -> int:
@@ -89,18 +100,15 @@ def count_differences(connection: sa.Connection, policy: Policy, as_of: date, *,
 
     Right after `values.stage_values` of the same accounts.
     """
-    touched, sums = accounts is not None, "s_value" if accounts is None else "account_value"
-    standard = load_standard(connection, sums, policy)
+    touched = accounts is not None
+    standard = load_standard(connection, summed(touched=touched), policy)
     if accounts is not None:
         create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
         add_ids(connection, "s_engaged", f"select id from {accounts}")
         analyze(connection, "s_engaged")
     stage_activity(connection, policy.engagement, as_of, touched=touched)
-    _stage_rest(connection, LineSource(), sums, policy, standard, as_of, touched=touched)
-    if not touched:
-        _stage_absent(connection)
-    different = _joined() + differs(connection, "new", "old", STORED)
-    return int(connection.exec_driver_sql(f"select count(*) from {different}").scalar_one())
+    _stage(connection, LineSource(), policy, standard, as_of, touched=touched)
+    return count_different(connection, ENGAGEMENT, touched=touched)
 
 
 def is_new_week(connection: sa.Connection, as_of: date) -> bool:
@@ -124,67 +132,69 @@ def mark_engagement_due(connection: sa.Connection, as_of: str) -> None:
     )
 
 
-def _stage_rest(
+def _stage(
+    connection: sa.Connection, lines: LineSource, policy: Policy, standard: Standard, as_of: date, *, touched: bool
+) -> None:
+    """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
+    create_temp(
+        connection,
+        "s_engagement",
+        f"account_id {text_type(connection)} primary key, quadrant text, percentile int, next_change_on text,"
+        f" points_band text, {_columns(('run_id', 'whole_points', *NUMBERS, *OPTIONAL), 'bigint')}",
+    )
+    _gather(connection, "s_engagement", 0, lines, policy, standard, as_of, touched=touched)
+    analyze(connection, "s_engagement")
+
+
+def _gather(
     connection: sa.Connection,
+    table: str,
+    run_id: int,
     lines: LineSource,
-    values: str,
     policy: Policy,
     standard: Standard,
     as_of: date,
     *,
     touched: bool,
 ) -> None:
-    """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
-    stage_segments(connection, lines, values, standard, touched=touched)
-    stage_optional(connection, lines, values, policy, as_of.isoformat(), touched=touched)
-    _gather(connection, values, standard, touched=touched)
-    _name_bands(connection, policy.engagement)
-    analyze(connection, "s_engagement")
-
-
-NUMBERS = ("points", *FACTS, *MONEY)
-_PARTS = ("s_score", "s_fact", "s_kind", "s_risk", "s_optional")
-
-
-def _gather(connection: sa.Connection, values: str, standard: Standard, *, touched: bool) -> None:
     """Join the parts. Accounts that are deleted or merged away stand in no quadrant."""
-    _stage_ids(connection, values, touched=touched)
-    create_temp(
-        connection,
-        "s_engagement",
-        f"account_id {text_type(connection)} primary key, quadrant text, percentile int, next_change_on text,"
-        f" points_band text, whole_points bigint not null default 0, {_columns(NUMBERS, 'bigint not null')},"
-        f" {_columns(OPTIONAL, 'bigint')}",
-    )
+    stage_segments(connection, lines, standard, touched=touched)
+    stage_optional(connection, lines, summed(touched=touched), policy, as_of.isoformat(), touched=touched)
     of = {"points": "s", "revenue_at_risk": "r"} | dict.fromkeys(FACTS, "f") | dict.fromkeys(KINDS, "k")
-    connection.execute(
-        sa.text(
-            "insert into s_engagement (account_id, quadrant, percentile, next_change_on,"
-            f" {', '.join((*NUMBERS, *OPTIONAL))}) select i.id, {QUADRANT}, {PERCENTILE}, f.next_change_on,"
-            f" {', '.join(f'coalesce({of[name]}.{name}, 0)' for name in NUMBERS)},"
-            f" {', '.join(f'x.{name}' for name in OPTIONAL)}"
-            f" from s_id i left join {values} v on v.account_id = i.id left join s_score s on s.account_id = i.id"
-            " left join s_fact f on f.account_id = i.id left join s_kind k on k.account_id = i.id"
-            " left join s_risk r on r.account_id = i.id left join s_optional x on x.account_id = i.id"
-            " left join account a on a.id = i.id and a.is_deleted = 0 and a.merged_into_id is null"
-        ),
+    numbers = {name: f"{of[name]}.{name}" for name in NUMBERS}
+    source, id_ = "s_engaged i left join account_value v on v.account_id = i.id", "i.id"
+    parts = {"s": "s_score", "f": "s_fact", "k": "s_kind", "r": "s_risk", "x": "s_optional"}
+    if not touched:
+        _add_worthless(connection)
+        source, id_ = "s_value v", "v.account_id"
+        parts["w"] = "s_earned"
+        numbers |= {name: f"k.{name}, w.{name}" for name in KINDS}
+    _fill(
+        connection,
+        table,
+        run_id,
+        policy.engagement,
+        f"(select {id_} as account_id, {QUADRANT} as quadrant, {PERCENTILE} as percentile, f.next_change_on,"
+        f" {', '.join(f'coalesce({known}, 0) as {name}' for name, known in numbers.items())},"
+        f" {', '.join(f'x.{name}' for name in OPTIONAL)} from {source}"
+        f" {' '.join(f'left join {part} {name} on {name}.account_id = {id_}' for name, part in parts.items())}"
+        f" left join account a on a.id = {id_} and a.is_deleted = 0 and a.merged_into_id is null) y"
+        f" where {_SOMETHING}",
         {"high_direct": standard.direct, "high_referred": standard.referred},
     )
 
 
+def _add_worthless(connection: sa.Connection) -> None:
+    """Add to the staged values whoever did something and is worth nothing: one table to join the others to."""
+    for part in ("s_score", "s_fact"):
+        connection.exec_driver_sql(
+            f"insert into s_value (account_id) select p.account_id from {part} p"
+            " where not exists (select 1 from s_value v where v.account_id = p.account_id)"
+        )
+
+
 def _columns(names: Sequence[str], kind: str) -> str:
     return ", ".join(f"{name} {kind}" for name in names)
-
-
-def _stage_ids(connection: sa.Connection, values: str, *, touched: bool) -> None:
-    create_temp(connection, "s_id", f"id {text_type(connection)} primary key")
-    if touched:
-        add_ids(connection, "s_id", "select id from s_engaged")
-        return
-    worth = "direct <> 0 or referred <> 0 or total > 0"
-    add_ids(connection, "s_id", f"select account_id as id from {values} where {worth}")
-    for part in _PARTS:
-        add_ids(connection, "s_id", f"select account_id as id from {part}")
 
 
 def _engage_unstored(connection: sa.Connection) -> None:
@@ -199,63 +209,41 @@ def _engage_unstored(connection: sa.Connection) -> None:
 
 def _stage_faded(connection: sa.Connection, rules: EngagementRules) -> None:
     """Everybody else as stored, but with the points of the new week."""
-    kept = [name for name in (*NUMBERS, *OPTIONAL, "quadrant", "percentile", "next_change_on") if name != "points"]
-    connection.exec_driver_sql(
-        f"insert into s_engagement (account_id, points, {', '.join(kept)})"
-        f" select e.account_id, coalesce(s.points, 0), {', '.join(f'e.{name}' for name in kept)}"
+    kept = [f"e.{name}" for name in _TOLD if name != "points"]
+    _fill(
+        connection,
+        "s_engagement",
+        0,
+        rules,
+        f"(select e.account_id, coalesce(s.points, 0) as points, {', '.join(kept)}"
         " from account_engagement e left join s_score s on s.account_id = e.account_id"
         " where coalesce(s.points, 0) <> e.points"
-        " and not exists (select 1 from s_id i where i.id = e.account_id)"
+        " and not exists (select 1 from s_engaged i where i.id = e.account_id)) y",
+        {},
     )
-    _name_bands(connection, rules)
 
 
-def _name_bands(connection: sa.Connection, rules: EngagementRules) -> None:
+def _fill(
+    connection: sa.Connection,
+    table: str,
+    run_id: int,
+    rules: EngagementRules,
+    source: str,
+    given: Mapping[str, int],
+) -> None:
+    """Insert measures, with what follows from their points. An account without points is in no band."""
     highest_first = sorted(((least, band) for band, least in rules.bands.items()), reverse=True)
-    cases = [f"when points >= :least{n} then cast(:band{n} as text)" for n in range(len(highest_first))]
-    band = f"case {' '.join(cases)} end" if cases else "null"
-    given = {f"band{n}": band for n, (_, band) in enumerate(highest_first)}
-    given_least = {f"least{n}": least * MILLION for n, (least, _) in enumerate(highest_first)}
+    bands = {f"band{n}": band for n, (_, band) in enumerate(highest_first)}
+    reached = (
+        f"when points >= {least * MILLION} then cast(:band{n} as text)" for n, (least, _) in enumerate(highest_first)
+    )
     connection.execute(
-        sa.text(f"update s_engagement set whole_points = {_WHOLE}, points_band = {band} where points <> 0"),
-        {**given, **given_least},
-    )
-
-
-def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
-    """Store the staged rows that differ; mark for the plan those that people see differ. Returns how many of these."""
-    if not touched:
-        _stage_absent(connection)
-    joined = _joined()
-    seen = joined + differs(connection, "new", "old", SHOWN)
-    moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
-    mark_moved(connection, f"select new.account_id from {seen}")
-    connection.exec_driver_sql(
-        f"insert into account_engagement (account_id, run_id, {', '.join(STORED)})"
-        f" select new.account_id, {int(run_id)}, {', '.join(f'new.{name}' for name in STORED)}"
-        f" from {joined}{differs(connection, 'new', 'old', STORED)}"
-        " on conflict (account_id) do update set run_id = excluded.run_id, "
-        + ", ".join(f"{name} = excluded.{name}" for name in STORED)
-    )
-    return moved
-
-
-def _joined() -> str:
-    """SQL: every staged row beside its stored one. Whoever was nothing and still is needs no row."""
-    empty = ("quadrant", "percentile", "next_change_on", *OPTIONAL)
-    nothing = " and ".join((*(f"new.{name} is null" for name in empty), *(f"new.{name} = 0" for name in NUMBERS)))
-    return (
-        "s_engagement new left join account_engagement old on old.account_id = new.account_id"
-        f" where (old.account_id is not null or not ({nothing})) and "
-    )
-
-
-def _stage_absent(connection: sa.Connection) -> None:
-    """Accounts that have a stored row and nothing any more."""
-    connection.exec_driver_sql(
-        f"insert into s_engagement (account_id, {', '.join(NUMBERS)})"
-        f" select old.account_id, {', '.join('0' for _ in NUMBERS)} from account_engagement old"
-        " where not exists (select 1 from s_engagement n where n.account_id = old.account_id)"
+        sa.text(
+            f"insert into {table} (account_id, run_id, whole_points, points_band, {', '.join(_TOLD)})"
+            f" select account_id, {int(run_id)}, {_WHOLE}, case when points = 0 then null {' '.join(reached)} end,"
+            f" {', '.join(_TOLD)} from {source}"
+        ),
+        {**given, **bands},
     )
 
 

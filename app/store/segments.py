@@ -1,6 +1,6 @@
 """Where accounts stand among all, and what hangs on them, staged from credit lines and values.
 
-`s_kind`      own revenue by type
+`s_kind`      own revenue by type, corrections among it; of all accounts only where there are any
 `s_risk`      own revenue of the accounts that an account brought
 `s_cut`       from where on a total has which percentile
 `s_engaged`   the accounts to compute again; without it (`touched=False`) all of them
@@ -43,16 +43,19 @@ PERCENTILE = (
 """SQL: `domain.segments.percentile`."""
 
 
-def stage_segments(
-    connection: sa.Connection, lines: LineSource, values: str, standard: Standard, *, touched: bool
-) -> None:
-    """Fill `s_kind`, `s_risk` and `s_cut`. `values`: the table of the sums, `account_value` or `s_value`.
+def stage_segments(connection: sa.Connection, lines: LineSource, standard: Standard, *, touched: bool) -> None:
+    """Fill `s_kind`, `s_risk` and `s_cut`.
 
     Of all accounts right after `values.stage_values` of all accounts only: what it summed is used again.
     """
     _stage_kinds(connection, lines, touched=touched)
-    _stage_risk(connection, lines, values, touched=touched)
+    _stage_risk(connection, lines, touched=touched)
     _stage_cuts(connection, standard)
+
+
+def summed(*, touched: bool) -> str:
+    """The table of the sums: what is stored where only some accounts are computed, otherwise what was just staged."""
+    return "account_value" if touched else "s_value"
 
 
 def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
@@ -69,11 +72,9 @@ def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool)
         add_ids(connection, "s_corrected", f"select l.account_id as id from {source} and l.rule = '{CORRECTION}'")
     else:
         # The values were just summed from the same lines.
-        bought = f"{' or '.join(f'{name} <> 0' for name in KINDS)} or {CORRECTIONS} > 0"
-        connection.exec_driver_sql(
-            f"insert into s_kind select account_id, {', '.join(KINDS)} from s_earned where {bought}"
-        )
-        add_ids(connection, "s_corrected", f"select account_id as id from s_earned where {CORRECTIONS} > 0")
+        corrected = f"from s_earned where {CORRECTIONS} > 0"
+        connection.exec_driver_sql(f"insert into s_kind select account_id, {', '.join(KINDS)} {corrected}")
+        add_ids(connection, "s_corrected", f"select account_id as id {corrected}")
     connection.exec_driver_sql(
         f"update s_kind set {', '.join(f'{name} = {name} + c.more_{name}' for name in KINDS)} from ("
         f"select l.account_id as id, {_by_kind('o.type', 'more_')} from s_corrected w cross join {lines.table} l"
@@ -91,7 +92,7 @@ def _by_kind(kind: str, prefix: str = "") -> str:
     )
 
 
-def _stage_risk(connection: sa.Connection, lines: LineSource, values: str, *, touched: bool) -> None:
+def _stage_risk(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
     text = text_type(connection)
     source = f"s_engaged t join {lines.table} l on l.account_id = t.id" if touched else f"{lines.table} l"
     create_temp(connection, "s_risk", f"account_id {text} primary key, revenue_at_risk bigint")
@@ -99,7 +100,7 @@ def _stage_risk(connection: sa.Connection, lines: LineSource, values: str, *, to
         "insert into s_risk select s.account_id, cast(sum(v.direct) as bigint) from"
         f" (select distinct l.account_id, l.buyer_id from {source}"
         f" where {lines.current('l')} and l.measure = 'referred') s"
-        f" join {values} v on v.account_id = s.buyer_id group by s.account_id"
+        f" join {summed(touched=touched)} v on v.account_id = s.buyer_id group by s.account_id"
     )
     analyze(connection, "s_risk")
 
