@@ -2,35 +2,37 @@
 
 A plain deed is an event without attributes, of a type that only the ladder, the roles and the stance look at. A sale or
 a plain deed that has happened holds something up until a day: a rung, a role, a good word. On a day it matters which of
-these hold, and when the first of them falls, not what holds them up. So whoever has the same held up stands the same
-and is judged once, by `standing.assess_account`.
+these hold, and when the first of them falls, not what holds them up. So of all accounts that have the same held up one
+is judged, by `standing.assess_account`, and the others stand like it, but for two days that are their own: on which the
+licence runs out, and on which time alone changes how they stand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
 from app.domain.commitment import LICENCE, Evidence, evidence_of, holds_until, sale_evidence
-from app.domain.contradictions import is_hidden_gem
-from app.domain.days import days_after
+from app.domain.days import MONTHS, days_after
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import VerifiedEvent
 from app.domain.model import Policy
 from app.domain.roles import list_grants, speaks_for
-from app.domain.segments import Quadrant
-from app.domain.standing import AccountFacts, Frame, Worth
+from app.domain.standing import Frame
 
 VOICE = "voice"
+HIDDEN_GEM = "hidden gem"
+"""Held up by what an account is worth: `contradictions.is_hidden_gem`. Nothing else of its worth matters here."""
+MOST_HELD = 62
+"""So many different things at most may be held up: each is a bit of a whole number in either database."""
 
 
 def _rung(number: int) -> str:
     return f"rung {number}"
 
 
-_LICENCE = _rung(LICENCE)
+LICENCE_RUNG = _rung(LICENCE)
 
 
 class Sale(NamedTuple):
@@ -41,27 +43,37 @@ class Sale(NamedTuple):
 
 
 class Deed(NamedTuple):
-    """The latest plain deed of one type."""
+    """A plain deed."""
 
     type: str
     occurred_on: date
 
 
 Fact = Sale | Deed
-Spell = tuple[str, date]
-"""What is held up, and the first day on which it is not any more; `date.max`: it lasts."""
 
 
-class Likeness(NamedTuple):
-    """What plain accounts have in common that stand the same on a day."""
+class Spell(NamedTuple):
+    """What is held up, and the first day on which it is not any more; `date.max`: it lasts."""
 
-    held: frozenset[str]
-    quadrant: Quadrant | None
-    is_hidden_gem: bool
+    held: str
+    until: date
+
+
+def list_plain_types(frame: Frame) -> list[str]:
+    """The types of plain deeds. What they and sales hold up leaves no more different things than there may be."""
+    sales = (Sale(frame.as_of, 1), Sale(frame.as_of, MONTHS))
+    held = {HIDDEN_GEM, *(spell.held for sale in sales for spell in _list_spells(sale, frame.policy))}
+    plain: list[str] = []
+    for code in sorted(code for code in EVENT_TYPES if is_plain(code, frame)):
+        more = held.union(spell.held for spell in _list_spells(Deed(code, frame.as_of), frame.policy))
+        if len(more) <= MOST_HELD:
+            plain.append(code)
+            held = more
+    return plain
 
 
 def is_plain(code: str, frame: Frame) -> bool:
-    """Whether an event of this type, for us and without attributes or a period of its own, is a plain deed."""
+    """Whether an event of this type, for us and without attributes or a period of its own, is no more than a deed."""
     event_type = EVENT_TYPES.get(code)
     return (
         event_type is not None
@@ -71,67 +83,28 @@ def is_plain(code: str, frame: Frame) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Likenesses:
-    """Finds out who stands the same, on one day under one policy."""
-
-    frame: Frame
-    _spells: dict[Fact, tuple[Spell, ...]] = field(default_factory=dict)
-
-    def of(self, facts: Iterable[Fact], worth: Worth) -> tuple[Likeness, date | None, date | None]:
-        """The likeness of an account, and the two days that are its own.
-
-        On the first its licence runs out, on the second time alone changes how it stands; None: never, or no licence.
-        """
-        longest: dict[str, date] = {}
-        for fact in facts:
-            for held, until in self._spells_of(fact):
-                if held not in longest or until > longest[held]:
-                    longest[held] = until
-        first = min(longest.values(), default=date.max)
-        is_gem = is_hidden_gem(worth.direct, worth.referred, worth.quadrant, self.frame.policy.triage)
-        likeness = Likeness(frozenset(longest), worth.quadrant, is_gem)
-        return likeness, _day(longest.get(_LICENCE)), _day(first)
-
-    def _spells_of(self, fact: Fact) -> tuple[Spell, ...]:
-        """What it still holds up on the day. Days and terms repeat: each is worked out once."""
-        if fact not in self._spells:
-            spells = _list_spells(fact, self.frame.policy)
-            self._spells[fact] = tuple(spell for spell in spells if spell[1] > self.frame.as_of)
-        return self._spells[fact]
-
-
-def _day(day: date | None) -> date | None:
-    return None if day == date.max else day
-
-
-def plain_account(facts: Iterable[Fact], worth: Worth, policy: Policy) -> AccountFacts:
-    """The account for `standing.assess_account`: all of its likeness get the same answer, but for their own days."""
-    deeds = [_event(fact) for fact in facts if isinstance(fact, Deed)]
-    sales = [fact for fact in facts if isinstance(fact, Sale)]
-    return AccountFacts("", deeds, _proofs(sales, policy), max((one.closed_on for one in sales), default=None), worth)
-
-
-def _event(deed: Deed) -> VerifiedEvent:
-    return VerifiedEvent("", deed.type, deed.occurred_on)
-
-
-def _proofs(sales: Iterable[Sale], policy: Policy) -> list[Evidence]:
-    proofs = (sale_evidence(one.closed_on, one.term_months, "", policy.commitment) for one in sales)
-    return [one for one in proofs if one is not None]
+def list_spells(fact: Fact, frame: Frame) -> list[Spell]:
+    """What a fact that has happened still holds up on the day."""
+    return [spell for spell in _list_spells(fact, frame.policy) if spell.until > frame.as_of]
 
 
 def _list_spells(fact: Fact, policy: Policy) -> Iterator[Spell]:
-    """Everything that one fact, which has happened, holds up."""
+    """Everything that it holds up, for however short a time."""
     if isinstance(fact, Sale):
-        proofs, acts, bought_on = _proofs([fact], policy), [], fact.closed_on
+        proofs, acts, bought_on = prove_sales([fact], policy), [], fact.closed_on
     else:
-        event = _event(fact)
+        event = VerifiedEvent("", fact.type, fact.occurred_on)
         proof = evidence_of(event)
         proofs, acts, bought_on = [proof] if proof else [], [event], None
         if speaks_for(event, policy.engagement):
-            yield VOICE, days_after(fact.occurred_on, policy.roles.advocate_days)
+            yield Spell(VOICE, days_after(fact.occurred_on, policy.roles.advocate_days))
     for one in proofs:
-        yield _rung(one.rung), holds_until(one, policy.commitment) or date.max
+        yield Spell(_rung(one.rung), holds_until(one, policy.commitment) or date.max)
     for grant in list_grants(acts, bought_on, policy.roles, policy.engagement):
-        yield f"role {grant.role}", grant.until or date.max
+        yield Spell(f"role {grant.role}", grant.until or date.max)
+
+
+def prove_sales(sales: Iterable[Sale], policy: Policy) -> list[Evidence]:
+    """What the latest sales of an account prove."""
+    proofs = (sale_evidence(one.closed_on, one.term_months, "", policy.commitment) for one in sales)
+    return [one for one in proofs if one is not None]

@@ -1,36 +1,47 @@
 """The human measures per account: staged by the pure functions of `domain.standing`, stored where they differ.
 
 Part of every valuation, after the engagement: `s_canonical` is staged, and for a part of the accounts `s_engaged`.
-Most accounts have bought, or done plain deeds, and nothing else (`domain.plain_standing`): whoever is alike is judged
-once. The others are judged one by one.
+Most accounts have bought, or done plain deeds, and nothing else (`domain.plain_standing`): what they hold up is joined
+and summed in the database, and of those that hold up the same one is judged for all. The others are judged one by one.
 
-`s_told`      accounts of which more is known than sales and plain deeds
-`s_plain`     all others that have anything
-`s_known`     the latest won sale of each term of any account, and the latest plain deed of each type of those in
-              `s_plain`; `type` is null for a sale, `term_months` where the CRM names none
-`s_given`     account -> the deals it gave references for, and whether they were won (null: open)
-`s_alike`     account in `s_plain` -> the row in `s_likeness` that says how it stands, but for days of its own
-`s_standing`  columns of `account_standing`
+`s_told`       accounts of which more is known than sales and plain deeds
+`s_sale`       the latest won sale of each term of any account; a term is `UNNAMED` where the CRM names none
+`s_spell`      type and day of a plain deed, or term and day of a sale -> what it holds up, a bit each, until when
+`s_alike`      account that is not in `s_told` -> all that it holds up on the day, and the days of its own
+`s_example`    what is held up -> one account that does
+`s_judged`     accounts that are judged: those in `s_told`, and the examples
+`s_given`      account -> the deals it gave references for, and whether they were won (null: open)
+`s_judgement`  how those in `s_judged` stand
+`s_standing`   columns of `account_standing`
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
 from app.domain.commitment import rung_of, sale_evidence
-from app.domain.event_types import EVENT_TYPES
-from app.domain.events import VerifiedEvent
+from app.domain.contradictions import is_hidden_gem
 from app.domain.matching import Readiness
 from app.domain.model import Policy
 from app.domain.permission_events import RECORD_TYPES
 from app.domain.permissions import Permissions, read_record
-from app.domain.plain_standing import Deed, Fact, Likeness, Likenesses, Sale, is_plain, plain_account
+from app.domain.plain_standing import (
+    HIDDEN_GEM,
+    LICENCE_RUNG,
+    Deed,
+    Fact,
+    Sale,
+    list_plain_types,
+    list_spells,
+    prove_sales,
+)
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.rows import Cell, Row
 from app.domain.segments import Quadrant
@@ -44,14 +55,15 @@ from app.domain.standing import (
     build_frame,
     shown,
 )
-from app.store.before import keep_before
-from app.store.bulk import analyze, differs, insert_rows
+from app.store.bulk import analyze, insert_rows
 from app.store.dirty import mark_moved
-from app.store.evidence import load_verified, stage_members, stream_verified
+from app.store.evidence import VERIFIED, Told, load_verified, stage_members, stream_verified, told_of
+from app.store.measures import Measures, are_first, count_different, merge_measures
 from app.store.references import load_results
 from app.store.staging import SOLD, add_ids, create_temp, stage_ids, text_type
 
 PAGE = 5_000
+One = TypeVar("One")
 
 FLAGS = (
     "is_customer", "promise_is_overdue", "offer_is_stale", "personal_is_stale", "is_high_impact", "reference_is_stale",
@@ -85,37 +97,42 @@ _ABSENT: Mapping[str, Cell] = {
 }
 
 
-def refresh_standing(connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool) -> int:
-    """Bring the stored measures up to date. Returns the accounts of which people will see something else."""
-    stage_standing(connection, policy, as_of, touched=not everything)
-    keep_before(connection, "s_standing", as_of, run_id)
-    return _merge(connection, run_id, touched=not everything)
+STANDING = Measures("account_standing", "s_standing", {**_ABSENT, "next_change_on": None}, STORED)
+_NAMES = tuple(STANDING.nothing)
+
+
+def refresh_standing(connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool) -> None:
+    """Bring the stored measures up to date; plan the accounts again of which people will see something else."""
+    values, engagement = "account_value", "account_engagement"
+    if everything and are_first(connection, STANDING, run_id):
+        _judge(connection, policy, as_of, touched=False, values=values, engagement=engagement)
+        _spread(connection, STANDING.stored, run_id)
+        mark_moved(connection, f"select account_id from {STANDING.stored}")
+    else:
+        stage_standing(connection, policy, as_of, touched=not everything, values=values, engagement=engagement)
+        merge_measures(connection, STANDING, as_of, run_id, touched=not everything)
 
 
 def stage_standing(
-    connection: sa.Connection,
-    policy: Policy,
-    as_of: date,
-    *,
-    touched: bool,
-    values: str = "account_value",
-    engagement: str = "account_engagement",
+    connection: sa.Connection, policy: Policy, as_of: date, *, touched: bool, values: str, engagement: str
 ) -> None:
     """Fill `s_standing` for all accounts, or for those in `s_engaged`. The tables say whose money is looked at."""
-    if touched:
-        stage_members(connection, "s_engaged")
-    frame = build_frame(policy, as_of)
-    _stage_sales(connection, as_of, touched=touched)
-    _stage_deeds(connection, frame, touched=touched)
-    _stage_given(connection, touched=touched)
-    _stage_plain_ids(connection, touched=touched)
-    columns = ", ".join(f"{name} {_type(name)}" for name in STORED)
-    text = text_type(connection)
-    create_temp(connection, "s_standing", f"account_id {text} primary key, {columns}, next_change_on text")
-    worths = _Worths(values, engagement)
-    _stage_plain(connection, frame, worths, columns)
-    _stage_told(connection, frame, worths)
+    _judge(connection, policy, as_of, touched=touched, values=values, engagement=engagement)
+    create_temp(connection, "s_standing", f"{_columns(connection)}, run_id bigint")
+    _spread(connection, "s_standing", 0)
     analyze(connection, "s_standing")
+
+
+def count_differences(
+    connection: sa.Connection, policy: Policy, as_of: date, *, touched: bool, values: str, engagement: str
+) -> int:
+    """How many accounts' stored measures a computation from scratch contradicts: of all, or of those in `s_engaged`."""
+    stage_standing(connection, policy, as_of, touched=touched, values=values, engagement=engagement)
+    return count_different(connection, STANDING, touched=touched)
+
+
+def _columns(connection: sa.Connection) -> str:
+    return ", ".join((f"account_id {text_type(connection)} primary key", *(f"{name} {_type(name)}" for name in _NAMES)))
 
 
 def _type(name: str) -> str:
@@ -127,146 +144,99 @@ _NUMBERS = (
 )  # fmt: skip
 
 
-class _Worths(NamedTuple):
-    """The tables that say what accounts are worth and where they stand among all."""
+def _judge(
+    connection: sa.Connection, policy: Policy, as_of: date, *, touched: bool, values: str, engagement: str
+) -> None:
+    """Fill `s_alike`, `s_example` and `s_judgement`: together they say how every account stands."""
+    if touched:
+        stage_members(connection, "s_engaged")
+    frame, told = build_frame(policy, as_of), told_of(members_only=touched)
+    _stage_sales(connection, as_of, touched=touched)
+    plain = list_plain_types(frame)
+    _stage_told(connection, told, plain, as_of)
+    _stage_given(connection, told)
+    bits = _stage_spells(connection, frame, told, plain)
+    _stage_gems(connection, policy, values, engagement, touched=touched)
+    _stage_alike(connection, told, bits, as_of)
+    create_temp(connection, "s_judged", f"id {text_type(connection)} primary key")
+    for query in ("select id from s_told", "select account_id as id from s_example"):
+        add_ids(connection, "s_judged", query)
+    _stage_judgements(connection, frame, values, engagement)
 
-    values: str
-    engagement: str
 
-    def page(self, connection: sa.Connection, accounts: str, last: str) -> Sequence[Sequence[Any]]:
-        """The next accounts of a staged table, by id, each with its worth."""
-        query = sa.text(
-            "select s.id, coalesce(v.direct, 0), coalesce(v.referred, 0), coalesce(v.total, 0), e.percentile,"
-            f" e.quadrant from {accounts} s left join {self.values} v on v.account_id = s.id"
-            f" left join {self.engagement} e on e.account_id = s.id"
-            f" where s.id > :last order by s.id limit {PAGE}"
-        )
-        return connection.execute(query, {"last": last}).fetchall()
-
-
-def _stage_plain(connection: sa.Connection, frame: Frame, worths: _Worths, columns: str) -> None:
-    """Stage the accounts in `s_plain`: those that are alike share one row of `s_likeness`."""
-    text = text_type(connection)
-    own = ("renewal_on", "next_change_on")
-    create_temp(connection, "s_alike", f"account_id {text}, likeness int, {', '.join(f'{name} text' for name in own)}")
-    create_temp(connection, "s_likeness", f"id int primary key, {columns}")
-    likenesses, known = Likenesses(frame), _Known(connection)
-    numbers: dict[Likeness, int] = {}
-    judged: list[Row] = []
-    last = ""
-    while page := worths.page(connection, "s_plain", last):
-        facts_of = known.of(last, page[-1][0])
-        last = page[-1][0]
-        alike: list[Row] = []
-        for id_, *cells in page:
-            worth, facts = _worth(cells), facts_of.get(id_, ())
-            likeness, *days = likenesses.of(facts, worth)
-            if likeness not in numbers:
-                numbers[likeness] = len(numbers)
-                standing = assess_account(plain_account(facts, worth, frame.policy), frame)
-                judged.append((numbers[likeness], *_cells(standing)))
-            alike.append((id_, numbers[likeness], *(day.isoformat() if day else None for day in days)))
-        insert_rows(connection, "s_alike", ("account_id", "likeness", *own), alike)
-    insert_rows(connection, "s_likeness", ("id", *STORED), judged)
-    names = (*STORED, "next_change_on")
-    sources = (f"{'a' if name in own else 'l'}.{name}" for name in names)
+def _spread(connection: sa.Connection, table: str, run_id: int) -> None:
+    """Insert how everybody stands: whoever was judged, and whoever stands like one of them but for days of its own."""
+    own = {"renewal_on": "a.renewal_on", "next_change_on": "a.next_change_on"}
+    insert = f"insert into {table} (account_id, run_id, {', '.join(_NAMES)})"
     connection.exec_driver_sql(
-        f"insert into s_standing (account_id, {', '.join(names)}) select a.account_id, {', '.join(sources)}"
-        " from s_alike a join s_likeness l on l.id = a.likeness"
+        f"{insert} select a.account_id, {int(run_id)}, {', '.join(own.get(name, f'j.{name}') for name in _NAMES)}"
+        " from s_alike a join s_example x on x.held = a.held join s_judgement j on j.account_id = x.account_id"
+    )
+    connection.exec_driver_sql(
+        f"{insert} select j.account_id, {int(run_id)}, {', '.join(f'j.{name}' for name in _NAMES)}"
+        " from s_told t join s_judgement j on j.account_id = t.id"
     )
 
 
-def _stage_told(connection: sa.Connection, frame: Frame, worths: _Worths) -> None:
-    """Stage the accounts in `s_told`, each judged by itself."""
-    stage_members(connection, "s_told")
-    # Both databases and Python order ids by their bytes, so streams can walk side by side.
-    told = _Beside(stream_verified(connection, frame.as_of, members_only=True))
-    known, last = _Known(connection), ""
-    while page := worths.page(connection, "s_told", last):
-        sales_of = known.of(last, page[-1][0])
-        deals_of = _load_deals(connection, last, page[-1][0])
-        last = page[-1][0]
-        rows: list[Row] = []
-        for id_, *cells in page:
-            bought = plain_account(sales_of.get(id_, ()), _worth(cells), frame.policy)
-            facts = replace(bought, id=id_, events=told.of(id_), deals=deals_of.get(id_, {}))
-            standing = assess_account(facts, frame)
-            due = standing.next_change_on
-            rows.append((id_, *_cells(standing), due.isoformat() if due else None))
-        insert_rows(connection, "s_standing", ("account_id", *STORED, "next_change_on"), rows)
+UNNAMED = -1
+"""In `s_sale`: the CRM names no term."""
 
 
-def _cells(standing: AccountStanding) -> Row:
-    cells = shown(standing)
-    return tuple(cells[name] for name in STORED)
+def _sale(day: str, term: int) -> Sale:
+    return Sale(date.fromisoformat(day), None if term == UNNAMED else term)
 
 
 def _stage_sales(connection: sa.Connection, as_of: date, *, touched: bool) -> None:
-    """Fill `s_known`. Sales without a term are grouped along their index; others are few, or a term is known of all."""
+    """Fill `s_sale`. Sales without a term are grouped along their index; others are few, or a term is known of all."""
     text = text_type(connection)
-    create_temp(connection, "s_known", f"account_id {text} not null, type text, term_months int, last_on text not null")
+    create_temp(connection, "s_sale", f"account_id {text} not null, term_months int not null, last_on {text} not null")
     source = "opportunity o"
     owner = "coalesce(c.canonical_id, x.account_id)"
     joined = "left join s_canonical c on c.account_id = x.account_id"
     if touched:
         source = "s_member m join opportunity o on o.account_id = m.account_id"
         owner, joined = "w.owner_id", "join s_member w on w.account_id = x.account_id"
-    for known, grouped in (
-        ("o.term_months is null", "o.account_id"),
-        ("o.term_months is not null", "o.account_id, o.term_months"),
+    for term, known, grouped in (
+        (str(UNNAMED), "o.term_months is null", "o.account_id"),
+        ("o.term_months", "o.term_months is not null", "o.account_id, o.term_months"),
     ):
-        term = "cast(null as int)" if known.endswith("is null") else "o.term_months"
         connection.execute(
             sa.text(
-                f"insert into s_known select {owner}, cast(null as text), x.term_months, max(x.last_on) from"
+                f"insert into s_sale select {owner}, x.term_months, max(x.last_on) from"
                 f" (select o.account_id, {term} as term_months, max(o.close_on) as last_on from {source}"
-                f" where {SOLD} and o.type <> 'refund' and {known} group by {grouped}) x {joined} group by 1, 3"
+                f" where {SOLD} and o.type <> 'refund' and {known} group by {grouped}) x {joined} group by 1, 2"
             ),
             {"as_of": as_of.isoformat()},
         )
+    analyze(connection, "s_sale")
 
 
-def _stage_deeds(connection: sa.Connection, frame: Frame, *, touched: bool) -> None:
-    """Fill `s_told`, and add the plain deeds of all others to `s_known`."""
-    if touched:
-        source, owner = "s_member m join advocacy_event e on e.account_id = m.account_id", "m.owner_id"
-    else:
-        source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
-        owner = "coalesce(c.canonical_id, e.account_id)"
-    verified = f"from {source} where e.status = 'verified' and e.occurred_on <= :as_of"
-    plain = (
-        "e.type in :plain and e.polarity = 'advocate' and e.attributes = '{}'"
-        " and e.valid_from is null and e.valid_to is null"
-    )
-    types: sa.BindParameter[Any] = sa.bindparam(
-        "plain", [code for code in EVENT_TYPES if is_plain(code, frame)], expanding=True
-    )
+_PLAIN = (
+    "e.type in :plain and e.polarity = 'advocate' and e.attributes = '{}'"
+    " and e.valid_from is null and e.valid_to is null"
+)
+
+
+def _stage_told(connection: sa.Connection, told: Told, plain: Sequence[str], as_of: date) -> None:
+    """Fill `s_told`."""
     create_temp(connection, "s_told", f"id {text_type(connection)} primary key")
-    telling = f"insert into s_told select distinct {owner} {verified} and not ({plain})"
-    latest = (
-        f"insert into s_known select d.owner, d.type, null, d.last_on from (select {owner} as owner, e.type as type,"
-        f" max(e.occurred_on) as last_on {verified} and {plain} group by 1, 2) d"
-        " where not exists (select 1 from s_told t where t.id = d.owner)"
-    )
-    for statement in (telling, latest):
-        connection.execute(sa.text(statement).bindparams(types), {"as_of": frame.as_of.isoformat()})
-    connection.exec_driver_sql("create index ix_s_known_account_id on s_known (account_id)")
-    for table in ("s_told", "s_known"):
-        analyze(connection, table)
-
-
-def _stage_given(connection: sa.Connection, *, touched: bool) -> None:
-    """`s_member` is staged where only a part is touched."""
-    text = text_type(connection)
-    create_temp(connection, "s_given", f"account_id {text} not null, opportunity_id {text} not null, is_won int")
-    owner, joined = ("m.owner_id", "s_member m join advocacy_event e on e.account_id = m.account_id")
-    if not touched:
-        owner = "coalesce(c.canonical_id, e.account_id)"
-        joined = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
     connection.execute(
         sa.text(
-            f"insert into s_given select distinct {owner}, o.id, case when o.is_closed = 1 then o.is_won end"
-            f" from {joined} join opportunity o on o.id = e.opportunity_id"
+            f"insert into s_told select distinct {told.owner} from {told.source} where {VERIFIED} and not ({_PLAIN})"
+        ).bindparams(sa.bindparam("plain", expanding=True)),
+        {"as_of": as_of.isoformat(), "plain": plain},
+    )
+    analyze(connection, "s_told")
+
+
+def _stage_given(connection: sa.Connection, told: Told) -> None:
+    """Fill `s_given`."""
+    text = text_type(connection)
+    create_temp(connection, "s_given", f"account_id {text} not null, opportunity_id {text} not null, is_won int")
+    connection.execute(
+        sa.text(
+            f"insert into s_given select distinct {told.owner}, o.id, case when o.is_closed = 1 then o.is_won end"
+            f" from {told.source} join opportunity o on o.id = e.opportunity_id"
             " where e.status = 'verified' and e.type in :types and o.is_deleted = 0"
         ).bindparams(sa.bindparam("types", expanding=True)),
         {"types": GIVEN_TYPES},
@@ -274,120 +244,155 @@ def _stage_given(connection: sa.Connection, *, touched: bool) -> None:
     analyze(connection, "s_given")
 
 
-def _stage_plain_ids(connection: sa.Connection, *, touched: bool) -> None:
-    """Fill `s_plain`."""
-    create_temp(connection, "s_plain", f"id {text_type(connection)} primary key")
-    ids = "select id from s_engaged" if touched else "select account_id as id from s_known"
-    add_ids(
-        connection, "s_plain", f"select id from ({ids}) i where not exists (select 1 from s_told t where t.id = i.id)"
+_SALE = "sale"
+"""In `s_spell`: no type of an event."""
+
+
+def _stage_spells(connection: sa.Connection, frame: Frame, told: Told, plain: Sequence[str]) -> Mapping[str, int]:
+    """Fill `s_spell`; returns the bit of everything that may be held up."""
+    text = text_type(connection)
+    create_temp(
+        connection,
+        "s_spell",
+        f"type {text}, day {text}, term_months int, bit bigint, until {text} not null,"
+        " primary key (type, day, term_months, bit)",
     )
-    analyze(connection, "s_plain")
-
-
-class _Known:
-    """What `s_known` holds of accounts, by id, a page at a time. Days and terms repeat: each is read once."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-        self._read: dict[tuple[str | None, int | None, str], Fact] = {}
-
-    def of(self, after: str, last: str) -> Mapping[str, list[Fact]]:
-        rows = self._connection.execute(
-            sa.text(
-                "select account_id, type, term_months, last_on from s_known"
-                " where account_id > :after and account_id <= :last order by account_id, type, term_months"
-            ),
-            {"after": after, "last": last},
-        )
-        found: defaultdict[str, list[Fact]] = defaultdict(list)
-        for account, *cells in rows:
-            found[account].append(self._fact(*cells))
-        return found
-
-    def _fact(self, code: str | None, term: int | None, last_on: str) -> Fact:
-        key = code, term, last_on
-        if key not in self._read:
-            day = date.fromisoformat(last_on)
-            self._read[key] = Sale(day, term) if code is None else Deed(code, day)
-        return self._read[key]
-
-
-def _load_deals(connection: sa.Connection, after: str, last: str) -> Mapping[str, dict[str, bool | None]]:
-    rows = connection.execute(
+    deeds = connection.execute(
         sa.text(
-            "select account_id, opportunity_id, is_won from s_given where account_id > :after and account_id <= :last"
-        ),
-        {"after": after, "last": last},
+            f"select distinct e.type, e.occurred_on from {told.source} where {VERIFIED} and e.type in :plain"
+        ).bindparams(sa.bindparam("plain", expanding=True)),
+        {"as_of": frame.as_of.isoformat(), "plain": plain},
     )
-    found: defaultdict[str, dict[str, bool | None]] = defaultdict(dict)
-    for account, deal, is_won in rows:
-        found[account][deal] = None if is_won is None else bool(is_won)
-    return found
+    facts: list[tuple[str, str, int, Fact]] = [
+        (code, day, UNNAMED, Deed(code, date.fromisoformat(day))) for code, day in deeds
+    ]
+    sales = connection.exec_driver_sql("select distinct last_on, term_months from s_sale")
+    facts += [(_SALE, day, term, _sale(day, term)) for day, term in sales]
+    longest: dict[tuple[str, str, int, str], str] = {}
+    for code, day, term, fact in facts:
+        for held, until in list_spells(fact, frame):
+            key = code, day, term, held
+            longest[key] = max(longest.get(key, ""), until.isoformat())
+    bits = {held: 1 << place for place, held in enumerate(sorted({HIDDEN_GEM, *(held for *_, held in longest)}))}
+    rows = [(code, day, term, bits[held], until) for (code, day, term, held), until in sorted(longest.items())]
+    columns = ("type", "day", "term_months", "bit", "until")
+    insert_rows(connection, "s_spell", columns, rows)
+    analyze(connection, "s_spell")
+    return bits
 
 
-class _Beside:
-    """The events of one account after the other, for a caller who asks for ids in order."""
+def _stage_gems(connection: sa.Connection, policy: Policy, values: str, engagement: str, *, touched: bool) -> None:
+    """Fill `s_gem` with the hidden gems: to compare shares of large amounts takes more than 64 bits."""
+    only = " join s_engaged t on t.id = e.account_id" if touched else ""
+    rows = connection.exec_driver_sql(
+        f"select e.account_id, v.direct, v.referred, e.quadrant from {engagement} e{only}"
+        f" join {values} v on v.account_id = e.account_id where e.quadrant in ('advocate', 'champion')",
+        execution_options={"yield_per": PAGE},
+    )
+    gems = [
+        (account,)
+        for account, direct, referred, quadrant in rows
+        if is_hidden_gem(direct, referred, Quadrant(quadrant), policy.triage)
+    ]
+    create_temp(connection, "s_gem", f"id {text_type(connection)} primary key")
+    insert_rows(connection, "s_gem", ("id",), sorted(gems))
+    analyze(connection, "s_gem")
 
-    def __init__(self, stream: Iterator[tuple[str, list[VerifiedEvent]]]) -> None:
+
+_EVER = date.max.isoformat()
+
+
+def _stage_alike(connection: sa.Connection, told: Told, bits: Mapping[str, int], as_of: date) -> None:
+    """Fill `s_alike` and `s_example`. What several facts hold up is held up by the one that does so for longest."""
+    text = text_type(connection)
+    create_temp(connection, "s_alike", f"account_id {text}, held bigint, renewal_on text, next_change_on text")
+    licence = bits.get(LICENCE_RUNG, 0)
+    connection.execute(
+        sa.text(
+            "insert into s_alike select h.account_id, cast(sum(h.bit) as bigint),"
+            f" nullif(max(case when h.bit = {licence} then h.until end), '{_EVER}'), nullif(min(h.until), '{_EVER}')"
+            " from (select f.account_id, f.bit, max(f.until) as until from ("
+            f"select {told.owner} as account_id, p.bit, p.until from {told.source}"
+            f" join s_spell p on p.type = e.type and p.day = e.occurred_on where {VERIFIED}"
+            " union all select s.account_id, p.bit, p.until from s_sale s join s_spell p"
+            f" on p.type = '{_SALE}' and p.day = s.last_on and p.term_months = s.term_months"
+            f" union all select id, {bits[HIDDEN_GEM]}, '{_EVER}' from s_gem"
+            ") f where not exists (select 1 from s_told t where t.id = f.account_id) group by 1, 2) h group by 1"
+        ),
+        {"as_of": as_of.isoformat()},
+    )
+    analyze(connection, "s_alike")
+    create_temp(connection, "s_example", f"held bigint primary key, account_id {text}")
+    connection.exec_driver_sql("insert into s_example select held, min(account_id) from s_alike group by held")
+    analyze(connection, "s_example")
+
+
+def _stage_judgements(connection: sa.Connection, frame: Frame, values: str, engagement: str) -> None:
+    """Fill `s_judgement`, but for whoever has nothing to show."""
+    create_temp(connection, "s_judgement", _columns(connection))
+    stage_members(connection, "s_judged")
+    # Both databases and Python order ids by their bytes, so streams can walk side by side.
+    told = _Beside(stream_verified(connection, frame.as_of, members_only=True))
+    sales = _Beside(_stream(connection, "s_sale", "last_on", "term_months"))
+    deals = _Beside(_stream(connection, "s_given", "opportunity_id", "is_won"))
+    last = ""
+    while page := _load_worths(connection, values, engagement, last):
+        last = page[-1][0]
+        rows: list[Row] = []
+        for id_, *worth in page:
+            bought = [_sale(day, term) for _, day, term in sales.of(id_)]
+            facts = AccountFacts(
+                id_,
+                told.of(id_),
+                prove_sales(bought, frame.policy),
+                max((one.closed_on for one in bought), default=None),
+                _worth(worth),
+                {deal: None if is_won is None else bool(is_won) for _, deal, is_won in deals.of(id_)},
+            )
+            row = _cells(assess_account(facts, frame))
+            if row != tuple(STANDING.nothing.values()):
+                rows.append((id_, *row))
+        insert_rows(connection, "s_judgement", ("account_id", *_NAMES), rows)
+
+
+def _load_worths(connection: sa.Connection, values: str, engagement: str, last: str) -> Sequence[Sequence[Any]]:
+    """The next accounts in `s_judged`, by id, each with its worth."""
+    query = sa.text(
+        "select s.id, coalesce(v.direct, 0), coalesce(v.referred, 0), coalesce(v.total, 0), e.percentile, e.quadrant"
+        f" from s_judged s left join {values} v on v.account_id = s.id"
+        f" left join {engagement} e on e.account_id = s.id where s.id > :last order by s.id limit {PAGE}"
+    )
+    return connection.execute(query, {"last": last}).fetchall()
+
+
+def _stream(connection: sa.Connection, table: str, *columns: str) -> Iterator[tuple[str, list[Sequence[Any]]]]:
+    """(account id, rows) of a staged table by account id, of those in `s_judged`."""
+    names = ", ".join(f"t.{name}" for name in columns)
+    rows = connection.execute(
+        sa.text(f"select t.account_id, {names} from s_judged j join {table} t on t.account_id = j.id order by 1, 2"),
+        execution_options={"yield_per": PAGE},
+    )
+    for account, group in groupby(rows, key=itemgetter(0)):
+        yield account, list(group)
+
+
+def _cells(standing: AccountStanding) -> Row:
+    due = standing.next_change_on
+    cells = {**shown(standing), "next_change_on": due.isoformat() if due else None}
+    return tuple(cells[name] for name in _NAMES)
+
+
+class _Beside(Generic[One]):
+    """What is known of one account after the other, for a caller who asks for ids in order."""
+
+    def __init__(self, stream: Iterator[tuple[str, list[One]]]) -> None:
         self._stream = stream
         self._next = next(stream, None)
 
-    def of(self, account_id: str) -> Sequence[VerifiedEvent]:
+    def of(self, account_id: str) -> Sequence[One]:
         while self._next is not None and self._next[0] < account_id:
             self._next = next(self._stream, None)
         return self._next[1] if self._next is not None and self._next[0] == account_id else ()
-
-
-def _merge(connection: sa.Connection, run_id: int, *, touched: bool) -> int:
-    """Store the staged rows that differ; mark for the plan those that people see differ. Returns how many of these."""
-    if not touched:
-        _stage_absent(connection)
-    joined = _joined()
-    seen = joined + differs(connection, "new", "old", STORED)
-    moved = int(connection.exec_driver_sql(f"select count(*) from {seen}").scalar_one())
-    mark_moved(connection, f"select new.account_id from {seen}")
-    stored = (*STORED, "next_change_on")
-    connection.exec_driver_sql(
-        f"insert into account_standing (account_id, run_id, {', '.join(stored)})"
-        f" select new.account_id, {int(run_id)}, {', '.join(f'new.{name}' for name in stored)}"
-        f" from {joined}{differs(connection, 'new', 'old', stored)}"
-        " on conflict (account_id) do update set run_id = excluded.run_id, "
-        + ", ".join(f"{name} = excluded.{name}" for name in stored)
-    )
-    return moved
-
-
-def count_differences(
-    connection: sa.Connection, policy: Policy, as_of: date, *, touched: bool, values: str, engagement: str
-) -> int:
-    """How many accounts' stored measures a computation from scratch contradicts: of all, or of those in `s_engaged`."""
-    stage_standing(connection, policy, as_of, touched=touched, values=values, engagement=engagement)
-    if not touched:
-        _stage_absent(connection)
-    different = _joined() + differs(connection, "new", "old", (*STORED, "next_change_on"))
-    return int(connection.exec_driver_sql(f"select count(*) from {different}").scalar_one())
-
-
-def _stage_absent(connection: sa.Connection) -> None:
-    """Accounts that have a stored row and nothing any more."""
-    absent = ", ".join("null" if value is None else repr(value) for value in _ABSENT.values())
-    connection.exec_driver_sql(
-        f"insert into s_standing (account_id, {', '.join(STORED)}) select old.account_id, {absent}"
-        " from account_standing old"
-        " where not exists (select 1 from s_standing n where n.account_id = old.account_id)"
-    )
-
-
-def _joined() -> str:
-    """SQL: every staged row beside its stored one. Whoever was nothing and still is needs no row."""
-    nothing = " and ".join(
-        f"new.{name} is null" if value is None else f"new.{name} = {value!r}"
-        for name, value in {**_ABSENT, "next_change_on": None}.items()
-    )
-    return (
-        "s_standing new left join account_standing old on old.account_id = new.account_id"
-        f" where (old.account_id is not null or not ({nothing})) and "
-    )
 
 
 def mark_standing_due(connection: sa.Connection, as_of: str) -> None:

@@ -21,8 +21,10 @@ from app.domain.hierarchy import build_hierarchy
 from app.domain.model import OpportunityType, World
 from app.domain.segments import Quadrant
 from app.domain.standing import GIVEN_TYPES, AccountFacts, Worth, assess_account, build_frame, shown
+from app.store.before import WorthBefore, load_before
 from app.store.database import open_database
 from app.store.standing import SHOWN, STORED, load_facts, load_standing
+from app.store.state import REVALUE_ALL, save_flag
 from app.store.tables import advocacy_event
 from app.sync.revalue import Day, revalue, value_as_of
 
@@ -187,6 +189,30 @@ def test_time_alone_changes_nothing_before_the_day_it_was_announced_for(database
                     seed,
                     days,
                 )
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_whoever_has_nothing_left_is_remembered_as_what_it_was(database, everything):
+    case = build_case(3, 6)
+    lone = replace(
+        case.world.accounts[0], id="LONE", domain=None, parent_id=None, merged_into_id=None, is_deleted=False
+    )
+    world = World((*case.world.accounts, lone), case.world.opportunities)
+    with database.begin() as connection:
+        save_world(connection, world, case.policy)
+        save_deeds(connection, [event_row("signed", "annual_license_signed", case.as_of - timedelta(9), "LONE")])
+        revalue(connection, day_of(case))
+        assert stored_rows(connection)["LONE"]["is_customer"] == 1
+
+        connection.exec_driver_sql("update advocacy_event set status = 'rejected' where event_id = 'signed'")
+        connection.exec_driver_sql("insert into dirty (kind, id) values ('event', 'signed')")
+        save_flag(connection, REVALUE_ALL, "test" if everything else None)
+        tomorrow = case.as_of + timedelta(1)
+        valued = revalue(connection, replace(day_of(case, 2), as_of=tomorrow))
+
+        assert valued.scope == ("all" if everything else "changed")
+        assert "LONE" not in stored_rows(connection)
+        assert load_before(connection, tomorrow)["LONE"] == WorthBefore(0, None, was_customer=True)
 
 
 def test_another_day_is_staged_without_touching_what_is_stored(database):

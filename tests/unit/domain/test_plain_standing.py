@@ -10,10 +10,20 @@ from random import Random
 import pytest
 
 from app.domain.commitment import sale_evidence
+from app.domain.contradictions import is_hidden_gem
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import VerifiedEvent
 from app.domain.model import Policy
-from app.domain.plain_standing import Deed, Likenesses, Sale, is_plain, plain_account
+from app.domain.plain_standing import (
+    HIDDEN_GEM,
+    LICENCE_RUNG,
+    MOST_HELD,
+    Deed,
+    Sale,
+    is_plain,
+    list_plain_types,
+    list_spells,
+)
 from app.domain.rules import CommitmentRules, RoleRules
 from app.domain.segments import Quadrant
 from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
@@ -31,7 +41,7 @@ PLAIN = [code for code in sorted(EVENT_TYPES) if is_plain(code, build_frame(Poli
 
 
 def invent_account(draw, frame):
-    """Events and sales of one account as they were recorded, and the latest of each that is all its likeness needs."""
+    """Events and sales of one account as they were recorded, and what is looked at of them: of a term the latest."""
     plain = [code for code in PLAIN if is_plain(code, frame)]
     codes = draw.sample(plain, draw.randrange(0, 4))
     events = [
@@ -44,14 +54,28 @@ def invent_account(draw, frame):
         for _ in range(draw.choice((0, 0, 1, 2, 5)))
     ]
     worth = Worth(draw.randrange(0, 900), draw.randrange(0, 900), 0, None, draw.choice((None, *Quadrant)))
-    latest = [
-        *(Deed(code, max(one.occurred_on for one in events if one.type == code)) for code in codes),
+    facts = [
+        *(Deed(one.type, one.occurred_on) for one in events),
         *(
             Sale(max(one.closed_on for one in sales if one.term_months == term), term)
             for term in {one.term_months for one in sales}
         ),
     ]
-    return events, sales, worth, latest
+    return events, sales, worth, facts
+
+
+def hold_up(facts, worth, frame):
+    """Everything that an account holds up -> until when, as the database joins and sums it."""
+    longest = {}
+    for held, until in (spell for fact in facts for spell in list_spells(fact, frame)):
+        longest[held] = max(longest.get(held, until), until)
+    if is_hidden_gem(worth.direct, worth.referred, worth.quadrant, frame.policy.triage):
+        longest[HIDDEN_GEM] = date.max
+    return longest
+
+
+def day_or_none(day):
+    return None if day in (None, date.max) else day
 
 
 def judge_by_everything(events, sales, worth, frame):
@@ -63,21 +87,25 @@ def judge_by_everything(events, sales, worth, frame):
 @pytest.mark.parametrize("policy", POLICIES, ids=["default", "own"])
 def test_whoever_is_alike_stands_the_same(policy):
     draw, frame = Random(7), build_frame(policy, DAY)
-    likenesses, judged, met = Likenesses(frame), {}, Counter()
+    judged, met = {}, Counter()
     for _ in range(4000):
-        events, sales, worth, latest = invent_account(draw, frame)
+        events, sales, worth, facts = invent_account(draw, frame)
         expected = judge_by_everything(events, sales, worth, frame)
 
-        likeness, renewal_on, due = likenesses.of(latest, worth)
+        held = hold_up(facts, worth, frame)
+        likeness = frozenset(held)
         met["judged before"] += likeness in judged
-        if likeness not in judged:
-            judged[likeness] = shown(assess_account(plain_account(latest, worth, policy), frame))
+        judged.setdefault(likeness, shown(expected))
 
+        renewal_on = day_or_none(held.get(LICENCE_RUNG))
         own = {"renewal_on": renewal_on.isoformat() if renewal_on else None}
         assert judged[likeness] | own == shown(expected)
-        assert due == expected.next_change_on
+        assert day_or_none(min(held.values(), default=None)) == expected.next_change_on
+        if not held:
+            assert shown(expected) == shown(assess_account(AccountFacts("A"), frame))
         met.update(name for name, value in shown(expected).items() if value)
-        met["due"] += due is not None
+        met["due"] += expected.next_change_on is not None
+        met["nothing held"] += not held
 
     seen = {
         "renewal_on",
@@ -88,6 +116,7 @@ def test_whoever_is_alike_stands_the_same(policy):
         "stance",
         "contradictions",
         "due",
+        "nothing held",
     }
     assert all(met[name] > 100 for name in (*seen, "judged before")), met
 
@@ -111,11 +140,23 @@ def test_what_is_not_plain_is_judged_by_itself():
 
 def test_what_falls_first_is_announced_whatever_else_still_holds():
     frame = build_frame(Policy(), DAY)
-    facts = [Sale(DAY - timedelta(300), 12), Sale(DAY - timedelta(10), None), Deed("referral", DAY - timedelta(3))]
-    _, renewal_on, due = Likenesses(frame).of(facts, Worth())
-    _, no_renewal, without_sales = Likenesses(frame).of(facts[2:], Worth())
+    sales = [Sale(DAY - timedelta(300), 12), Sale(DAY - timedelta(10), None)]
+    deed = Deed("referral", DAY - timedelta(3))
+    both, deed_alone = hold_up([*sales, deed], Worth(), frame), hold_up([deed], Worth(), frame)
 
     # Both sales prove rung 7, the second for longer: the first may end without anybody noticing.
-    assert due == min(without_sales, date(2027, 5, 22))
-    assert (renewal_on, no_renewal) == (date(2027, 5, 22), None)
-    assert Likenesses(frame).of([], Worth())[1:] == (None, None)
+    assert both[LICENCE_RUNG] == date(2027, 5, 22)
+    assert min(both.values()) == min(*deed_alone.values(), date(2027, 5, 22))
+    assert LICENCE_RUNG not in deed_alone
+    assert list_spells(Deed("referral", DAY - timedelta(9999)), frame) == []
+
+
+def test_a_policy_with_more_roles_than_bits_leaves_some_deeds_to_be_judged_by_themselves():
+    roles = {code: tuple(f"x_{code}_{n}" for n in range(3)) for code in PLAIN}
+    frame = build_frame(replace(Policy(), roles=RoleRules(roles=roles)), DAY)
+    plain = list_plain_types(frame)
+    facts = [*(Deed(code, DAY) for code in plain), Sale(DAY, 1), Sale(DAY, 12)]
+
+    assert 0 < len(plain) < len(PLAIN)
+    assert len({HIDDEN_GEM, *(held for fact in facts for held, _ in list_spells(fact, frame))}) <= MOST_HELD
+    assert list_plain_types(build_frame(Policy(), DAY)) == PLAIN
