@@ -25,10 +25,10 @@ from app.store.dirty import mark_moved
 from app.store.measures import Measures, are_first, count_different, merge_measures
 from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
-    PERCENTILE,
     QUADRANT,
     load_kept_standard,
     load_standard,
+    percentile_in,
     save_standard,
     stage_engaged,
     stage_segments,
@@ -158,7 +158,7 @@ def _gather(
     touched: bool,
 ) -> None:
     """Join the parts. Accounts that are deleted or merged away stand in no quadrant."""
-    stage_segments(connection, lines, standard, touched=touched)
+    stage_segments(connection, lines, touched=touched)
     stage_optional(connection, lines, summed(touched=touched), policy, as_of.isoformat(), touched=touched)
     of = {"points": "s", "revenue_at_risk": "r"} | dict.fromkeys(FACTS, "f") | dict.fromkeys(KINDS, "k")
     numbers = {name: f"{of[name]}.{name}" for name in NUMBERS}
@@ -174,7 +174,8 @@ def _gather(
         table,
         run_id,
         policy.engagement,
-        f"(select {id_} as account_id, {QUADRANT} as quadrant, {PERCENTILE} as percentile, f.next_change_on,"
+        f"(select {id_} as account_id, {QUADRANT} as quadrant, {percentile_in(standard)} as percentile,"
+        f" f.next_change_on,"
         f" {', '.join(f'coalesce({known}, 0) as {name}' for name, known in numbers.items())},"
         f" {', '.join(f'x.{name}' for name in OPTIONAL)} from {source}"
         f" {' '.join(f'left join {part} {name} on {name}.account_id = {id_}' for name, part in parts.items())}"

@@ -2,13 +2,13 @@
 
 `s_kind`      own revenue by type, corrections among it; of all accounts only where there are any
 `s_risk`      own revenue of the accounts that an account brought
-`s_cut`       from where on a total has which percentile
 `s_engaged`   the accounts to compute again; without it (`touched=False`) all of them
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import chain
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.domain.model import OpportunityType, Policy
 from app.domain.segments import Standard, build_standard, shifted_totals
 from app.domain.standing import GIVEN_TYPES
-from app.store.bulk import analyze, insert_rows
+from app.store.bulk import analyze
 from app.store.rates import load_places
 from app.store.staging import add_ids, create_temp, text_type
 from app.store.state import load_flag, save_flag
@@ -36,21 +36,29 @@ QUADRANT = (
     " else 'potential' end"
 )
 """SQL: `domain.segments.quadrant`."""
-PERCENTILE = (
-    "case when a.id is null or coalesce(v.total, 0) <= 0 then null"
-    " else coalesce((select u.percentile from s_cut u where u.low < v.total order by u.low desc limit 1), 0) end"
-)
-"""SQL: `domain.segments.percentile`."""
 
 
-def stage_segments(connection: sa.Connection, lines: LineSource, standard: Standard, *, touched: bool) -> None:
-    """Fill `s_kind`, `s_risk` and `s_cut`.
+def percentile_in(standard: Standard) -> str:
+    """SQL: `domain.segments.percentile`. The cuts are few, and to look them up in a table for each account is slow."""
+    return f"case when a.id is null or coalesce(v.total, 0) <= 0 then null else {_count_below(standard.cuts)} end"
+
+
+def _count_below(cuts: Sequence[int], passed: int = 0) -> str:
+    """SQL: how many of the ascending cuts the total is above, found by halving."""
+    if not cuts:
+        return str(passed)
+    middle = len(cuts) // 2
+    above = _count_below(cuts[middle + 1 :], passed + middle + 1)
+    return f"case when v.total > {cuts[middle]} then {above} else {_count_below(cuts[:middle], passed)} end"
+
+
+def stage_segments(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
+    """Fill `s_kind` and `s_risk`.
 
     Of all accounts right after `values.stage_values` of all accounts only: what it summed is used again.
     """
     _stage_kinds(connection, lines, touched=touched)
     _stage_risk(connection, lines, touched=touched)
-    _stage_cuts(connection, standard)
 
 
 def summed(*, touched: bool) -> str:
@@ -103,12 +111,6 @@ def _stage_risk(connection: sa.Connection, lines: LineSource, *, touched: bool) 
         f" join {summed(touched=touched)} v on v.account_id = s.buyer_id group by s.account_id"
     )
     analyze(connection, "s_risk")
-
-
-def _stage_cuts(connection: sa.Connection, standard: Standard) -> None:
-    create_temp(connection, "s_cut", "low bigint primary key, percentile int")
-    cuts: dict[int, int] = {cut: place for place, cut in enumerate(standard.cuts, start=1)}
-    insert_rows(connection, "s_cut", ("low", "percentile"), sorted(cuts.items()))
 
 
 def load_standard(connection: sa.Connection, values: str, policy: Policy) -> Standard:
