@@ -39,7 +39,7 @@ from app.domain.rows import Row
 from app.domain.rules import EngagementRules
 from app.store.bulk import analyze, insert_rows, is_sqlite
 from app.store.evidence import VERIFIED, stage_members, told_of
-from app.store.staging import create_temp, joined_key, text_type
+from app.store.staging import create_temp, fill_temp, text_type
 
 FACTS = (
     "is_detractor", "is_participant", "participation_days", "feedback_adopted", "feedback_declined", "feedback_open",
@@ -63,13 +63,13 @@ class _Events:
     def __init__(self, connection: sa.Connection, as_of: date, *, touched: bool) -> None:
         self.connection = connection
         self.as_of = as_of
-        self._told = told_of(members_only=touched)
+        self.told = told_of(members_only=touched)
         if touched:
             stage_members(connection, "s_engaged")
 
     def run(self, statement: str, **given: object) -> sa.CursorResult[*tuple[Any, ...]]:
         """Execute a statement in which {owner}, {source} and {known} stand for the events."""
-        text = sa.text(statement.format(owner=self._told.owner, source=self._told.source, known=VERIFIED))
+        text = sa.text(statement.format(owner=self.told.owner, source=self.told.source, known=VERIFIED))
         for name, value in given.items():
             if isinstance(value, list):
                 text = text.bindparams(sa.bindparam(name, expanding=True))
@@ -80,18 +80,18 @@ def _stage_scores(events: _Events, rules: EngagementRules) -> None:
     connection = events.connection
     _stage_type_rules(connection, rules)
     _stage_fading(events, rules)
-    create_temp(
-        connection,
-        "s_score",
-        f"account_id {joined_key(connection)}, points bigint not null, events int not null",
-    )
     rated = (
-        "from {source} join s_type_rule r on r.type = e.type"
+        f"from {events.told.source} join s_type_rule r on r.type = e.type"
         " join s_fading f on f.day = e.occurred_on and f.half_life = r.half_life"
     )
-    events.run(
-        f"insert into s_score select {{owner}}, cast(sum({_BASE} * f.ppm) as bigint), count(*) {rated}"
-        " where {known} group by 1"
+    fill_temp(
+        connection,
+        "s_score",
+        f"account_id {text_type(connection)}, points bigint not null, events int not null",
+        f"select {events.told.owner}, cast(sum({_BASE} * f.ppm) as bigint), count(*) {rated}"
+        f" where {VERIFIED} group by 1",
+        key="account_id",
+        given={"as_of": events.as_of.isoformat()},
     )
     # Only who has more events than a cap lets count has them ranked. Of one type and quarter the weightiest count, then
     # the earliest: as `domain.engagement.point_lines` has it.
@@ -105,7 +105,6 @@ def _stage_scores(events: _Events, rules: EngagementRules) -> None:
         " where place <= cap group by owner) x where x.owner = s_score.account_id",
         cap=min((rules.cap, *rules.caps.values())),
     )
-    analyze(connection, "s_score")
 
 
 def _stage_type_rules(connection: sa.Connection, rules: EngagementRules) -> None:

@@ -18,7 +18,7 @@ from app.domain.segments import Standard, build_standard, shifted_totals
 from app.domain.standing import GIVEN_TYPES
 from app.store.bulk import analyze
 from app.store.rates import load_places
-from app.store.staging import add_ids, create_temp, text_type
+from app.store.staging import add_ids, create_temp, fill_temp, text_type
 from app.store.state import load_flag, save_flag
 from app.store.values import CORRECTIONS, KINDS, OWNED, LineSource
 
@@ -101,16 +101,16 @@ def _by_kind(kind: str, prefix: str = "") -> str:
 
 
 def _stage_risk(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
-    text = text_type(connection)
     source = f"s_engaged t join {lines.table} l on l.account_id = t.id" if touched else f"{lines.table} l"
-    create_temp(connection, "s_risk", f"account_id {text} primary key, revenue_at_risk bigint")
-    connection.exec_driver_sql(
-        "insert into s_risk select s.account_id, cast(sum(v.direct) as bigint) from"
-        f" (select distinct l.account_id, l.buyer_id from {source}"
-        f" where {lines.current('l')} and l.measure = 'referred') s"
-        f" join {summed(touched=touched)} v on v.account_id = s.buyer_id group by s.account_id"
+    fill_temp(
+        connection,
+        "s_risk",
+        f"account_id {text_type(connection)}, revenue_at_risk bigint",
+        "select s.account_id, cast(sum(v.direct) as bigint) from (select distinct l.account_id, l.buyer_id"
+        f" from {source} where {lines.current('l')} and l.measure = 'referred') s"
+        f" join {summed(touched=touched)} v on v.account_id = s.buyer_id group by s.account_id",
+        key="account_id",
     )
-    analyze(connection, "s_risk")
 
 
 def load_standard(connection: sa.Connection, values: str, policy: Policy) -> Standard:

@@ -75,14 +75,6 @@ def text_type(connection: sa.Connection) -> str:
     return "text" if is_sqlite(connection) else 'text collate "C"'
 
 
-def joined_key(connection: sa.Connection) -> str:
-    """The type of an id of which each row has its own, for tables that are joined as a whole.
-
-    PostgreSQL hashes them: keeping a key would cost it more than the rows do.
-    """
-    return "text primary key" if is_sqlite(connection) else text_type(connection)
-
-
 def add_ids(connection: sa.Connection, table: str, query: str) -> None:
     """Add what a query finds in its column `id` to a staged table of ids."""
     connection.exec_driver_sql(

@@ -60,7 +60,7 @@ from app.store.dirty import mark_moved
 from app.store.evidence import VERIFIED, Told, load_verified, stage_members, stream_verified, told_of
 from app.store.measures import Measures, are_first, count_different, merge_measures
 from app.store.references import load_results
-from app.store.staging import SOLD, add_ids, create_temp, stage_ids, text_type
+from app.store.staging import SOLD, add_ids, create_temp, fill_temp, stage_ids, text_type
 
 PAGE = 5_000
 One = TypeVar("One")
@@ -189,26 +189,27 @@ def _sale(day: str, term: int) -> Sale:
 def _stage_sales(connection: sa.Connection, as_of: date, *, touched: bool) -> None:
     """Fill `s_sale`. Sales without a term are grouped along their index; others are few, or a term is known of all."""
     text = text_type(connection)
-    create_temp(connection, "s_sale", f"account_id {text} not null, term_months int not null, last_on {text} not null")
     source = "opportunity o"
     owner = "coalesce(c.canonical_id, x.account_id)"
     joined = "left join s_canonical c on c.account_id = x.account_id"
     if touched:
         source = "s_member m join opportunity o on o.account_id = m.account_id"
         owner, joined = "w.owner_id", "join s_member w on w.account_id = x.account_id"
-    for term, known, grouped in (
-        (str(UNNAMED), "o.term_months is null", "o.account_id"),
-        ("o.term_months", "o.term_months is not null", "o.account_id, o.term_months"),
-    ):
-        connection.execute(
-            sa.text(
-                f"insert into s_sale select {owner}, x.term_months, max(x.last_on) from"
-                f" (select o.account_id, {term} as term_months, max(o.close_on) as last_on from {source}"
-                f" where {SOLD} and o.type <> 'refund' and {known} group by {grouped}) x {joined} group by 1, 2"
-            ),
-            {"as_of": as_of.isoformat()},
-        )
-    analyze(connection, "s_sale")
+    fill_temp(
+        connection,
+        "s_sale",
+        f"account_id {text} not null, term_months int not null, last_on {text} not null",
+        *(
+            f"select {owner}, x.term_months, max(x.last_on) from"
+            f" (select o.account_id, {term} as term_months, max(o.close_on) as last_on from {source}"
+            f" where {SOLD} and o.type <> 'refund' and {known} group by {grouped}) x {joined} group by 1, 2"
+            for term, known, grouped in (
+                (str(UNNAMED), "o.term_months is null", "o.account_id"),
+                ("o.term_months", "o.term_months is not null", "o.account_id, o.term_months"),
+            )
+        ),
+        given={"as_of": as_of.isoformat()},
+    )
 
 
 _PLAIN = (
@@ -305,26 +306,24 @@ _EVER = date.max.isoformat()
 def _stage_alike(connection: sa.Connection, told: Told, bits: Mapping[str, int], as_of: date) -> None:
     """Fill `s_alike` and `s_example`. What several facts hold up is held up by the one that does so for longest."""
     text = text_type(connection)
-    create_temp(connection, "s_alike", f"account_id {text}, held bigint, renewal_on text, next_change_on text")
     licence = bits.get(LICENCE_RUNG, 0)
-    connection.execute(
-        sa.text(
-            "insert into s_alike select h.account_id, cast(sum(h.bit) as bigint),"
-            f" nullif(max(case when h.bit = {licence} then h.until end), '{_EVER}'), nullif(min(h.until), '{_EVER}')"
-            " from (select f.account_id, f.bit, max(f.until) as until from ("
-            f"select {told.owner} as account_id, p.bit, p.until from {told.source}"
-            f" join s_spell p on p.type = e.type and p.day = e.occurred_on where {VERIFIED}"
-            " union all select s.account_id, p.bit, p.until from s_sale s join s_spell p"
-            f" on p.type = '{_SALE}' and p.day = s.last_on and p.term_months = s.term_months"
-            f" union all select id, {bits[HIDDEN_GEM]}, '{_EVER}' from s_gem"
-            ") f where not exists (select 1 from s_told t where t.id = f.account_id) group by 1, 2) h group by 1"
-        ),
-        {"as_of": as_of.isoformat()},
+    fill_temp(
+        connection,
+        "s_alike",
+        f"account_id {text}, held bigint, renewal_on text, next_change_on text",
+        "select h.account_id, cast(sum(h.bit) as bigint),"
+        f" nullif(max(case when h.bit = {licence} then h.until end), '{_EVER}'), nullif(min(h.until), '{_EVER}')"
+        " from (select f.account_id, f.bit, max(f.until) as until from ("
+        f"select {told.owner} as account_id, p.bit, p.until from {told.source}"
+        f" join s_spell p on p.type = e.type and p.day = e.occurred_on where {VERIFIED}"
+        " union all select s.account_id, p.bit, p.until from s_sale s join s_spell p"
+        f" on p.type = '{_SALE}' and p.day = s.last_on and p.term_months = s.term_months"
+        f" union all select id, {bits[HIDDEN_GEM]}, '{_EVER}' from s_gem"
+        ") f where not exists (select 1 from s_told t where t.id = f.account_id) group by 1, 2) h group by 1",
+        given={"as_of": as_of.isoformat()},
     )
-    analyze(connection, "s_alike")
-    create_temp(connection, "s_example", f"held bigint primary key, account_id {text}")
-    connection.exec_driver_sql("insert into s_example select held, min(account_id) from s_alike group by held")
-    analyze(connection, "s_example")
+    example = "select held, min(account_id) from s_alike group by held"
+    fill_temp(connection, "s_example", f"held bigint, account_id {text}", example, key="held")
 
 
 def _stage_judgements(connection: sa.Connection, frame: Frame, values: str, engagement: str) -> None:
