@@ -236,8 +236,8 @@ def major_units(minor: int, places: int = 2) -> Decimal:
 
 def minor_text(minor: int, places: int = 2) -> str:
     """Minor units as plain text of major units: `minor_text(3000000)` is `30000.00`."""
-    whole, part = divmod(abs(minor), 10**places)
-    text = f"{whole}.{part:0{places}d}" if places else str(whole)
+    digits = str(abs(minor)).zfill(places + 1)
+    text = f"{digits[:-places]}.{digits[-places:]}" if places else digits
     return f"-{text}" if minor < 0 else text
 
 

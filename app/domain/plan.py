@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class FieldPolicy(StrEnum):
@@ -28,8 +29,7 @@ class ChangeKind(StrEnum):
     """Somebody edited a protected field: shown to people, never sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One field of one account: what the CRM shows now, and what we want it to show."""
 
     measure: str
@@ -142,12 +142,13 @@ def judge_plan(stats: PlanStats, limits: Limits) -> GuardVerdict:
 def _change(
     measure: str, shown: str | None, desired: str | None, written: str | None, policy: str | None
 ) -> Change | None:
-    if policy == FieldPolicy.ONLY_IF_BLANK and shown is not None:
-        return None
-    if policy == FieldPolicy.NEVER_CLEAR and desired is None:
-        return None
-    if policy == FieldPolicy.PROTECT_IF_EDITED and shown != written:
-        return Change(measure, ChangeKind.DRIFT, shown, desired)
+    if policy is not None:
+        if policy == FieldPolicy.ONLY_IF_BLANK and shown is not None:
+            return None
+        if policy == FieldPolicy.NEVER_CLEAR and desired is None:
+            return None
+        if policy == FieldPolicy.PROTECT_IF_EDITED and shown != written:
+            return Change(measure, ChangeKind.DRIFT, shown, desired)
     return Change(measure, ChangeKind.CLEAR if desired is None else ChangeKind.SET, shown, desired)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -316,8 +316,7 @@ def _wrong_ranks(connection: sa.Connection) -> list[dict[str, Any]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class ValueRow:
+class ValueRow(NamedTuple):
     """One account with its stored (or staged) value. Money in minor units."""
 
     account_id: str
@@ -404,7 +403,7 @@ def load_value(connection: sa.Connection, account_id: str, *, staged: bool = Fal
     if row is None:
         return None
     found = _value_row(row)
-    return replace(found, rank=_place(connection, found, staged=staged))
+    return found._replace(rank=_place(connection, found, staged=staged))
 
 
 def _place(connection: sa.Connection, row: ValueRow, *, staged: bool) -> int:

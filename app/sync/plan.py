@@ -13,6 +13,7 @@ from typing import Any
 from app.domain.money import RateBook, major_units
 from app.domain.plan import (
     Change,
+    FieldPolicy,
     GuardVerdict,
     PlanStats,
     clears_value,
@@ -103,7 +104,8 @@ def _plan_page(
     ids = [row.account_id for row in page]
     beside = _load_beside(connection, planner, ids)
     standings = _load_standings(connection, planner, ids)
-    policies = {measure: one.policy for measure, one in planner.mapping.write_back.fields.items()}
+    fields = planner.mapping.write_back.fields.items()
+    policies = {measure: one.policy for measure, one in fields if one.policy != FieldPolicy.OVERWRITE}
     companions = planner.writer.companions
     intents: list[Intent] = []
     settled: list[str] = []
@@ -192,7 +194,7 @@ def _intent(
     after = {change.measure: change.after for change in sent}
     moved = _number(after.get("total")) - _number(before.get("total")) if "total" in after else Decimal(0)
     movement = int(abs(moved).scaleb(planner.places))
-    own = [change for change in sent if change.measure not in RELATIVE and not _is_new_box(change, written)]
+    own = [change for change in sent if change.replaces and _says_much(change, written)]
     clears = clears_value(own)
     tally.plan.counts["clear" if clears else "update"] += 1
     tally.plan.sent += 1
@@ -206,9 +208,13 @@ def _intent(
     return Intent(row.account_id, before, after, movement, shown, written, texts)
 
 
-def _is_new_box(change: Change, written: Shown) -> bool:
-    """Whether it is a box that nobody ever wrote: unticked from the start, so it shows nothing that could get lost."""
-    return change.before == "false" and written.get(change.measure) is None
+def _says_much(change: Change, written: Shown) -> bool:
+    """Whether something gets lost that somebody may rely on.
+
+    A box that nobody ever wrote does not: it is unticked from the start.
+    """
+    is_new_box = change.before == "false" and written.get(change.measure) is None
+    return change.measure not in RELATIVE and not is_new_box
 
 
 def _keep_mover(tally: _Tally, row: ValueRow, changes: tuple[Change, ...], movement: int, places: int) -> None:

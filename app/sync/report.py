@@ -68,6 +68,7 @@ class RunReport:
         plain["as_of"] = self.as_of.isoformat()
         for update in plain["updates"]:
             update["movement"] = str(update["movement"])
+            update["changes"] = [change._asdict() for change in update["changes"]]
         return plain
 
 
