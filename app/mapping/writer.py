@@ -20,6 +20,7 @@ from app.mapping.transforms import BadValueError, read_number
 from connectors.contract import RawValue, Update, WriteValue
 
 SIGNIFICANT_DIGITS = 15
+_TOO_LONG = 10**SIGNIFICANT_DIGITS
 _WIDE = Context(prec=120, rounding=ROUND_HALF_UP)
 _NARROW = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_UP)
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
@@ -34,10 +35,14 @@ class Writer:
     fields: Mapping[str, WriteField]
     places: int
     _shapes: Mapping[str, Callable[[object], str | None]] = field(init=False, repr=False, compare=False)
+    _cells: Mapping[str, tuple[str, Callable[[str], WriteValue]]] = field(init=False, repr=False, compare=False)
+    """Measure -> the field in the CRM, and from the canonical text to its value."""
 
     def __post_init__(self) -> None:
         shapes = {measure: _shape(write, self.places) for measure, write in self.fields.items()}
+        cells = {measure: (write.field, _typing(write)) for measure, write in self.fields.items()}
         object.__setattr__(self, "_shapes", shapes)
+        object.__setattr__(self, "_cells", cells)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -63,7 +68,10 @@ class Writer:
 
     def update(self, record_id: str, changes: Mapping[str, str | None], family: str = "") -> Update:
         """An update of the changed measures, from their canonical texts. `family`: see `Update`."""
-        values = {self.fields[measure].field: _typed(self.fields[measure], text) for measure, text in changes.items()}
+        values: dict[str, WriteValue] = {}
+        for measure, text in changes.items():
+            name, typed = self._cells[measure]
+            values[name] = None if text is None else typed(text)
         return Update(record_id, values, family)
 
 
@@ -123,14 +131,15 @@ def _ratio(part: object, whole: object) -> Decimal | None:
 
 def _shape(write: WriteField, places: int) -> Callable[[object], str | None]:
     """From a value to what the field is to show, found out once for a million of them."""
-    is_plain_money = write.type in NUMERIC and write.kind is MeasureKind.MONEY and write.scale == places
 
     def shape(value: object) -> str | None:
-        if is_plain_money and _is_short(value):
-            return minor_text(value, places)
         return _desired_text(write, value, places)
 
-    return shape
+    def shape_money(value: object) -> str | None:
+        return minor_text(value, places) if _is_short(value) else shape(value)
+
+    is_plain_money = write.type in NUMERIC and write.kind is MeasureKind.MONEY and write.scale == places
+    return shape_money if is_plain_money else shape
 
 
 def _desired_text(write: WriteField, value: object, places: int) -> str | None:
@@ -149,7 +158,7 @@ def _desired_text(write: WriteField, value: object, places: int) -> str | None:
 
 def _is_short(value: object) -> TypeGuard[int]:
     """Minor units of which every digit survives in a CRM."""
-    return isinstance(value, int) and -(10**SIGNIFICANT_DIGITS) < value < 10**SIGNIFICANT_DIGITS
+    return isinstance(value, int) and -_TOO_LONG < value < _TOO_LONG
 
 
 def _number(write: WriteField, value: object, places: int) -> Decimal:
@@ -188,15 +197,16 @@ def _moment_text(moment: datetime) -> str:
     return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _typed(write: WriteField, text: str | None) -> WriteValue:
-    if text is None:
-        return None
-    if write.type is WriteType.INTEGER:
-        return int(text)
-    if write.type in NUMERIC:
-        return Decimal(text)
-    if write.type is WriteType.DATE:
-        return date.fromisoformat(text)
-    if write.type is WriteType.DATETIME:
-        return datetime.fromisoformat(text)
-    return text == "true" if write.type is WriteType.BOOLEAN else text
+def _typing(write: WriteField) -> Callable[[str], WriteValue]:
+    """From canonical text to the value that an update carries."""
+    match write.type:
+        case WriteType.INTEGER:
+            return int
+        case WriteType.DATE:
+            return date.fromisoformat
+        case WriteType.DATETIME:
+            return datetime.fromisoformat
+        case WriteType.BOOLEAN:
+            return lambda text: text == "true"
+        case _:
+            return Decimal if write.type in NUMERIC else str
