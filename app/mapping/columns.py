@@ -37,7 +37,11 @@ def clean(text: str) -> str:
 def is_storable(texts: Texts) -> bool:
     """Whether no text of a column has anything in it that no database stores."""
     whole = "".join(filter(None, texts))
-    return (whole.isascii() and "\0" not in whole) or not _UNSTORABLE.search(whole)
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in whole
 
 
 def all_match(pattern: re.Pattern[str], texts: Texts) -> bool:

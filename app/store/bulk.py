@@ -7,7 +7,6 @@ everywhere need not be sent to SQLite, nor one without odd characters be looked 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,8 +15,8 @@ import sqlalchemy as sa
 from app.domain.rows import Cell, Columns, Row, turned
 
 _NULL = r"\N"
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_ESCAPED = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
+_ESCAPES = str.maketrans(_ESCAPED)
 """The text format of COPY."""
 
 
@@ -82,12 +81,23 @@ def _copy(connection: sa.Connection, table: str, names: Sequence[str], columns: 
 
 
 def _rendered(column: Sequence[Cell]) -> Sequence[str]:
-    """A column in the text format of COPY. It holds either numbers or texts, as the table does."""
+    """A column in the text format of COPY; what repeats is rendered once. The first values tell whether it does."""
+    first = column[:100]
+    if 2 * len(set(first)) > len(first):
+        return _rendered_each(column)
+    repeated = list(set(column))
+    words = dict(zip(repeated, _rendered_each(repeated), strict=True))
+    return [words[value] for value in column]
+
+
+def _rendered_each(column: Sequence[Cell]) -> Sequence[str]:
+    """Every value by itself. A column holds either numbers or texts, as the table does."""
     texts: Any = column
     there = [value for value in texts if value is not None] if None in column else texts
     if there and isinstance(there[0], int):
         return [_NULL if value is None else f"{value:d}" for value in column]
-    if _SPECIAL.search("".join(there)):
+    whole = "".join(there)
+    if any(odd in whole for odd in _ESCAPED):
         return [_NULL if text is None else text.translate(_ESCAPES) for text in texts]
     return there if there is texts else [_NULL if text is None else text for text in texts]
 
