@@ -8,12 +8,15 @@ everywhere need not be sent to SQLite, nor one without odd characters be looked 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.domain.rows import Cell, Columns, Row, turned
 
+TOGETHER = 20
+"""Rows in a statement of SQLite: it starts and ends once for all of them."""
 _NULL = r"\N"
 _ESCAPED = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _ESCAPES = str.maketrans(_ESCAPED)
@@ -39,9 +42,7 @@ def insert_rows(connection: sa.Connection, table: str, columns: Sequence[str], r
     if not rows:
         return
     if is_sqlite(connection):
-        marks = ", ".join("?" * len(columns))
-        statement = f"insert into {table} ({', '.join(columns)}) values ({marks})"
-        connection.exec_driver_sql(statement, list(rows))
+        _insert_together(connection, f"insert into {table} ({', '.join(columns)})", "?" * len(columns), rows)
     else:
         _copy(connection, table, columns, turned(rows, len(columns)))
 
@@ -61,8 +62,19 @@ def _insert_columns(
     if "?" not in marks:
         marks[0] = "?"
     varying = [column for column, mark in zip(columns, marks, strict=True) if mark == "?"]
-    statement = f"insert into {table} ({', '.join(names)}) values ({', '.join(marks)}) {clause}"
-    connection.exec_driver_sql(statement, list(zip(*varying, strict=True)))
+    rows = list(zip(*varying, strict=True))
+    _insert_together(connection, f"insert into {table} ({', '.join(names)})", marks, rows, clause)
+
+
+def _insert_together(
+    connection: sa.Connection, insert: str, marks: Sequence[str], rows: Sequence[Row], clause: str = ""
+) -> None:
+    full = len(rows) - len(rows) % TOGETHER
+    groups = [tuple(chain.from_iterable(rows[at : at + TOGETHER])) for at in range(0, full, TOGETHER)]
+    row = f"({', '.join(marks)})"
+    for given, count in ((groups, TOGETHER), (list(rows[full:]), 1)):
+        if given:
+            connection.exec_driver_sql(f"{insert} values {', '.join([row] * count)} {clause}", given)
 
 
 def _literal(column: Sequence[Cell]) -> str:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.rows import turned
+from app.store import bulk
 from app.store.bulk import create_stage, insert_columns, insert_rows, upsert_columns, upsert_rows
 from app.store.database import open_database
 
@@ -24,7 +25,8 @@ rows_of_the_table = st.lists(
 
 
 @pytest.fixture
-def connection(migrated_database_url):
+def connection(migrated_database_url, monkeypatch):
+    monkeypatch.setattr(bulk, "TOGETHER", 5)  # full groups and a rest, of few rows already
     database = open_database(migrated_database_url)
     with database.begin() as opened:
         yield opened
