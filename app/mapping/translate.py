@@ -7,7 +7,6 @@ From here on no CRM field name exists.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -20,7 +19,6 @@ from app.mapping.check import EntityPlan, ReadPlan
 from app.mapping.columns import (
     NO_CURRENCY,
     Column,
-    all_match,
     clean,
     currency_column,
     flag_column,
@@ -51,11 +49,6 @@ NormaliseId = Callable[[str], str]
 
 HOME_LIMIT = 2**63 - 1
 """Home amounts are stored as 64-bit integers."""
-
-_WHOLE_MINOR = tuple(
-    re.compile(rf"(?:-?[0-9]+{part},)*", re.ASCII) for part in ("", r"(?:\.[0-9])?", r"(?:\.[0-9]{1,2})?")
-)
-"""Pages of canonical amounts with at most 0, 1 and 2 decimals."""
 
 _NEEDED: Mapping[Entity, tuple[str, ...]] = {
     Entity.OPPORTUNITY: ("created_on", "close_on"),
@@ -184,17 +177,29 @@ def _settle_amounts(plan: EntityPlan, made: dict[str, list[Any]], rates: RateBoo
 
 def _convert(made: Mapping[str, list[Any]], rates: RateBook) -> tuple[list[Any], list[Any], list[Any]]:
     amounts, currencies, days = made["amount"], made["currency"], made["close_on"]
-    if all_match(_WHOLE_MINOR[min(rates.places, 2)], amounts):
-        # Nothing to round in any amount: from here on in whole numbers.
-        unit = 10**rates.places
-        units = [None if text is None else int(Decimal(text) * unit) for text in amounts]
-        return rates.convert_minors(units, currencies, days)
+    minors = _whole_minors(amounts, rates.places)
+    if minors is not None:
+        return rates.convert_minors(minors, currencies, days)
     converted = [
         (None, None, None) if text is None else rates.convert(Decimal(text), currency, day or "")
         for text, currency, day in zip(amounts, currencies, days, strict=True)
     ]
     home, rate, rate_on = zip(*converted, strict=True)
     return list(home), list(rate), list(rate_on)
+
+
+def _whole_minors(amounts: Sequence[str | None], places: int) -> list[int | None] | None:
+    """Canonical amounts in minor units; None where there is anything to round in one of them."""
+    minors: list[int | None] = []
+    for text in amounts:
+        if text is None:
+            minors.append(None)
+            continue
+        whole, _, part = text.partition(".")
+        if len(part) > places:
+            return None
+        minors.append(int(whole + part.ljust(places, "0")))
+    return minors
 
 
 def _check_home(made: dict[str, list[Any]], notes: Notes) -> None:
