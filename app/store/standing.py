@@ -284,10 +284,11 @@ def _stage_spells(connection: sa.Connection, frame: Frame, told: Told, plain: Se
 
 def _stage_gems(connection: sa.Connection, policy: Policy, values: str, engagement: str, *, touched: bool) -> None:
     """Fill `s_gem` with the hidden gems: to compare shares of large amounts takes more than 64 bits."""
-    only = " join s_engaged t on t.id = e.account_id" if touched else ""
+    # The staged table first, by `cross join`: see `closure`.
+    only, joined = ("s_engaged t cross join ", " and e.account_id = t.id") if touched else ("", "")
     rows = connection.exec_driver_sql(
-        f"select e.account_id, v.direct, v.referred, e.quadrant from {engagement} e{only}"
-        f" join {values} v on v.account_id = e.account_id where e.quadrant in ('advocate', 'champion')",
+        f"select e.account_id, v.direct, v.referred, e.quadrant from {only}{engagement} e cross join {values} v"
+        f" where e.quadrant in ('advocate', 'champion') and v.account_id = e.account_id{joined}",
         execution_options={"yield_per": PAGE},
     )
     gems = [
