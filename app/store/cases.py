@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from app.domain.chain import Edge
 from app.domain.credit import Advocate, Claim, Sale
+from app.domain.model import ChainMode
 from app.store.bulk import analyze
 from app.store.ledger import Origin
 from app.store.staging import PRICED, SOLD, create_temp, stage_ids, text_type
@@ -100,16 +101,18 @@ def _load_edges(connection: sa.Connection) -> dict[str, list[Edge]]:
     return found
 
 
-def stage_chained(connection: sa.Connection, table: str, run_id: int, *, scoped: bool) -> bool:
+def stage_chained(connection: sa.Connection, table: str, run_id: int, mode: ChainMode, *, scoped: bool) -> bool:
     """Fill `s_chained` with the sales whose direct referrer was itself referred; False when there is none.
 
-    In a scope, the referrer's own first sale may be outside: every credited sale is looked at.
+    Beside the credit only those count that were referred before they referred. In a scope, the referrer's own first
+    sale may be outside: every credited sale is looked at.
     """
+    before = "" if mode is ChainMode.CARVE_OUT else " and e.occurred_on <= l.dated_on"
     create_temp(connection, "s_chained", f"opportunity_id {text_type(connection)} primary key")
     connection.exec_driver_sql(
         f"insert into s_chained select distinct l.opportunity_id from {table} l"
         f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
-        + ("" if scoped else " and l.account_id in (select buyer_id from s_edge)")
+        + ("" if scoped else f" and exists (select 1 from s_edge e where e.buyer_id = l.account_id{before})")
     )
     analyze(connection, "s_chained")
     return connection.exec_driver_sql("select 1 from s_chained limit 1").first() is not None

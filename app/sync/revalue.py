@@ -285,7 +285,7 @@ def _credit(page: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], lis
 def _stage_chains(connection: Connection, day: Day, table: str, *, scoped: bool) -> None:
     """Second pass: the sales whose direct referrer was itself referred."""
     cases.stage_edges(connection, table, day.run_id)
-    if not cases.stage_chained(connection, table, day.run_id, scoped=scoped):
+    if not cases.stage_chained(connection, table, day.run_id, day.policy.chain.mode, scoped=scoped):
         return
     for page, direct in cases.stream_chained(connection, table, day.run_id):
         if day.policy.chain.mode is ChainMode.CARVE_OUT:
