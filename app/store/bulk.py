@@ -7,7 +7,7 @@ everywhere need not be sent to SQLite, nor one without odd characters be looked 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -112,6 +112,16 @@ def _rendered_each(column: Sequence[Cell]) -> Sequence[str]:
     if any(odd in whole for odd in _ESCAPED):
         return [_NULL if text is None else text.translate(_ESCAPES) for text in texts]
     return there if there is texts else [_NULL if text is None else text for text in texts]
+
+
+def load_numbers(connection: sa.Connection, columns: Sequence[str], source: str) -> Iterator[tuple[int, ...]]:
+    """Rows of whole numbers, none of them null, in no order. `source`: what follows `from`.
+
+    The database sends each column as one text: with a row at a time, most of the price is paid for the rows.
+    """
+    joined = "group_concat({})" if is_sqlite(connection) else "string_agg(cast({} as text), ',')"
+    texts = connection.exec_driver_sql(f"select {', '.join(map(joined.format, columns))} from {source}").one()
+    return zip(*(map(int, text.split(",") if text else ()) for text in texts), strict=True)
 
 
 def upsert_clause(key: Sequence[str], columns: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.rows import turned
 from app.store import bulk
-from app.store.bulk import create_stage, insert_columns, insert_rows, upsert_columns, upsert_rows
+from app.store.bulk import create_stage, insert_columns, insert_rows, load_numbers, upsert_columns, upsert_rows
 from app.store.database import open_database
 
 NAMES = ("id", "name", "employees", "is_deleted", "pulled_in")
@@ -49,6 +49,16 @@ def test_rows_and_columns_are_appended_as_they_are(connection, rows):
         send()
 
         assert stored(connection, "s_bulk") == sorted(rows, key=repr)
+
+
+@many
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-(2**63), 2**63 - 1)), max_size=12))
+def test_numbers_come_out_side_by_side(connection, numbers):
+    create_stage(connection, "s_bulk", "account")
+    rows = [("id", "name", employees, 0, pulled_in) for employees, pulled_in in numbers]
+    insert_rows(connection, "s_bulk", NAMES, rows)
+
+    assert sorted(load_numbers(connection, ("employees", "pulled_in"), "s_bulk")) == sorted(numbers)
 
 
 @many
