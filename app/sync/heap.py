@@ -6,6 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OBJECTS = 50_000
+"""New ones before they are looked through: some pages of rows, in which no circles are."""
+
 
 @contextmanager
 def set_heap_aside() -> Iterator[None]:
@@ -13,8 +16,11 @@ def set_heap_aside() -> Iterator[None]:
 
     What is garbage among it already is collected after the block, so it is nothing for the many short runs of a day.
     """
+    first, *others = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(OBJECTS, *others)
     try:
         yield
     finally:
+        gc.set_threshold(first, *others)
         gc.unfreeze()
