@@ -20,6 +20,7 @@ from app.store.bulk import (
     drop_stage,
     insert_columns,
     insert_rows,
+    sort_in_small_runs,
     upsert_clause,
     upsert_columns,
 )
@@ -211,8 +212,9 @@ def ensure_indexes(connection: sa.Connection) -> None:
     present = {name for entity in Entity for name in (i["name"] for i in sa.inspect(connection).get_indexes(entity))}
     for entity in Entity:
         missing = [index for index in metadata.tables[entity].indexes if index.name not in present]
-        for index in sorted(missing, key=lambda one: str(one.name)):
-            index.create(connection)
+        with sort_in_small_runs(connection):
+            for index in sorted(missing, key=lambda one: str(one.name)):
+                index.create(connection)
         if missing:
             analyze(connection, entity)
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from app.domain.rows import turned
 from app.store import bulk
-from app.store.bulk import create_stage, insert_columns, insert_rows, load_numbers, upsert_columns, upsert_rows
+from app.store.bulk import (
+    create_stage,
+    insert_columns,
+    insert_rows,
+    load_numbers,
+    sort_in_small_runs,
+    upsert_columns,
+    upsert_rows,
+)
 from app.store.database import open_database
 
 NAMES = ("id", "name", "employees", "is_deleted", "pulled_in")
@@ -85,3 +93,16 @@ def test_of_several_rows_with_one_key_the_last_one_counts(connection):
 def test_a_text_in_a_column_of_numbers_is_refused_rather_than_sent_as_it_is(connection):
     with pytest.raises(ValueError, match="format code"):
         insert_rows(connection, "account", NAMES, [("A", "", 1, 0, 1), ("B", "", "\t", 0, 1)])
+
+
+@pytest.mark.parametrize("migrated_database_url", ["sqlite"], indirect=True)
+def test_sqlite_sorts_in_small_runs_until_the_block_ends(connection):
+    def pages():
+        return connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+
+    usual = pages()
+    with sort_in_small_runs(connection):
+        during = pages()
+
+    assert abs(during) < abs(usual)
+    assert pages() == usual
