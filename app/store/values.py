@@ -70,6 +70,10 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
     _stage_open(connection, as_of, touched=touched)
     _stage_kin(connection, lines, policy, touched=touched)
     _stage_issues(connection, lines.issues, touched=touched)
+    _put_together(connection, policy, touched=touched)
+
+
+def _put_together(connection: sa.Connection, policy: Policy, *, touched: bool) -> None:
     included = " + influence" if policy.influence.include else ""
     follows = {
         "total": f"direct + referred{included}",
