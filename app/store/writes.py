@@ -131,30 +131,27 @@ def save_outcomes(connection: sa.Connection, run_id: int, outcomes: Sequence[tup
     rows = list({outcome[0]: outcome for outcome in outcomes}.values())
     insert_rows(connection, "s_outcome", ("account_id", "outcome", "code", "message"), rows)
     analyze(connection, "s_outcome")
-    stretch = {"first": min(row[0] for row in rows), "last": max(row[0] for row in rows)}
-    connection.execute(
-        sa.text(
-            "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
-            " where s.account_id = write_intent.account_id and write_intent.run_id = :run"
-            " and write_intent.account_id between :first and :last"
-        ),
-        {"run": run_id, **stretch},
+    ids, run = [row[0] for row in rows], int(run_id)
+    _execute_within(
+        connection,
+        ids,
+        "update write_intent set outcome = s.outcome, code = s.code, message = s.message from s_outcome s"
+        f" where s.account_id = write_intent.account_id and write_intent.run_id = {run}"
+        " and write_intent.account_id between :first and :last",
     )
-    connection.execute(
-        sa.text(
-            "update account set shown = s.shown_then, written = s.written_then from ("
-            "select i.account_id, i.shown_then, i.written_then from s_outcome o join write_intent i"
-            " on i.account_id = o.account_id and i.run_id = :run and i.account_id between :first and :last"
-            " where o.outcome = 'ok') s where s.account_id = account.id"
-        ),
-        {"run": run_id, **stretch},
+    _execute_within(
+        connection,
+        ids,
+        "update account set shown = s.shown_then, written = s.written_then from ("
+        "select i.account_id, i.shown_then, i.written_then from s_outcome o join write_intent i"
+        f" on i.account_id = o.account_id and i.run_id = {run} and i.account_id between :first and :last"
+        " where o.outcome = 'ok') s where s.account_id = account.id",
     )
-    connection.execute(
-        sa.text(
-            "delete from dirty where kind = 'plan' and id between :first and :last"
-            " and id in (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))"
-        ),
-        stretch,
+    _execute_within(
+        connection,
+        ids,
+        "delete from dirty where kind = 'plan' and id between :first and :last"
+        " and id in (select account_id from s_outcome where outcome in ('ok', 'rejected', 'gone'))",
     )
     # Where all were planned, nobody was marked: who has to be asked again is, before that is forgotten.
     connection.exec_driver_sql(
@@ -169,13 +166,17 @@ def settle_unchanged(connection: sa.Connection, accounts: Sequence[str]) -> None
     if not accounts:
         return
     stage_ids(connection, "s_settled", accounts)
-    connection.execute(
-        sa.text(
-            "delete from dirty where kind = 'plan' and id between :first and :last and id in (select id from s_settled)"
-        ),
-        {"first": min(accounts), "last": max(accounts)},
+    _execute_within(
+        connection,
+        accounts,
+        "delete from dirty where kind = 'plan' and id between :first and :last and id in (select id from s_settled)",
     )
     drop_stage(connection, "s_settled")
+
+
+def _execute_within(connection: sa.Connection, ids: Sequence[str], statement: str) -> None:
+    """Execute a statement about some ids that looks no further than from the `:first` of them to the `:last`."""
+    connection.execute(sa.text(statement), {"first": min(ids), "last": max(ids)})
 
 
 def settle_absent(connection: sa.Connection) -> None:
