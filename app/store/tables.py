@@ -555,9 +555,11 @@ write_intent = sa.Table(
         sqlite_where=sa.text("outcome = 'rejected'"),
         postgresql_where=sa.text("outcome = 'rejected'"),
     ),
+    # In the order in which they are sent.
     sa.Index(
         "ix_write_intent_unsettled",
         "run_id",
+        "movement",
         sqlite_where=sa.text("(outcome is null or outcome = 'unknown')"),
         postgresql_where=sa.text("(outcome is null or outcome = 'unknown')"),
     ),

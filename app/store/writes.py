@@ -102,7 +102,7 @@ def load_unsent_after(connection: sa.Connection, run_id: int, position: tuple[in
     query = sa.text(
         "select i.account_id, i.after, i.movement, a.parent_id from ("
         "select account_id, after, movement from write_intent where run_id = :run and outcome is null"
-        " and (movement < :movement or (movement = :movement and account_id > :account))"
+        " and movement <= :movement and (movement < :movement or account_id > :account)"
         " order by movement desc, account_id limit :n"
         ") i left join account a on a.id = i.account_id order by i.movement desc, i.account_id"
     )
