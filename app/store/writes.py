@@ -165,13 +165,18 @@ def settle_unchanged(connection: sa.Connection, accounts: Sequence[str]) -> None
     """The plan has looked at these and found nothing to write. They are a page in the order of ids."""
     if not accounts:
         return
-    stage_ids(connection, "s_settled", accounts)
-    _execute_within(
-        connection,
-        accounts,
-        "delete from dirty where kind = 'plan' and id between :first and :last and id in (select id from s_settled)",
-    )
-    drop_stage(connection, "s_settled")
+    marked = sa.text("select id from dirty where kind = 'plan' and id between :first and :last")
+    found = connection.execute(marked, {"first": min(accounts), "last": max(accounts)}).scalars()
+    settled = sorted(set(accounts).intersection(found))
+    if settled:  # nobody is where all are planned
+        stage_ids(connection, "s_settled", settled)
+        _execute_within(
+            connection,
+            settled,
+            "delete from dirty"
+            " where kind = 'plan' and id between :first and :last and id in (select id from s_settled)",
+        )
+        drop_stage(connection, "s_settled")
 
 
 def _execute_within(connection: sa.Connection, ids: Sequence[str], statement: str) -> None:
