@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 
 from app.errors import ConfigError
 
-SQLITE_CACHE_KIB = 32_000
+SQLITE_CACHE_KIB = 8_000
 SQLITE_CHECKPOINT_PAGES = 4_000
 """Pages of the log before it is written back: less often than by default, because each time waits for the disk."""
 STATEMENT_TIMEOUT_MS = 3_600_000

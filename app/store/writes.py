@@ -20,7 +20,7 @@ from app.store.staging import create_temp, stage_ids, text_type
 
 Shown = Mapping[str, str | None]
 COLUMNS = ("run_id", "account_id", "before", "after", "movement", "shown_then", "written_then")
-PAGE = 10_000
+PAGE = 5_000
 UNSETTLED = "(outcome is null or outcome = 'unknown')"
 
 
