@@ -60,7 +60,7 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
     `s_earned`  what lines say of the account they belong to; own revenue by type is beside it
     `s_given`   what others earned on what the account bought
     `s_open`    its pipeline, and the day on which a future close date arrives
-    `s_kin`     the sums of everybody who has somebody below
+    `s_grouped` the sums of everybody who has somebody below
     `s_mask`    the codes of its issues, each a bit; `s_codes` spells them
     """
     if touched:
@@ -68,7 +68,7 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
     _stage_earned(connection, lines, touched=touched)
     _stage_given(connection, lines, touched=touched)
     _stage_open(connection, as_of, touched=touched)
-    _stage_kin(connection, lines, policy, touched=touched)
+    _stage_groups(connection, lines, policy, touched=touched)
     _stage_issues(connection, lines.issues, touched=touched)
     _put_together(connection, policy, touched=touched)
 
@@ -89,7 +89,7 @@ def _put_together(connection: sa.Connection, policy: Policy, *, touched: bool) -
     everybody = " union ".join(
         (
             *(f"select account_id as id from {part}" for part in parts),
-            "select account_id from s_kin where kin_direct <> 0 or kin_referred <> 0",
+            "select account_id from s_grouped where kin_direct <> 0 or kin_referred <> 0",
         )
     )
     fill_temp(
@@ -102,7 +102,7 @@ def _put_together(connection: sa.Connection, policy: Policy, *, touched: bool) -
         f" (select i.id, next_change_on, codes, kin_direct, kin_referred,"
         f" {', '.join(f'coalesce({name}, 0) as {name}' for name in known)}"
         f" from {'s_touched' if touched else f'({everybody} order by 1)'} i "
-        + " ".join(f"left join {part} on {part}.account_id = i.id" for part in (*parts, "s_kin"))
+        + " ".join(f"left join {part} on {part}.account_id = i.id" for part in (*parts, "s_grouped"))
         + " left join s_codes on s_codes.mask = s_mask.mask) summed",
         key="account_id",
     )
@@ -175,12 +175,12 @@ def _stage_open(connection: sa.Connection, as_of: str, *, touched: bool) -> None
 _OWNER = "coalesce(c.canonical_id, o.account_id)"
 
 
-def _stage_kin(connection: sa.Connection, lines: LineSource, policy: Policy, *, touched: bool) -> None:
+def _stage_groups(connection: sa.Connection, lines: LineSource, policy: Policy, *, touched: bool) -> None:
     """Inside one group referred money is already direct: the sums of a group are consolidated."""
     only = " join s_touched t on t.id = a.ancestor_id" if touched else ""
     _fill_sums(
         connection,
-        "s_kin",
+        "s_grouped",
         ("kin_direct", "kin_referred"),
         "select a.ancestor_id, cast(sum(e.direct) as bigint), cast(sum(e.referred) as bigint)"
         f" from s_ancestor a{only} join s_earned e on e.account_id = a.account_id group by a.ancestor_id",
@@ -207,7 +207,7 @@ def _consolidate(connection: sa.Connection, lines: LineSource, *, touched: bool)
         " join s_ancestor b on b.account_id = x.buyer_id and b.ancestor_id = a.ancestor_id group by b.ancestor_id"
     )
     connection.exec_driver_sql(
-        "update s_kin set kin_referred = kin_referred - i.amount from s_inside i where i.account_id = s_kin.account_id"
+        "update s_grouped set kin_referred = kin_referred - i.amount from s_inside i where i.account_id = s_grouped.account_id"
     )
 
 
