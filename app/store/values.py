@@ -57,11 +57,11 @@ class LineSource:
 def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
     """Fill `s_value` with the sums and issues of all accounts, or of those in `s_touched`.
 
-    `s_earned`  what lines say of the account they belong to; own revenue by type is beside it
-    `s_given`   what others earned on what the account bought
-    `s_open`    its pipeline, and the day on which a future close date arrives
-    `s_grouped` the sums of everybody who has somebody below
-    `s_mask`    the codes of its issues, each a bit; `s_codes` spells them
+    `s_earned`   what lines say of the account they belong to; own revenue by type is beside it
+    `s_given`    what others earned on what the account bought
+    `s_open`     its pipeline, and the day on which a future close date arrives
+    `s_grouped`  the sums of everybody who has somebody below
+    `s_mask`     the codes of its issues, each a bit; `s_codes` spells them
     """
     if touched:
         _stage_summed(connection)
@@ -207,7 +207,8 @@ def _consolidate(connection: sa.Connection, lines: LineSource, *, touched: bool)
         " join s_ancestor b on b.account_id = x.buyer_id and b.ancestor_id = a.ancestor_id group by b.ancestor_id"
     )
     connection.exec_driver_sql(
-        "update s_grouped set kin_referred = kin_referred - i.amount from s_inside i where i.account_id = s_grouped.account_id"
+        "update s_grouped set kin_referred = kin_referred - i.amount"
+        " from s_inside i where i.account_id = s_grouped.account_id"
     )
 
 
