@@ -24,7 +24,7 @@ CASES = 2_000
 _EDGES = (
     "insert into s_edge select l.buyer_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on,"
     " l.event_id, l.tier from {source} l join advocacy_event e on e.event_id = l.event_id"
-    " where l.opportunity_id = f.opportunity_id and l.measure = 'referred' and l.valid_to_run is null and {where}"
+    " where l.opportunity_id = f.opportunity_id and l.measure = 'referred' and l.valid_to_run is null"
 )
 
 
@@ -46,11 +46,9 @@ def stream_cases(connection: sa.Connection, as_of: str) -> Iterator[list[Case]]:
         yield _load_cases(connection, as_of)
 
 
-def stream_chained(
-    connection: sa.Connection, table: str, run_id: int
-) -> Iterator[tuple[list[Case], dict[str, list[Edge]]]]:
+def stream_chained(connection: sa.Connection, table: str) -> Iterator[tuple[list[Case], dict[str, list[Edge]]]]:
     """The sales in `s_chained` in pages, without their claims, and the edges of each from its lines in `table`."""
-    _stage_direct_edges(connection, table, run_id)
+    _stage_direct_edges(connection, table)
     for _ in _pages(connection, "s_chained"):
         sales = [Case(Sale._make(r[:7]), r[7], Origin._make(r[8:12])) for r in _load_sales(connection)]
         yield sales, _load_edges(connection)
@@ -66,8 +64,8 @@ def _pages(connection: sa.Connection, table: str) -> Iterator[None]:
         last = ids[-1]
 
 
-def _stage_direct_edges(connection: sa.Connection, table: str, run_id: int) -> None:
-    """Fill `s_direct_edge` with the referred lines of this run on the sales in `s_chained`.
+def _stage_direct_edges(connection: sa.Connection, table: str) -> None:
+    """Fill `s_direct_edge` with the referred lines on the sales in `s_chained`.
 
     Once: while the first lines are written, their table has no index to look pages up by.
     """
@@ -82,7 +80,7 @@ def _stage_direct_edges(connection: sa.Connection, table: str, run_id: int) -> N
         "insert into s_direct_edge select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator,"
         f" e.occurred_on, l.event_id, l.tier from {table} l join s_chained c on c.opportunity_id = l.opportunity_id"
         " join advocacy_event e on e.event_id = l.event_id"
-        f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
+        " where l.measure = 'referred' and l.valid_to_run is null"
     )
     connection.exec_driver_sql("create index ix_s_direct_edge_opportunity_id on s_direct_edge (opportunity_id)")
     analyze(connection, "s_direct_edge")
@@ -101,7 +99,7 @@ def _load_edges(connection: sa.Connection) -> dict[str, list[Edge]]:
     return found
 
 
-def stage_chained(connection: sa.Connection, table: str, run_id: int, mode: ChainMode, *, scoped: bool) -> bool:
+def stage_chained(connection: sa.Connection, table: str, mode: ChainMode, *, scoped: bool) -> bool:
     """Fill `s_chained` with the sales whose direct referrer was itself referred; False when there is none.
 
     Beside the credit only those count that were referred before they referred. In a scope, the referrer's own first
@@ -111,17 +109,17 @@ def stage_chained(connection: sa.Connection, table: str, run_id: int, mode: Chai
     create_temp(connection, "s_chained", f"opportunity_id {text_type(connection)} primary key")
     connection.exec_driver_sql(
         f"insert into s_chained select distinct l.opportunity_id from {table} l"
-        f" where l.measure = 'referred' and l.valid_to_run is null and l.valid_from_run = {int(run_id)}"
+        " where l.measure = 'referred' and l.valid_to_run is null"
         + ("" if scoped else f" and exists (select 1 from s_edge e where e.buyer_id = l.account_id{before})")
     )
     analyze(connection, "s_chained")
     return connection.exec_driver_sql("select 1 from s_chained limit 1").first() is not None
 
 
-def delete_carved(connection: sa.Connection, table: str, run_id: int) -> None:
+def delete_carved(connection: sa.Connection, table: str) -> None:
     """Take the direct referred lines of the sales in `s_page` out again: carved ones replace them."""
     connection.exec_driver_sql(
-        f"delete from {table} where measure = 'referred' and valid_from_run = {int(run_id)}"
+        f"delete from {table} where measure = 'referred' and valid_to_run is null"
         " and opportunity_id in (select id from s_page)"
     )
 
@@ -203,7 +201,7 @@ def _load_surveys(connection: sa.Connection, as_of: str) -> dict[str, Fraction]:
     return {row[0]: Fraction(row[1]) for row in rows}
 
 
-def stage_edges(connection: sa.Connection, table: str, run_id: int) -> None:
+def stage_edges(connection: sa.Connection, table: str) -> None:
     """Fill `s_edge` with the referred lines, just written to `table`, of the first sales in `s_first`."""
     text = text_type(connection)
     create_temp(
@@ -212,7 +210,7 @@ def stage_edges(connection: sa.Connection, table: str, run_id: int) -> None:
         f"buyer_id {text}, referrer_id {text}, share_numerator bigint, share_denominator bigint,"
         f" occurred_on {text}, event_id {text}, tier smallint",
     )
-    connection.exec_driver_sql(_EDGES.format(source=f"s_first f, {table}", where=f"l.valid_from_run = {int(run_id)}"))
+    connection.exec_driver_sql(_EDGES.format(source=f"s_first f, {table}"))
     connection.exec_driver_sql("create index ix_s_edge_buyer_id on s_edge (buyer_id)")
     analyze(connection, "s_edge")
 
@@ -232,7 +230,7 @@ def extend_edges(connection: sa.Connection, as_of: str) -> None:
     )
     analyze(connection, "s_above")
     outside = "not exists (select 1 from s_scope where s_scope.id = l.opportunity_id)"
-    connection.exec_driver_sql(_EDGES.format(source="s_above f cross join credit_line", where=outside))
+    connection.exec_driver_sql(f"{_EDGES.format(source='s_above f cross join credit_line')} and {outside}")
 
 
 def load_upstream(

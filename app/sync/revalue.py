@@ -284,12 +284,12 @@ def _credit(page: Iterable[Case], policy: Policy) -> tuple[list[CreditLine], lis
 
 def _stage_chains(connection: Connection, day: Day, table: str, *, scoped: bool) -> None:
     """Second pass: the sales whose direct referrer was itself referred."""
-    cases.stage_edges(connection, table, day.run_id)
-    if not cases.stage_chained(connection, table, day.run_id, day.policy.chain.mode, scoped=scoped):
+    cases.stage_edges(connection, table)
+    if not cases.stage_chained(connection, table, day.policy.chain.mode, scoped=scoped):
         return
-    for page, direct in cases.stream_chained(connection, table, day.run_id):
+    for page, direct in cases.stream_chained(connection, table):
         if day.policy.chain.mode is ChainMode.CARVE_OUT:
-            cases.delete_carved(connection, table, day.run_id)
+            cases.delete_carved(connection, table)
         referrers = {edge.referrer_id for edges in direct.values() for edge in edges}
         depth = day.policy.chain.depth - 1
         upstream = cases.load_upstream(connection, referrers, depth, as_of=day.iso, scoped=scoped)
