@@ -1,9 +1,10 @@
 """Who brought one won opportunity in, and for how much. The only place where that is decided.
 
-The reference model (`value`), the database engine and the explanation all call `credit_opportunity`. Sales on which at
-most one claim stands are credited by the same rules in SQL (`store.plain_sales`, held against this in the tests); for
-the others it is called one by one, tens of thousands in a first night, so its inputs are plain tuples and its dates
-ISO text (`2025-06-01`), which compares like a date. `Sale._make(row)` and `Claim._make(row)` take a row as it is.
+The reference model (`value`), the database engine and the explanation all call `credit_opportunity`. Sales on which one
+claim stands, or several that share alike, are credited by the same rules in SQL (`store.plain_sales`, held against this
+in the tests); for the others it is called one by one, thousands in a first night, so its inputs are plain tuples and
+its dates ISO text (`2025-06-01`), which compares like a date. `Sale._make(row)` and `Claim._make(row)` take a row as it
+is.
 
 What the caller has to find, one `Sale` per opportunity that is won, closed, not deleted and closed by the day of the
 valuation, with its net value in minor units (None where a rate is missing: do not call at all):

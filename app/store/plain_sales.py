@@ -1,10 +1,11 @@
-"""Sales on which at most one claim stands: most of all that have any, judged and credited where they are.
+"""Sales on which one claim stands, or several that share alike: nearly all that have any, credited where they are.
 
-What `domain.credit` decides, said in SQL for the case in which nothing has to be split. It stays the judge: the
+What `domain.credit` decides, said in SQL for the cases in which nothing has to be weighed. It stays the judge: the
 database's lines are held against the model's in the tests, and every other sale is credited by it, in `cases`.
 
 `s_claim`   referral x sale x tier where there is anything to say; `verdict` is `sourced`, `late` or an issue code
 `s_case`    the sales that are not plain
+`s_rival`   the claims of plain sales that have several; `parts` is 0 for those that get nothing
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
 
-from app.domain.model import Issue, Policy, Scope, Tier
+from app.domain.model import Issue, Policy, Scope, Split, Tier
 from app.store.bulk import analyze
 from app.store.ledger import Stamp
-from app.store.staging import LINE_COLUMNS, SOLD, create_temp, later, stage_ids, text_type
+from app.store.staging import LINE_COLUMNS, SOLD, create_temp, fill_temp, later, stage_ids, text_type
 
 _STANDS = "verdict in ('sourced', 'late')"
+_SEVERAL = f"select opportunity_id from s_claim where {_STANDS} group by opportunity_id having count(*) > 1"
+_PLAIN = "not exists (select 1 from s_case s where s.opportunity_id = c.opportunity_id)"
 
 
 def stage_claims(connection: sa.Connection, policy: Policy, as_of: str, held: Collection[str], *, scoped: bool) -> None:
@@ -112,7 +115,7 @@ def _forget(connection: sa.Connection, table: str, held: Collection[str]) -> Non
     connection.exec_driver_sql(f"delete from {table} where opportunity_id in (select id from s_held)")
 
 
-def stage_cases(connection: sa.Connection, as_of: str, held: Collection[str], *, scoped: bool) -> None:
+def stage_cases(connection: sa.Connection, policy: Policy, as_of: str, held: Collection[str], *, scoped: bool) -> None:
     """Fill `s_case` with the sales that are not plain, and `s_advocate` with who else took part in a sale."""
     text = text_type(connection)
     create_temp(connection, "s_advocate", f"opportunity_id {text}, event_id {text}")
@@ -130,9 +133,11 @@ def stage_cases(connection: sa.Connection, as_of: str, held: Collection[str], *,
     analyze(connection, "s_advocate")
     create_temp(connection, "s_case", f"opportunity_id {text} primary key")
     surveyed = "on c.opportunity_id = e.opportunity_id where e.type = 'won_survey'"
+    # Who came too late has another part in a sale than those who brought it in.
+    uneven = " and min(verdict) = 'late'" if policy.split is Split.EQUAL else ""
     queries = (
         "select opportunity_id from s_advocate",
-        f"select opportunity_id from s_claim where {_STANDS} group by opportunity_id having count(*) > 1",
+        f"{_SEVERAL}{uneven}",
         "select opportunity_id from s_claim where share_percent is not null or net is null",
         "select n.opportunity_id from s_net n join s_claim c on c.opportunity_id = n.opportunity_id",
         f"select e.opportunity_id from advocacy_event e join s_claim c {surveyed}",
@@ -145,21 +150,51 @@ def stage_cases(connection: sa.Connection, as_of: str, held: Collection[str], *,
 
 def credit_plain_sales(connection: sa.Connection, table: str, stamp: Stamp, policy: Policy) -> None:
     """Insert the lines and issues of all sales with claims but those in `s_case`."""
-    plain = "not exists (select 1 from s_case s where s.opportunity_id = c.opportunity_id)"
+    _stage_rivals(connection, policy)
+    told = "opportunity_id, event_id, tier, referrer_id, buyer_id, occurred_on, net, verdict"
     connection.execute(
         sa.text(
             f"insert into {table} ({', '.join(LINE_COLUMNS)})"
             " select case verdict when 'sourced' then 'referred' else 'touched' end, c.referrer_id, c.opportunity_id,"
-            " c.buyer_id, c.event_id, case verdict when 'sourced' then c.tier else 0 end, 1, 1, c.net,"
+            " c.buyer_id, c.event_id, case verdict when 'sourced' then c.tier else 0 end, 1, c.parts,"
+            " c.net / c.parts + case when c.place <= c.net % c.parts then 1 else 0 end,"
             f" case verdict when 'sourced' then '{policy.split}' else 'took part' end, c.net, c.occurred_on,"
             " case when o.rate is not null then o.amount end, case when o.rate is not null then o.currency end,"
-            " o.rate, o.rate_on, cast(:policy as text), :run"
-            f" from s_claim c join opportunity o on o.id = c.opportunity_id where {_STANDS} and c.net > 0 and {plain}"
+            f" o.rate, o.rate_on, cast(:policy as text), :run from (select {told}, 1 as parts, 1 as place"
+            f" from s_claim c where {_STANDS} and {_PLAIN}"
+            " and not exists (select 1 from s_rival r where r.opportunity_id = c.opportunity_id)"
+            f" union all select {told}, parts, place from s_rival where parts > 0) c"
+            " join opportunity o on o.id = c.opportunity_id where c.net > 0"
         ),
         {"policy": stamp.policy_version, "run": stamp.run_id},
     )
+    issue = "insert into s_issue (code, account_id, opportunity_id, event_id) select"
     connection.exec_driver_sql(
-        "insert into s_issue (code, account_id, opportunity_id, event_id) select"
-        f" case verdict when 'late' then '{Issue.REFERRAL_AFTER_CREATED}' else verdict end,"
-        f" c.referrer_id, c.opportunity_id, c.event_id from s_claim c where verdict <> 'sourced' and {plain}"
+        f"{issue} case verdict when 'late' then '{Issue.REFERRAL_AFTER_CREATED}' else verdict end,"
+        f" c.referrer_id, c.opportunity_id, c.event_id from s_claim c where verdict <> 'sourced' and {_PLAIN}"
     )
+    connection.exec_driver_sql(
+        f"{issue} '{Issue.DUPLICATE_CLAIM}', referrer_id, opportunity_id, event_id from s_rival"
+        " where event_id <> strongest"
+    )
+
+
+def _stage_rivals(connection: sa.Connection, policy: Policy) -> None:
+    """One claim of every referrer competes, the strongest; `place` is where it stands among them in time."""
+    of_referrer = "over (partition by c.opportunity_id, c.referrer_id order by c.tier, c.occurred_on, c.event_id)"
+    best = "c.tier = min(c.tier) over (partition by c.opportunity_id)" if policy.exclusive else "1 = 1"
+    text = text_type(connection)
+    fill_temp(
+        connection,
+        "s_rival",
+        f"opportunity_id {text}, event_id {text}, tier smallint, referrer_id {text}, buyer_id {text},"
+        f" occurred_on {text}, net bigint, verdict text, strongest {text}, parts bigint, place bigint",
+        "select opportunity_id, event_id, tier, referrer_id, buyer_id, occurred_on, net, verdict, strongest,"
+        " case competes when 1 then sum(competes) over (partition by opportunity_id) else 0 end,"
+        " row_number() over (partition by opportunity_id, competes order by occurred_on, event_id) from (select c.*,"
+        f" first_value(c.event_id) {of_referrer} as strongest,"
+        f" case when row_number() {of_referrer} = 1 and {best} then 1 else 0 end as competes"
+        f" from s_claim c join ({_SEVERAL}) m on m.opportunity_id = c.opportunity_id"
+        f" where c.verdict = 'sourced' and {_PLAIN}) ranked",
+    )
+    connection.exec_driver_sql("create index ix_s_rival_opportunity_id on s_rival (opportunity_id)")

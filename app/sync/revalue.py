@@ -203,7 +203,7 @@ def _stage_everything(
     ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
     staging.stage_first_sales(connection, day.iso, scoped=scoped)
     plain_sales.stage_claims(connection, day.policy, day.iso, held, scoped=scoped)
-    plain_sales.stage_cases(connection, day.iso, held, scoped=scoped)
+    plain_sales.stage_cases(connection, day.policy, day.iso, held, scoped=scoped)
     plain_sales.credit_plain_sales(connection, table, day.stamp, day.policy)
     for page in cases.stream_cases(connection, day.iso):
         lines, found = _credit(page, day.policy)

@@ -75,18 +75,22 @@ STAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "claim",
-        """select n.id as deal, r.event as event, r.referrer as referrer, r.day as day, 1 as tier,
-            case when r.day > n.close_on then 'after_close' else 'sourced' end as verdict
-        from w_rres r join w_net n on n.id = r.deal
-        union all select n.id, r.event, r.referrer, r.day, 2,
-            case when r.day > n.close_on then 'after_close' else 'sourced' end
-        from w_rres r join contact_role k on k.contact_id = r.contact join w_net n on n.id = k.opportunity_id
-        where k.is_deleted = 0
-        union all select n.id, r.event, r.referrer, r.day, r.tier,
-            case when r.day > n.close_on then 'after_close' when r.day > n.created_on then 'late' else 'sourced' end
-        from w_rres r join w_net n on n.buyer = r.target left join w_firstwon f on f.id = n.id
-        where (r.day <= n.close_on or f.id is not null) and n.created_on <= r.until
-            and n.type in ('new', 'upsell', 'unknown')
+        """select x.deal as deal, x.event as event, x.referrer as referrer, x.day as day, x.tier as tier,
+            case when x.referrer = x.buyer then 'self_referral'
+                when coalesce(a.top, x.referrer) = coalesce(b.top, x.buyer) then 'intra_group'
+                when x.day > x.close_on then 'after_close'
+                when x.tier > 2 and x.day > x.created_on then 'late' else 'sourced' end as verdict
+        from (
+            select n.id as deal, r.event, r.referrer, r.day, 1 as tier, n.buyer, n.created_on, n.close_on
+            from w_rres r join w_net n on n.id = r.deal
+            union all select n.id, r.event, r.referrer, r.day, 2, n.buyer, n.created_on, n.close_on
+            from w_rres r join contact_role k on k.contact_id = r.contact join w_net n on n.id = k.opportunity_id
+            where k.is_deleted = 0
+            union all select n.id, r.event, r.referrer, r.day, r.tier, n.buyer, n.created_on, n.close_on
+            from w_rres r join w_net n on n.buyer = r.target left join w_firstwon f on f.id = n.id
+            where (r.day <= n.close_on or f.id is not null) and n.created_on <= r.until
+                and n.type in ('new', 'upsell', 'unknown')
+        ) x left join w_hier a on a.id = x.referrer left join w_hier b on b.id = x.buyer
         """,
         ("deal",),
     ),
@@ -96,9 +100,7 @@ STAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             select c.deal, c.event, c.referrer, c.day, c.tier,
                 row_number() over (partition by c.deal, c.referrer order by c.tier, c.day, c.event) as place,
                 min(c.tier) over (partition by c.deal) as best
-            from w_claim c join w_net n on n.id = c.deal
-            left join w_hier a on a.id = c.referrer left join w_hier b on b.id = n.buyer
-            where c.verdict = 'sourced' and coalesce(a.top, c.referrer) <> coalesce(b.top, n.buyer)) x
+            from w_claim c where c.verdict = 'sourced') x
         where place = 1 and tier = best
         """,
         ("deal",),
@@ -116,7 +118,7 @@ STAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "issue",
-        """select 'after_close' as code, referrer as account, deal, event from w_claim where verdict = 'after_close'
+        """select verdict as code, referrer as account, deal, event from w_claim where verdict not in ('sourced', 'late')
         union select 'referral_after_created', referrer, deal, event from w_late
         union select 'amount_missing', buyer, id, null from w_net where lacks_amount = 1
         """,

@@ -24,6 +24,7 @@ from stored_worlds import (
 from worlds import build_case
 
 from app.domain.credit import credit_opportunity
+from app.domain.model import Split
 from app.domain.value import value_world
 from app.store.cases import stream_cases
 from app.store.database import open_database
@@ -85,6 +86,39 @@ def test_the_database_and_the_pure_function_judge_every_single_claim_alike(datab
                     seen[judged] += 1
     objections = {"self_referral", "intra_group", "after_close", "referrer_deleted", "backdated_claim"}
     assert set(seen) == {"competing", "sourced", "late"} | objections
+
+
+def test_claims_that_share_alike_are_credited_in_the_database_as_the_reference_model_does(database):
+    """The same worlds without whatever makes a sale a case of its own."""
+    seen = Counter()
+    for seed in range(2 * WORLDS["postgresql"]):
+        case = build_case(seed, 3 + seed % 7)
+        referrals = tuple(replace(one, share=None) for one in case.world.referrals)
+        world = replace(case.world, referrals=referrals, adjustments=(), influence=(), surveys=())
+        policy = replace(case.policy, split=Split.EQUAL, exclusive=seed % 3 > 0)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, world, policy)
+            revalue(connection, Day(policy, "p1", case.as_of, 1))
+
+            expected = value_world(world, policy, case.as_of)
+            assert stored_lines(connection) == sorted(expected.lines, key=line_key), seed
+            assert stored_issues(connection) == model_issues(expected), seed
+            seen += rivals(connection)
+    assert min(seen[what] for what in ("shared", "weaker tier", "asked twice", "beside a late one")) > 10, seen
+
+
+def rivals(connection):
+    """What the staged claims of sales with several have met, and the sales that were left to the model."""
+    left = "select count(*) from s_case"
+    staged = "select count(*) from s_rival where"
+    queries = {
+        "shared": f"{staged} parts > 1",
+        "weaker tier": f"{staged} parts = 0 and event_id = strongest",
+        "asked twice": f"{staged} event_id <> strongest",
+        "beside a late one": left,
+    }
+    return Counter({what: connection.exec_driver_sql(query).scalar_one() for what, query in queries.items()})
 
 
 def verdict_on(claim, sale, policy):
