@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.domain.rows import Cell, Columns, Row, turned
 
+BLOCK = 2_000
+"""Rows that are sent to PostgreSQL at a time."""
 SORTED_KIB = 2_000
 TOGETHER = 20
 """Rows in a statement of SQLite: it starts and ends once for all of them."""
@@ -91,7 +93,9 @@ def _copy(connection: sa.Connection, table: str, names: Sequence[str], columns: 
     lines = map("\t".join, zip(*map(_rendered, columns), strict=True))
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f"copy {table} ({', '.join(names)}) from stdin") as copy:
-        copy.write("\n".join(lines) + "\n")
+        # In blocks: the server stores one while the next is put together.
+        while block := list(islice(lines, BLOCK)):
+            copy.write("\n".join(block) + "\n")
 
 
 def _rendered(column: Sequence[Cell]) -> Sequence[str]:

@@ -35,6 +35,7 @@ rows_of_the_table = st.lists(
 @pytest.fixture
 def connection(migrated_database_url, monkeypatch):
     monkeypatch.setattr(bulk, "TOGETHER", 5)  # full groups and a rest, of few rows already
+    monkeypatch.setattr(bulk, "BLOCK", 3)
     database = open_database(migrated_database_url)
     with database.begin() as opened:
         yield opened
