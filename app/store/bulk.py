@@ -19,6 +19,7 @@ from app.domain.rows import Cell, Columns, Row, turned
 BLOCK = 2_000
 """Rows that are sent to PostgreSQL at a time."""
 SORTED_KIB = 2_000
+"""How much SQLite sorts at a time while it builds indexes."""
 TOGETHER = 20
 """Rows in a statement of SQLite: it starts and ends once for all of them."""
 _NULL = r"\N"

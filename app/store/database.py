@@ -139,7 +139,8 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     # A valuation stages, sorts and sums hundreds of thousands of rows: by default the server puts them on the disk, and
-    # reads 30,000 of each staged table to plan the next step, where 3,000 tell as much.
+    # reads 30,000 of each staged table to plan the next step, where 3,000 tell as much. Autovacuum, which has its own
+    # settings, looks at the tables that stay more closely afterwards.
     settings = {
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,

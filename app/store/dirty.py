@@ -15,9 +15,12 @@ def mark(kind: str, column: str, source: str) -> str:
     )
 
 
-def mark_moved(connection: sa.Connection, query: str) -> None:
-    """Mark for the plan the accounts that a query finds: nobody, where all of them are planned anyway."""
-    if load_flag(connection, REPLAN_ALL) is None:
+def mark_moved(connection: sa.Connection, query: str, *, touched: bool) -> None:
+    """Mark for the plan the accounts that a query finds.
+
+    `touched`: of a valuation of some. One of all accounts marks nobody where the next night plans all of them anyway.
+    """
+    if touched or load_flag(connection, REPLAN_ALL) is None:
         connection.exec_driver_sql(
             f"insert into dirty (kind, id) select 'plan', account_id from ({query}) moved where 1 = 1"
             " on conflict (kind, id) do nothing"

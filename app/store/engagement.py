@@ -78,7 +78,7 @@ def refresh_engagement(
         _engage_unstored(connection)
     if everything and are_first(connection, ENGAGEMENT, run_id):
         _gather(connection, ENGAGEMENT.stored, run_id, LineSource(), policy, standard, as_of, touched=False)
-        mark_moved(connection, f"select account_id from {ENGAGEMENT.stored}")
+        mark_moved(connection, f"select account_id from {ENGAGEMENT.stored}", touched=False)
     else:
         _stage(connection, LineSource(), policy, standard, as_of, touched=not everything)
         if faded:

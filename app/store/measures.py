@@ -44,7 +44,9 @@ def merge_measures(connection: sa.Connection, measures: Measures, as_of: date, r
     """
     _stage_absent(connection, measures, touched=touched)
     keep_before(connection, measures.staged, as_of, run_id)
-    mark_moved(connection, f"select new.account_id from {_different(connection, measures, measures.shown)}")
+    mark_moved(
+        connection, f"select new.account_id from {_different(connection, measures, measures.shown)}", touched=touched
+    )
     names = tuple(measures.nothing)
     connection.exec_driver_sql(
         f"insert into {measures.stored} (account_id, run_id, {', '.join(names)})"

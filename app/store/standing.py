@@ -8,6 +8,7 @@ and summed in the database, and of those that hold up the same one is judged for
 `s_sale`       the latest won sale of each term of any account; a term is `UNNAMED` where the CRM names none
 `s_spell`      type and day of a plain deed, or term and day of a sale -> what it holds up, a bit each, until when
 `s_alike`      account that is not in `s_told` -> all that it holds up on the day, and the days of its own
+`s_gem`        accounts that are hidden gems
 `s_example`    what is held up -> one account that does
 `s_judged`     accounts that are judged: those in `s_told`, and the examples
 `s_given`      account -> the deals it gave references for, and whether they were won (null: open)
@@ -107,7 +108,7 @@ def refresh_standing(connection: sa.Connection, policy: Policy, as_of: date, run
     if everything and are_first(connection, STANDING, run_id):
         _judge(connection, policy, as_of, touched=False, values=values, engagement=engagement)
         _spread(connection, STANDING.stored, run_id)
-        mark_moved(connection, f"select account_id from {STANDING.stored}")
+        mark_moved(connection, f"select account_id from {STANDING.stored}", touched=False)
     else:
         stage_standing(connection, policy, as_of, touched=not everything, values=values, engagement=engagement)
         merge_measures(connection, STANDING, as_of, run_id, touched=not everything)

@@ -250,7 +250,7 @@ def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *,
         f" where (old.account_id is null or {differs(connection, 'new', 'old', STORED)})"
     )
     moved = int(connection.exec_driver_sql(f"select count(*) from {changed}").scalar_one())
-    mark_moved(connection, f"select new.account_id from {changed}")
+    mark_moved(connection, f"select new.account_id from {changed}", touched=touched)
     fresh = ", ".join(f"new.{name}" for name in STORED)
     connection.execute(
         sa.text(
@@ -286,14 +286,14 @@ def count_differences(connection: sa.Connection, *, touched: bool) -> int:
     return int(connection.exec_driver_sql(query).scalar_one())
 
 
-def update_ranks(connection: sa.Connection) -> None:
+def update_ranks(connection: sa.Connection, *, touched: bool) -> None:
     """Number the accounts with the highest totals; whoever moved is marked for the plan."""
     moved = _wrong_ranks(connection)
     if not moved:
         return
     connection.execute(sa.text("update account_value set rank = :rank where account_id = :account"), moved)
     stage_ids(connection, "s_ranked", [row["account"] for row in moved])
-    mark_moved(connection, "select id as account_id from s_ranked")
+    mark_moved(connection, "select id as account_id from s_ranked", touched=touched)
 
 
 def count_wrong_ranks(connection: sa.Connection) -> int:

@@ -80,10 +80,15 @@ class _Tally:
     sha: Any = field(default_factory=hashlib.sha256)
 
 
-def plan_updates(connection: Connection, planner: Planner, *, run_id: int, store: bool) -> Plan:
-    """Compare every account that may differ. `store`: keep the intents, and settle the accounts that are right."""
+def plan_updates(
+    connection: Connection, planner: Planner, *, run_id: int, store: bool, only_marked: bool = False
+) -> Plan:
+    """Compare every account that may differ. `store`: keep the intents, and settle the accounts that are right.
+
+    `only_marked`: whoever has not just been read is left to a run that reads all, also where all are to be planned.
+    """
     tally = _Tally()
-    everything = load_flag(connection, REPLAN_ALL) is not None
+    everything = not only_marked and load_flag(connection, REPLAN_ALL) is not None
     looked = 0
     for page in values.stream_planned(connection, only_dirty=not everything):
         intents, settled = _plan_page(connection, planner, page, tally)

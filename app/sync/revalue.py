@@ -111,7 +111,7 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
     if first:
         ensure_indexes(connection, account_value)
-    values.update_ranks(connection)
+    values.update_ranks(connection, touched=False)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=True)
     standing.refresh_standing(connection, day.policy, day.as_of, day.run_id, everything=True)
     return moved
@@ -127,7 +127,7 @@ def _revalue_scope(connection: Connection, day: Day) -> int:
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=True)
     before.keep_before(connection, "s_value", day.as_of, day.run_id)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
-    values.update_ranks(connection)
+    values.update_ranks(connection, touched=True)
     engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=False, moved=moved)
     standing.refresh_standing(connection, day.policy, day.as_of, day.run_id, everything=False)
     return moved

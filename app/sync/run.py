@@ -80,7 +80,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None, hints: Mapping[st
             with run.phase("pull"):
                 _reread_planned(run, puller)
         with run.phase("plan"):
-            run.plan = _plan(run, connector, read_plan, writer)
+            run.plan = _plan(run, connector, read_plan, writer, only_marked=only is not None)
             run.verdict = _judge(run)
         if run.send and run.verdict.allowed and run.plan.sent:
             with run.phase("push"):
@@ -88,7 +88,7 @@ def _tell(run: Run, *, full: bool, only: Sequence[str] | None, hints: Mapping[st
         if only is None:
             with run.phase("prove"):
                 prove(run, puller)
-        return close_run(run, connector)
+        return close_run(run, connector, settles_plan=only is None)
 
 
 def check(run: Run, connector: CrmConnector) -> ReadPlan:
@@ -187,7 +187,7 @@ def _value(run: Run, *, everything: bool) -> Revaluation:
     return valued
 
 
-def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer) -> Plan:
+def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer, *, only_marked: bool) -> Plan:
     currency = run.services.mapping.policy.reporting_currency
     explains = "explanation" in read_plan.writable
     with run.services.database.read() as connection:
@@ -204,7 +204,7 @@ def _plan(run: Run, connector: CrmConnector, read_plan: ReadPlan, writer: Writer
         progress=run.progress,
     )
     with run.services.database.begin() as connection:
-        return plan_updates(connection, planner, run_id=run.run_id, store=run.send)
+        return plan_updates(connection, planner, run_id=run.run_id, store=run.send, only_marked=only_marked)
 
 
 def _judge(run: Run) -> GuardVerdict:

@@ -292,6 +292,36 @@ def test_an_event_is_answered_without_searching_the_whole_crm(company):
     assert report.calls <= 4
 
 
+@pytest.mark.parametrize(
+    "earlier",
+    [[{}, {"send": False, "full": True}], [{"send": False}]],
+    ids=["all are to be planned again", "nothing was ever written"],
+)
+def test_an_event_is_answered_for_accounts_that_were_just_read_and_for_no_others(company, tmp_path, earlier):
+    mapping = tmp_path / "mapping.yaml"
+    field = "total: Total_Customer_Value__c"
+    protecting = "total: {field: Total_Customer_Value__c, policy: protect_if_edited}"
+    mapping.write_text(default_mapping_path("salesforce").read_text().replace(field, protecting))
+    company.services = open_services(company.sandbox, str(company.services.settings.database_url), mapping=str(mapping))
+    for run in earlier:
+        company.sync(**run)
+    company.org.clock.advance(3600)
+    for name in ("B", "X"):  # what people type in meanwhile; only B is touched by the event
+        company.org.update("Account", company.ids[name], {"Total_Customer_Value__c": 123_456})
+    event = AdvocacyEvent(
+        "hook", "1", "referral", date(2025, 2, 2), company.ids["A"], referred_account=company.ids["Y"]
+    )
+    saved = save_events(company.services.database, [event], now=TODAY, policy=company.services.mapping.policy)
+
+    report = company.sync(only=saved.accounts, trigger="webhook")
+
+    assert (company.shown("B")[0], company.shown("X")[0]) == ("123456", "123456")
+    assert company.shown("A")[0] == "265000.00"
+    assert report.counts["drifted"] == (1 if len(earlier) > 1 else 0)
+    company.sync()
+    assert (company.shown("B")[0], company.shown("X")[0]) == ("123456", "123456")
+
+
 def test_what_vanishes_without_a_trace_is_found_by_a_full_read_but_never_believed_in_bulk(company):
     for number in range(100):
         company.account(f"N{number}")
