@@ -302,6 +302,7 @@ def test_an_event_is_answered_for_accounts_that_were_just_read_and_for_no_others
     field = "total: Total_Customer_Value__c"
     protecting = "total: {field: Total_Customer_Value__c, policy: protect_if_edited}"
     mapping.write_text(default_mapping_path("salesforce").read_text().replace(field, protecting))
+    company.services.database.close()
     company.services = open_services(company.sandbox, str(company.services.settings.database_url), mapping=str(mapping))
     for run in earlier:
         company.sync(**run)
