@@ -18,9 +18,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from app.domain.attributes import AttributeReader
-from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, Care, Decision, care_on, order_of, told
+from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, Care, Decision, care_on
 from app.domain.days import days_after
-from app.domain.events import VerifiedEvent
+from app.domain.events import VerifiedEvent, order_of, told
 from app.domain.rules import CareRules
 
 CALL_SKIPPED = "call_skipped"

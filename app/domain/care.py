@@ -6,19 +6,19 @@ whether the value has stopped while the contract still runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from math import floor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from app.domain.attributes import AttributeReader
 from app.domain.days import days_after, first_change
-from app.domain.events import VerifiedEvent
+from app.domain.events import VerifiedEvent, told
 from app.domain.rules import CareRules
 
 CARE_ANSWER = "care_answer"
@@ -191,30 +191,6 @@ def read_value_stopped(attributes: Mapping[str, object]) -> ValueStopped:
     note = reader.text("note") or ""
     reader.check()
     return ValueStopped(note)
-
-
-Said = TypeVar("Said")
-
-
-def told(
-    events: Iterable[VerifiedEvent], code: str, read: Callable[[Mapping[str, object]], Said], until: date
-) -> list[tuple[VerifiedEvent, Said]]:
-    """The events of a type up to a day, oldest first, each with its attributes.
-
-    What was stored before its type had a reader, and does not fit it, says nothing.
-    """
-    found = []
-    for event in sorted((one for one in events if one.type == code and one.occurred_on <= until), key=order_of):
-        try:
-            found.append((event, read(event.attributes)))
-        except ValueError:
-            continue
-    return found
-
-
-def order_of(event: VerifiedEvent) -> tuple[date, datetime, str]:
-    """Which of two was later: by day, then by instant, then by id; never by arrival."""
-    return event.occurred_on, event.occurred_at or datetime.min.replace(tzinfo=UTC), event.id
 
 
 class Rule(StrEnum):

@@ -6,13 +6,13 @@ as (its status), and every change of that is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from app.domain.model import ReferralStatus
 
@@ -110,3 +110,41 @@ class VerifiedEvent(NamedTuple):
     def start(self) -> date:
         """The first day on which it holds."""
         return self.valid_from or self.occurred_on
+
+
+class Recorded(Protocol):
+    """What was said on a day, and at an instant where that is known."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def occurred_on(self) -> date: ...
+    @property
+    def occurred_at(self) -> datetime | None: ...
+
+
+_DAWN = datetime.min.replace(tzinfo=UTC)
+
+
+def order_of(one: Recorded) -> tuple[date, datetime, str]:
+    """Which of two was later: by day, then by instant, then by id; never by arrival."""
+    return one.occurred_on, one.occurred_at or _DAWN, one.id
+
+
+Said = TypeVar("Said")
+
+
+def told(
+    events: Iterable[VerifiedEvent], code: str, read: Callable[[Mapping[str, object]], Said], until: date
+) -> list[tuple[VerifiedEvent, Said]]:
+    """The events of a type up to a day, oldest first, each with its attributes.
+
+    What was stored before its type had a reader, and does not fit it, says nothing.
+    """
+    found = []
+    for event in sorted((one for one in events if one.type == code and one.occurred_on <= until), key=order_of):
+        try:
+            found.append((event, read(event.attributes)))
+        except ValueError:
+            continue
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from enum import StrEnum
 from fractions import Fraction
@@ -18,7 +18,7 @@ from math import ceil, floor
 from app.domain.attributes import AttributeReader
 from app.domain.days import days_after
 from app.domain.engagement import quarter_of
-from app.domain.events import VerifiedEvent
+from app.domain.events import VerifiedEvent, order_of
 from app.domain.requests import MAX_MINUTES
 from app.domain.rules import ReferenceRules
 
@@ -28,7 +28,6 @@ willing to take part in a variety of reference activities."""
 WILLING = "willing_variety"
 MAX_LEVEL = 4
 PERCENT = 100
-_DAWN = datetime.min.replace(tzinfo=UTC)
 
 # What people record ---------------------------------------------------------------------------------------------------
 
@@ -184,7 +183,7 @@ def profile_on(events: Iterable[VerifiedEvent], as_of: date) -> Profile:
     known = [event for event in events if event.type == "reference_profile" and event.occurred_on <= as_of]
     if not known:
         return Profile()
-    latest = max(known, key=lambda one: (one.occurred_on, one.occurred_at or _DAWN, one.id))
+    latest = max(known, key=order_of)
     return read_reference_profile(latest.attributes)
 
 
@@ -241,7 +240,7 @@ def quality(
 
     `declines`: the days on which it said no to an ask; each of the window takes one level off its willingness.
     """
-    ordered = sorted(ratings, key=lambda one: (one.occurred_on, one.occurred_at or _DAWN, one.id))
+    ordered = sorted(ratings, key=order_of)
     known = [rating for rating in ordered if rating.occurred_on <= as_of]
     recent = [end for day in declines if day <= as_of < (end := days_after(day, rules.window_days))]
     traits = tuple(_trait(name, known, rules, as_of, len(recent) if name == WILLING else 0) for name in TRAITS)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 
 from app.domain.attributes import AttributeReader
 from app.domain.days import days_after
-from app.domain.events import VerifiedEvent
+from app.domain.events import VerifiedEvent, order_of
 from app.domain.rules import ReferenceRules
 
 MAX_MINUTES = 60 * 24 * 7
@@ -143,7 +143,6 @@ TIRING_TYPES = (
 REQUEST = "request"
 """The attribute that names the request an event belongs to."""
 LEDGER_TYPES = tuple(sorted((*ASK_TYPES, *GIVEN_BACK_TYPES, *TIRING_TYPES)))
-_DAWN = datetime.min.replace(tzinfo=UTC)
 
 
 class Answer(StrEnum):
@@ -237,7 +236,7 @@ def _request(attributes: Mapping[str, object]) -> str | None:
 def ask_ledger(events: Iterable[LedgerEvent], rules: ReferenceRules, as_of: date) -> AskLedger:
     """The order of the events does not matter; what lies after `as_of` does not count yet."""
     # Of one day, what was asked comes before what was answered, whatever is known of the times.
-    ordered = sorted(events, key=lambda one: (one.occurred_on, one.type != SENT, one.occurred_at or _DAWN, one.id))
+    ordered = sorted(events, key=lambda one: (one.occurred_on, one.type != SENT, order_of(one)))
     known = [event for event in ordered if event.occurred_on <= as_of]
     asks = _asks(known)
     ends = sorted(end for ask in asks if ask.counts and (end := days_after(ask.sent_on, rules.window_days)) > as_of)

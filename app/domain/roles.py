@@ -14,14 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 from app.domain.attributes import AttributeReader
 from app.domain.days import days_after, first_change
 from app.domain.engagement import RECOVERED, grudge_until
 from app.domain.event_types import EVENT_TYPES, Basis, Family
-from app.domain.events import Polarity, VerifiedEvent
+from app.domain.events import Polarity, VerifiedEvent, order_of
 from app.domain.rules import EngagementRules, RoleRules
 
 BUYER, CRITIC = "buyer", "critic"
@@ -202,7 +202,7 @@ def derive_roles(
     acts: Iterable[VerifiedEvent], bought_on: date | None, rules: RoleRules, engagement: EngagementRules, as_of: date
 ) -> Roles:
     """The roles of one account on a day. `bought_on`: the latest day on which it bought something."""
-    acts = sorted(acts, key=_moment)
+    acts = sorted(acts, key=order_of)
     grants = list(list_grants(acts, bought_on, rules, engagement))
     edges = {act.occurred_on for act in acts} | {day for one in grants for day in (one.since, one.until) if day}
     deciding = [act for act in acts if act.type in (ROLES_SET, RECOVERED) or _is_against(act, engagement)]
@@ -220,7 +220,7 @@ def derive_roles(
 
 def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: EngagementRules, as_of: date) -> Voice:
     """What one account says about us on a day."""
-    newest = sorted(acts, key=_moment, reverse=True)
+    newest = sorted(acts, key=order_of, reverse=True)
     kind = [act for act in newest if speaks_for(act, engagement)]
     other = [act for act in newest if act.type == RECOVERED or _is_against(act, engagement)]
     edges = {act.occurred_on for act in (*kind, *other)}
@@ -327,10 +327,6 @@ def speaks_for(act: VerifiedEvent, engagement: EngagementRules) -> bool:
     if event_type is None:
         return str(act.attributes.get("family")) in _IN_PUBLIC
     return event_type.family in _IN_PUBLIC and event_type.basis is not Basis.NONE
-
-
-def _moment(act: VerifiedEvent) -> tuple[date, datetime, str]:
-    return act.occurred_on, act.occurred_at or datetime.min.replace(tzinfo=UTC), act.id
 
 
 def _is_state(act: VerifiedEvent) -> bool:

@@ -29,8 +29,8 @@ from app.domain.calls import (
     read_call_skipped,
     schedule_calls,
 )
-from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success, told
-from app.domain.events import VerifiedEvent
+from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success
+from app.domain.events import VerifiedEvent, told
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
 from app.domain.money import major_units

@@ -32,10 +32,9 @@ from app.domain.care import (
     read_usage_report,
     read_value_stopped,
     success,
-    told,
     transitions,
 )
-from app.domain.events import VerifiedEvent
+from app.domain.events import VerifiedEvent, told
 from app.domain.rules import CareRules
 
 RULES = CareRules()
