@@ -18,7 +18,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from app.domain.attributes import AttributeReader
-from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, Care, Decision, care_on
+from app.domain.care import Care, care_on
+from app.domain.care_events import CARE_ANSWER, CARE_TYPES, Bucket, Decision
 from app.domain.days import days_after
 from app.domain.events import VerifiedEvent, order_of, told
 from app.domain.rules import CareRules

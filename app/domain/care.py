@@ -1,7 +1,6 @@
 """Why a customer cares: need you, it is ok, who are you. What it answered decides, else what its usage suggests.
 
-And what goes with it: the success that customer and champion measure themselves by, whether any of it was agreed, and
-whether the value has stopped while the contract still runs.
+And whether the value has stopped while the contract still runs.
 """
 
 from __future__ import annotations
@@ -9,188 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 from functools import partial
-from math import floor
 from typing import Any, NamedTuple
 
-from app.domain.attributes import AttributeReader
+from app.domain.care_events import (
+    CARE_ANSWER,
+    CARE_TYPES,
+    SUCCESS_METRIC,
+    USAGE_REPORT,
+    VALUE_STOPPED,
+    Bucket,
+    CareAnswer,
+    Decision,
+    SuccessMetric,
+    UsageReport,
+    read_care_answer,
+    read_success_metric,
+    read_usage_report,
+)
 from app.domain.days import days_after, first_change
+from app.domain.engagement import RECOVERED
 from app.domain.events import VerifiedEvent, told
 from app.domain.rules import CareRules
-
-CARE_ANSWER = "care_answer"
-USAGE_REPORT = "usage_report"
-SUCCESS_METRIC = "success_metric"
-VALUE_STOPPED = "value_stopped"
-RECOVERED = "recovered"
-CARE_TYPES = (CARE_ANSWER, USAGE_REPORT, SUCCESS_METRIC, VALUE_STOPPED, RECOVERED)
-MAX_PERCENT = 100_000
-LARGEST = Decimal(10) ** 15
-
-CUSTOMER_METRICS = (
-    "revenue", "profit", "cash_flow", "risk_mitigation", "market_valuation", "social_contribution",
-)  # fmt: skip
-CHAMPION_METRICS = (
-    "engineering_efficacy", "leads_converted", "sales_quota", "transactions_processed", "roi",
-    "employee_survey_results", "promotion_opportunities",
-)  # fmt: skip
-VENDOR_ACTIVITY = frozenset(
-    "tickets_resolved tickets_closed tickets_opened logins active_users meetings_held calls_made emails_sent"
-    " trainings_held training_sessions features_shipped features_released uptime response_time usage reports_sent"
-    " business_reviews_held".split()
-)
-"""What we did, or how busy they were with what we sold: none of it is what they gained."""
-
-
-class Bucket(StrEnum):
-    NEED_YOU = "need_you"
-    """Could not live without us."""
-    OK = "ok"
-    """Uses us, thinks about alternatives."""
-    WHO_ARE_YOU = "who_are_you"
-    """Forgot us, or cuts costs."""
-
+from app.domain.success import Progress, progress_of
 
 _STEP: Mapping[Bucket, int] = {Bucket.WHO_ARE_YOU: 0, Bucket.OK: 1, Bucket.NEED_YOU: 2}
-
-
-class Decision(StrEnum):
-    """What becomes of a customer that asks who we are: there is something in it for both sides, or there is not."""
-
-    RE_RECRUIT = "re_recruit"
-    ASSUME_GONE = "assume_gone"
-
-
-class MetricOwner(StrEnum):
-    CUSTOMER = "customer"
-    CHAMPION = "champion"
-
-
-_METRICS: Mapping[MetricOwner, tuple[str, ...]] = {
-    MetricOwner.CUSTOMER: CUSTOMER_METRICS,
-    MetricOwner.CHAMPION: CHAMPION_METRICS,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class CareAnswer:
-    """What a buyer said when asked why they care."""
-
-    bucket: Bucket
-    verbatim: str = ""
-    reasons: tuple[str, ...] = ()
-    caller: str | None = None
-    win_win: bool | None = None
-    """None: not decided yet."""
-
-    @property
-    def decision(self) -> Decision | None:
-        if self.win_win is None:
-            return None
-        return Decision.RE_RECRUIT if self.win_win else Decision.ASSUME_GONE
-
-
-@dataclass(frozen=True, slots=True)
-class UsageReport:
-    """What we can see without asking. None: the report does not say.
-
-    `usage_percent`: of the customer's own baseline.
-    """
-
-    usage_percent: int | None = None
-    sponsor: bool | None = None
-    asked_to_cut: bool | None = None
-    considers_alternatives: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SuccessMetric:
-    """One measure of success in the words of its owner; numbers are exact, in `unit`."""
-
-    owner: MetricOwner
-    kind: str
-    name: str = ""
-    unit: str = ""
-    baseline: Decimal | None = None
-    target: Decimal | None = None
-    actual: Decimal | None = None
-    agreed_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ValueStopped:
-    note: str = ""
-
-
-def read_care_answer(attributes: Mapping[str, object]) -> CareAnswer:
-    """Attributes of `care_answer`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    bucket = reader.choice("bucket", list(Bucket), is_required=True)
-    verbatim, reasons = reader.text("verbatim") or "", reader.words("reasons")
-    caller, win_win = reader.text("caller"), reader.flag("win_win")
-    is_early = win_win is not None and bucket is not None and bucket != Bucket.WHO_ARE_YOU
-    only = f"`win_win` is decided for {Bucket.WHO_ARE_YOU} only"
-    reader.demand(only, f"{only}; here the bucket is {bucket}" if is_early else "")
-    reader.check()
-    return CareAnswer(Bucket(str(bucket)), verbatim, reasons, caller, win_win)
-
-
-def read_usage_report(attributes: Mapping[str, object]) -> UsageReport:
-    """Attributes of `usage_report`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    report = UsageReport(
-        reader.whole("usage_percent", 0, MAX_PERCENT),
-        reader.flag("sponsor"),
-        reader.flag("asked_to_cut"),
-        reader.flag("considers_alternatives"),
-    )
-    rule = f"a usage report says at least one of {', '.join(UsageReport.__slots__)}"
-    reader.demand(rule, rule if report == UsageReport() else "")
-    reader.check()
-    return report
-
-
-def read_success_metric(attributes: Mapping[str, object]) -> SuccessMetric:
-    """Attributes of `success_metric`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    owner = reader.choice("owner", list(MetricOwner), is_required=True)
-    kind = reader.text("kind", known=[kind for kinds in _METRICS.values() for kind in kinds], is_required=True) or ""
-    for one, kinds in _METRICS.items():
-        reader.demand(f"of the {one} `kind` is one of {', '.join(kinds)}, or one of your own")
-    reader.demand(
-        f"what we did is no success of theirs: `kind` is none of {', '.join(sorted(VENDOR_ACTIVITY))}",
-        _kind_problem(MetricOwner(owner), kind) if owner is not None and kind else "",
-    )
-    name, unit = reader.text("name") or "", reader.text("unit") or ""
-    numbers = {part: reader.number(part) for part in ("baseline", "target", "actual")}
-    for part, number in numbers.items():
-        if number is not None and abs(number) >= LARGEST:
-            reader.refuse(f"`{part}` is too large to be a measure; choose a larger unit")
-    agreed_on = reader.day("agreed_on")
-    reader.check()
-    return SuccessMetric(MetricOwner(str(owner)), kind, name, unit, **numbers, agreed_on=agreed_on)
-
-
-def _kind_problem(owner: MetricOwner, kind: str) -> str:
-    if kind.removeprefix("x_") in VENDOR_ACTIVITY:
-        return f"`kind` {kind} is our activity, not their success: measure what the {owner} gains by it"
-    if kind.startswith("x_") or kind in _METRICS[owner]:
-        return ""
-    other = next((one for one in MetricOwner if kind in _METRICS[one]), None)
-    if other is not None:
-        return f"`kind` {kind} is a measure of the {other}, not of the {owner}"
-    return f"`kind` of a {owner} is one of {', '.join(_METRICS[owner])}, or one of your own that starts with x_"
-
-
-def read_value_stopped(attributes: Mapping[str, object]) -> ValueStopped:
-    """Attributes of `value_stopped`. Raises ValueError with every problem."""
-    reader = AttributeReader(attributes)
-    note = reader.text("note") or ""
-    reader.check()
-    return ValueStopped(note)
 
 
 class Rule(StrEnum):
@@ -405,91 +248,6 @@ def latest_usage(
 
 def _holds(event: VerifiedEvent, days: int, day: date) -> bool:
     return event.occurred_on <= day < days_after(event.occurred_on, days)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A measure of success as it stands, from everything told about it.
-
-    `share`: the way from baseline to target that is done, exact; it may be negative or above 1. None where one of the
-    three numbers is missing or the target is the baseline.
-    """
-
-    metric: SuccessMetric
-    is_agreed: bool
-    told_on: date
-
-    @property
-    def share(self) -> Fraction | None:
-        baseline, target, actual = self.metric.baseline, self.metric.target, self.metric.actual
-        if baseline is None or target is None or actual is None or target == baseline:
-            return None
-        return (Fraction(actual) - Fraction(baseline)) / (Fraction(target) - Fraction(baseline))
-
-    def is_due_on(self, day: date, rules: CareRules) -> bool:
-        """Whether somebody should ask how it stands: it is agreed, not reached, and was not told for long."""
-        is_reached = self.share is not None and self.share >= 1
-        return self.is_agreed and not is_reached and days_after(self.told_on, rules.metric_stale_days) <= day
-
-    @property
-    def title(self) -> str:
-        """`Revenue`, `ROI`, `Time to market (EMEA)`."""
-        known = self.metric.kind.removeprefix("x_").replace("_", " ")
-        title = known.upper() if known == "roi" else known.capitalize()
-        return f"{title} ({self.metric.name})" if self.metric.name else title
-
-    @property
-    def words(self) -> str:
-        """One line that time alone leaves as it is: `Revenue: from 100 EUR, to 150 EUR, now 120 EUR, 40 % of the way`
-        and so on.
-        """
-        metric = self.metric
-        numbers = (("from", metric.baseline), ("to", metric.target), ("now", metric.actual))
-        parts = [f"{word} {number:f} {metric.unit}".rstrip() for word, number in numbers if number is not None]
-        if self.share is not None:
-            parts.append(f"{floor(self.share * 100)} % of the way")
-        parts.append(f"agreed on {metric.agreed_on}" if self.is_agreed else "not agreed")
-        parts.append(f"told on {self.told_on}")
-        return f"{self.title}: {', '.join(parts)}"
-
-
-def success(events: Iterable[VerifiedEvent], as_of: date) -> list[Progress]:
-    """Every measure of success of an account on a day: the customer's own first, then the champion's."""
-    return progress_of(told(events, SUCCESS_METRIC, read_success_metric, as_of), as_of)
-
-
-def progress_of(metrics: Iterable[tuple[VerifiedEvent, SuccessMetric]], as_of: date) -> list[Progress]:
-    """`success` from what was told, oldest first. What a later event leaves out stays as it was.
-
-    A target that changes is not agreed until somebody says so again; numbers in another unit start afresh.
-    """
-    found: dict[tuple[MetricOwner, str, str], Progress] = {}
-    for event, said in metrics:
-        if event.occurred_on > as_of:
-            continue
-        key = (said.owner, said.kind, said.name)
-        known = found.get(key)
-        metric = _merge(known.metric, said) if known else said
-        found[key] = Progress(metric, _is_agreed(metric, as_of), event.occurred_on)
-    owners = list(MetricOwner)
-    return [found[key] for key in sorted(found, key=lambda key: (owners.index(key[0]), *key[1:]))]
-
-
-def _merge(known: SuccessMetric, said: SuccessMetric) -> SuccessMetric:
-    if said.unit and said.unit != known.unit:
-        return said
-    has_moved = said.target is not None and said.target != known.target
-    return replace(
-        known,
-        baseline=known.baseline if said.baseline is None else said.baseline,
-        target=known.target if said.target is None else said.target,
-        actual=known.actual if said.actual is None else said.actual,
-        agreed_on=said.agreed_on or (None if has_moved else known.agreed_on),
-    )
-
-
-def _is_agreed(metric: SuccessMetric, as_of: date) -> bool:
-    return metric.target is not None and metric.agreed_on is not None and metric.agreed_on <= as_of
 
 
 class Transition(NamedTuple):

@@ -7,7 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from app.domain import calls, care, commitment, permission_events, reference, relationship, requests, roles, triage
+from app.domain import (
+    calls,
+    care_events,
+    commitment,
+    permission_events,
+    reference,
+    relationship,
+    requests,
+    roles,
+    triage,
+)
 from app.domain.attributes import Description, describe
 from app.domain.rules import RelationshipRules, TriageRules
 
@@ -20,10 +30,7 @@ READERS: Mapping[str, Reader] = {
     **relationship.READERS,
     **reference.READERS,
     **requests.READERS,
-    care.CARE_ANSWER: care.read_care_answer,
-    care.USAGE_REPORT: care.read_usage_report,
-    care.SUCCESS_METRIC: care.read_success_metric,
-    care.VALUE_STOPPED: care.read_value_stopped,
+    **care_events.READERS,
     calls.CALL_SKIPPED: calls.read_call_skipped,
     **{code: partial(triage.read_urgency, code) for code in TriageRules().severities},
     triage.PROBLEM_CLOSED: triage.read_closing,

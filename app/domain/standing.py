@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.candidates import OUTCOME, TRAITS, ledger_of, quality_of, readiness, uses_of
-from app.domain.care import Care, MetricOwner, care
+from app.domain.care import Care, care
+from app.domain.care_events import MetricOwner
 from app.domain.commitment import (
     Commitment,
     Evidence,

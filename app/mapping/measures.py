@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.care import Bucket, Decision
+from app.domain.care_events import Bucket, Decision
 from app.domain.commitment import RUNGS
 from app.domain.matching import Readiness
 from app.domain.reference import Kind, Surprise

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
 
 from app.domain.calls import SkipReason
-from app.domain.care import Bucket
+from app.domain.care_events import Bucket
 from app.domain.reference import TRAITS
 from app.domain.roles import ROLES
 from app.domain.rules import (

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from app.domain.candidates import PROFILE, TRAITS
-from app.domain.care import CARE_ANSWER, SUCCESS_METRIC, USAGE_REPORT
+from app.domain.care_events import CARE_ANSWER, SUCCESS_METRIC, USAGE_REPORT
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, VerifiedEvent
 from app.domain.model import Policy

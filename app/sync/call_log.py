@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any
 
 from app.domain.calls import CALL_SKIPPED, CALL_TYPES, Buyer, buyer_on, next_call_on
-from app.domain.care import CARE_ANSWER, Bucket, care_on
+from app.domain.care import care_on
+from app.domain.care_events import CARE_ANSWER, Bucket
 from app.intake.assessments import record
 from app.intake.strict_json import JsonValue
 from app.store.calls import load_customers

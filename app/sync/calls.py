@@ -29,7 +29,8 @@ from app.domain.calls import (
     read_call_skipped,
     schedule_calls,
 )
-from app.domain.care import CARE_ANSWER, Bucket, Care, Progress, Rule, care_on, success
+from app.domain.care import Care, Rule, care_on
+from app.domain.care_events import CARE_ANSWER, Bucket
 from app.domain.events import VerifiedEvent, told
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
@@ -37,6 +38,7 @@ from app.domain.money import major_units
 from app.domain.permission_events import CONTACT_LEFT, PERMISSION_GRANTED
 from app.domain.permissions import read_record
 from app.domain.rules import CareRules
+from app.domain.success import Progress, success
 from app.errors import ConfigError
 from app.store.before import WorthBefore, load_before
 from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, load_first_sales, load_reps

@@ -7,7 +7,8 @@ from datetime import date
 from typing import Any
 
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
-from app.domain.care import Care, Progress, Transition, care, success, transitions
+from app.domain.care import Care, Transition, care, transitions
+from app.domain.success import Progress, success
 from app.store.calls import load_customers
 from app.store.evidence import load_verified
 from app.store.standing import load_standing

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from app.domain.calls import Coverage, coverage, month_of, next_call_on, urgency
-from app.domain.care import CARE_ANSWER, Bucket, transitions
+from app.domain.care import transitions
+from app.domain.care_events import CARE_ANSWER, Bucket
 from app.sync.calls import CallList, load_lists
 from app.sync.services import Services
 

@@ -8,7 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from app.domain.care import CARE_ANSWER, CARE_TYPES, Bucket, care_on, read_care_answer
+from app.domain.care import care_on
+from app.domain.care_events import CARE_ANSWER, CARE_TYPES, Bucket, read_care_answer
 from app.domain.events import VerifiedEvent, told
 from app.domain.lookalikes import Kind, Lookalike, Profile, rank_lookalikes, traits_of
 from app.domain.money import major_units

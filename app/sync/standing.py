@@ -8,7 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from app.domain.care import Bucket, Care, Progress, Transition, transitions
+from app.domain.care import Care, Transition, transitions
+from app.domain.care_events import Bucket
 from app.domain.commitment import LICENCE, TOP, advise, rung_of
 from app.domain.contradictions import ADVICE
 from app.domain.matching import Readiness
@@ -19,6 +20,7 @@ from app.domain.relationship import OFFER_LEVELS, PERSONAL_LEVELS, Standing, pla
 from app.domain.requests import Answer, AskLedger
 from app.domain.roles import Stance
 from app.domain.standing import AccountStanding, assess_account, build_frame
+from app.domain.success import Progress
 from app.store.connection import Connection
 from app.store.standing import load_facts
 

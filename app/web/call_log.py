@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.bootstrap import Services
 from app.domain.calls import SkipReason
-from app.domain.care import Bucket
+from app.domain.care_events import Bucket
 from app.intake.event_fields import RejectedEventError
 from app.intake.strict_json import JsonValue
 from app.sync.answers import find_account

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from callers import ACCOUNTS, DEALS, NEED, called, events_of, open_callers, said, save
 
-from app.domain.care import Bucket
+from app.domain.care_events import Bucket
 from app.domain.events import AdvocacyEvent
 from app.errors import ConfigError
 from app.intake.event_fields import RejectedEventError

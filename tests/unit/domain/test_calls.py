@@ -38,7 +38,7 @@ from app.domain.calls import (
     tier_of,
     urgency,
 )
-from app.domain.care import Bucket
+from app.domain.care_events import Bucket
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import VerifiedEvent
 from app.domain.rules import CareRules

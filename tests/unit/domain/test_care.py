@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.care import (
-    CHAMPION_METRICS,
-    CUSTOMER_METRICS,
-    VENDOR_ACTIVITY,
+from app.domain.care import Care, Rule, care, infer_bucket, latest_usage, transitions
+from app.domain.care_events import (
     Bucket,
-    Care,
     CareAnswer,
     Decision,
-    MetricOwner,
-    Rule,
-    SuccessMetric,
     UsageReport,
-    ValueStopped,
-    care,
-    infer_bucket,
-    latest_usage,
     read_care_answer,
-    read_success_metric,
-    read_usage_report,
-    read_value_stopped,
-    success,
-    transitions,
 )
 from app.domain.events import VerifiedEvent, told
 from app.domain.rules import CareRules
+from app.domain.success import success
 
 RULES = CareRules()
 DAY = date(2026, 6, 1)
@@ -363,139 +347,3 @@ def test_s3_11_transitions_tell_how_an_account_moved():
     ]
     assert moves[1].verbatim == "who?"
     assert moves[1].on == DAY - timedelta(80)
-
-
-# Success in the customer's and the champion's own measures
-
-
-@pytest.mark.parametrize("kind", CUSTOMER_METRICS)
-def test_s3_06_the_customers_own_metrics(kind):
-    assert read_success_metric({"owner": "customer", "kind": kind}).owner is MetricOwner.CUSTOMER
-    with pytest.raises(ValueError, match="is a measure of the customer, not of the champion"):
-        read_success_metric({"owner": "champion", "kind": kind})
-
-
-def test_s3_06_the_six_of_the_article():
-    assert {*CUSTOMER_METRICS} == {
-        "revenue", "profit", "cash_flow", "risk_mitigation", "market_valuation", "social_contribution",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", CHAMPION_METRICS)
-def test_s3_07_the_champions_metrics(kind):
-    assert read_success_metric({"owner": "champion", "kind": kind}).owner is MetricOwner.CHAMPION
-    with pytest.raises(ValueError, match="is a measure of the champion, not of the customer"):
-        read_success_metric({"owner": "customer", "kind": kind})
-
-
-def test_s3_07_the_seven_of_the_article():
-    assert {*CHAMPION_METRICS} == {
-        "engineering_efficacy", "leads_converted", "sales_quota", "transactions_processed", "roi",
-        "employee_survey_results", "promotion_opportunities",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("owner", ["customer", "champion"])
-@pytest.mark.parametrize("kind", sorted(VENDOR_ACTIVITY))
-def test_s3_08_our_own_activity_is_no_value(owner, kind):
-    for code in (kind, f"x_{kind}"):
-        with pytest.raises(ValueError, match="is our activity, not their success"):
-            read_success_metric({"owner": owner, "kind": code})
-
-
-@pytest.mark.parametrize(
-    ("baseline", "target", "actual", "share"),
-    [
-        ("0", "10", "5", Fraction(1, 2)),
-        ("10", "0", "9", Fraction(1, 10)),  # less is better: risks, costs
-        ("10", "20", "10", Fraction(0)),
-        ("10", "20", "20", Fraction(1)),
-        ("10", "20", "25", Fraction(3, 2)),
-        ("10", "20", "5", Fraction(-1, 2)),
-        ("0", "3", "1", Fraction(1, 3)),
-        ("-10", "10", "0", Fraction(1, 2)),
-        ("0.1", "0.4", "0.2", Fraction(1, 3)),  # exact, which binary fractions are not
-        ("1000000000000", "1000000000001", "1000000000000.25", Fraction(1, 4)),
-        ("5", "5", "5", None),
-        (None, "5", "5", None),
-        ("5", None, "5", None),
-        ("5", "6", None, None),
-    ],
-)
-def test_progress_is_an_exact_fraction(baseline, target, actual, share):
-    (one,) = success([metric(baseline=baseline, target=target, actual=actual)], DAY)
-    assert one.share == share
-
-
-def test_a_metric_is_told_bit_by_bit_and_another_unit_starts_afresh():
-    history = [
-        metric(30, "1", unit="EUR", baseline="100", target="200", agreed_on="2026-05-02"),
-        metric(20, "2", actual="150"),
-    ]
-    (one,) = success(history, DAY)
-    assert (one.share, one.is_agreed, one.told_on) == (Fraction(1, 2), True, DAY - timedelta(20))
-    (one,) = success([*history, metric(10, "3", unit="USD", actual="160")], DAY)
-    assert (one.metric.unit, one.metric.target, one.share, one.is_agreed) == ("USD", None, None, False)
-
-
-def test_metrics_are_told_apart_by_owner_kind_and_name_the_customers_own_first():
-    history = [
-        metric(9, "1", owner="champion", kind="roi"),
-        metric(8, "2", kind="revenue", name="North"),
-        metric(7, "3", kind="revenue"),
-        metric(6, "4", kind="x_trees_saved"),
-        metric(-1, "5", kind="profit"),
-    ]
-    assert [(one.metric.owner, one.metric.kind, one.metric.name) for one in success(history, DAY)] == [
-        ("customer", "revenue", ""),
-        ("customer", "revenue", "North"),
-        ("customer", "x_trees_saved", ""),
-        ("champion", "roi", ""),
-    ]
-
-
-# The readers
-
-
-@pytest.mark.parametrize(
-    ("read", "attributes", "words"),
-    [
-        (read_care_answer, {}, ["`bucket` is missing"]),
-        (read_care_answer, {"bucket": "need you"}, ["`bucket` is one of", "Did you mean need_you?"]),
-        (read_care_answer, {"bucket": 2}, ["`bucket` is one of"]),
-        (read_care_answer, {"bucket": "ok", "win_win": True}, ["`win_win` is decided for who_are_you only"]),
-        (read_care_answer, {"bucket": "who_are_you", "win_win": "yes"}, ["`win_win` is true or false"]),
-        (read_care_answer, {"bucket": "ok", "verbatm": "x"}, ["`verbatm`", "Did you mean verbatim?"]),
-        (read_care_answer, {"verbatim": 5, "reasons": [1]}, ["`bucket`", "`verbatim`", "`reasons`"]),
-        (read_usage_report, {}, ["at least one of"]),
-        (read_usage_report, {"usage_percent": -1}, ["`usage_percent` is a whole number"]),
-        (read_usage_report, {"usage_percent": "80 %"}, ["`usage_percent` is a whole number"]),
-        (read_usage_report, {"usage_percent": True}, ["`usage_percent` is a whole number"]),
-        (read_usage_report, {"sponsor": "Kim"}, ["`sponsor` is true or false"]),
-        (read_success_metric, {}, ["`owner` is missing", "`kind` is missing"]),
-        (read_success_metric, {"owner": "customer", "kind": "happiness"}, ["is one of revenue", "x_"]),
-        (read_success_metric, {"owner": "us", "kind": "revenue"}, ["`owner` is one of customer, champion"]),
-        (read_success_metric, {"owner": "customer", "kind": "profit", "target": "1,5"}, ["`target`", "number"]),
-        (read_success_metric, {"owner": "customer", "kind": "profit", "target": "9" * 16}, ["too large"]),
-        (read_success_metric, {"owner": "customer", "kind": "profit", "agreed_on": "1 May"}, ["`agreed_on`", "date"]),
-        (read_value_stopped, {"since": "2026-01-01"}, ["`since`"]),
-    ],
-)
-def test_a_reader_says_everything_that_is_wrong(read, attributes, words):
-    with pytest.raises(ValueError) as caught:
-        read(attributes)
-    for word in words:
-        assert word in str(caught.value)
-
-
-def test_what_the_readers_take():
-    assert read_care_answer({"bucket": "ok", "reasons": "price", "x_call": 7}) == CareAnswer(OK, "", ("price",))
-    assert read_usage_report({"usage_percent": 0}) == UsageReport(0)
-    assert read_usage_report({"sponsor": False}) == UsageReport(sponsor=False)
-    assert read_value_stopped({"note": "sold the plant"}) == ValueStopped("sold the plant")
-    assert read_success_metric(
-        {"owner": "champion", "kind": "x_nights_at_home", "name": "N", "unit": "nights", "baseline": 1,
-         "target": "2.50", "actual": None, "agreed_on": "2026-01-31"}
-    ) == SuccessMetric(
-        MetricOwner.CHAMPION, "x_nights_at_home", "N", "nights", Decimal(1), Decimal("2.50"), None, date(2026, 1, 31)
-    )  # fmt: skip

@@ -14,12 +14,13 @@ from random import Random
 import pytest
 from told import tell
 
-from app.domain.care import MetricOwner, Progress, SuccessMetric
+from app.domain.care_events import MetricOwner, SuccessMetric
 from app.domain.events import VerifiedEvent
 from app.domain.model import Policy
 from app.domain.reference import Record, Surprise
 from app.domain.relationship import Point, level_before
 from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
+from app.domain.success import Progress
 
 POLICY = Policy()
 DAY = date(2026, 6, 1)
