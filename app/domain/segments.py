@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.order_statistics import Neighbours, Order, Places, read_order, shift_order
 from app.domain.rules import SegmentRules
 
 PERCENT = 100
@@ -31,46 +32,92 @@ class Quadrant(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """What accounts are compared with, in minor units. `cuts`: see `build_standard`; none where nobody has a value."""
+    """What accounts are compared with, in minor units. `cuts`: see `standard_of`; none where nobody has a value."""
 
     direct: int = 0
     referred: int = 0
     cuts: tuple[int, ...] = ()
 
 
-def build_standard(customers: Iterable[Sequence[int]], rules: SegmentRules, minor_per_unit: int = 100) -> Standard:
-    """From (direct, referred, total) of every live account; the order does not matter.
+Amounts = Sequence[int]
+"""Direct, referred and total of an account."""
+Orders = Mapping[str, Order]
+"""What is known of the own (`direct`) and the `referred` revenue of all who bought anything, and of the `total` of all
+who are worth anything, each in ascending order."""
 
-    A median is over those who bought anything (direct above zero), the lower one of two in the middle. The hundred
-    cuts are over those whose total is above zero: a total has the percentile of how many cuts it is above.
+
+def build_standard(customers: Iterable[Amounts], rules: SegmentRules, minor_per_unit: int = 100) -> Standard:
+    """From the amounts of every live account; the order does not matter."""
+    return standard_of(build_orders(customers), rules, minor_per_unit)
+
+
+def standard_of(orders: Orders, rules: SegmentRules, minor_per_unit: int = 100) -> Standard:
+    """A median is over those who bought anything (direct above zero), the lower one of two in the middle.
+
+    The hundred cuts are over those whose total is above zero: a total has the percentile of how many cuts it is above.
     """
-    buyers: list[tuple[int, int]] = []
-    totals: list[int] = []
-    for direct, referred, total in customers:
-        if direct > 0:
-            buyers.append((direct, referred))
-        if total > 0:
-            totals.append(total)
     return Standard(
-        _median([direct for direct, _ in buyers]) if rules.direct is None else rules.direct * minor_per_unit,
-        _median([referred for _, referred in buyers]) if rules.referred is None else rules.referred * minor_per_unit,
-        _cuts(sorted(totals)),
+        _median(orders["direct"]) if rules.direct is None else rules.direct * minor_per_unit,
+        _median(orders["referred"]) if rules.referred is None else rules.referred * minor_per_unit,
+        _cuts(orders["total"]),
     )
 
 
-def _median(amounts: list[int]) -> int:
-    return sorted(amounts)[(len(amounts) - 1) // 2] if amounts else 0
+def build_orders(customers: Iterable[Amounts]) -> Orders:
+    """From the amounts of every live account."""
+    return {name: read_order(amounts, _PLACES[name]) for name, amounts in _ordered(customers).items()}
 
 
-def _cuts(ascending: Sequence[int]) -> tuple[int, ...]:
-    """Cut k, from 1: whoever has more than it is ahead of at least k percent of the others."""
-    others = len(ascending) - 1
-    if others < 0:
-        return ()
-    if others == 0:
-        # Alone at the top: ahead of everybody there is.
-        return (0,) * PERCENT
-    return tuple(ascending[-(-percent * others // PERCENT) - 1] for percent in range(1, PERCENT + 1))
+def shift_orders(
+    orders: Orders, moves: Iterable[tuple[Amounts, Amounts]], neighbours: Mapping[str, Neighbours]
+) -> Orders | None:
+    """After some live accounts moved, each from its old amounts to its new ones: as `build_orders` of all has it.
+
+    None where nothing but a look at all accounts tells.
+    """
+    moved = list(moves)
+    gone, come = _ordered(old for old, _ in moved), _ordered(new for _, new in moved)
+    found: dict[str, Order] = {}
+    for name, order in orders.items():
+        shifted = shift_order(order, gone[name], come[name], _PLACES[name], neighbours[name])
+        if shifted is None:
+            return None
+        found[name] = shifted
+    return found
+
+
+def _ordered(customers: Iterable[Amounts]) -> dict[str, list[int]]:
+    """The amounts that are put in an order."""
+    buyers: list[Amounts] = []
+    totals: list[int] = []
+    for amounts in customers:
+        if amounts[0] > 0:
+            buyers.append(amounts)
+        if amounts[2] > 0:
+            totals.append(amounts[2])
+    return {"direct": [one[0] for one in buyers], "referred": [one[1] for one in buyers], "total": totals}
+
+
+def _middle(size: int) -> Sequence[int]:
+    return [(size - 1) // 2] if size else []
+
+
+def _cut_places(size: int) -> Sequence[int]:
+    """Of cut k, from 1: whoever has more than it is ahead of at least k percent of the others."""
+    others = size - 1
+    return [-(-percent * others // PERCENT) - 1 for percent in range(1, PERCENT + 1)] if others > 0 else []
+
+
+_PLACES: Mapping[str, Places] = {"direct": _middle, "referred": _middle, "total": _cut_places}
+
+
+def _median(order: Order) -> int:
+    return order.statistics[0].amount if order.statistics else 0
+
+
+def _cuts(order: Order) -> tuple[int, ...]:
+    # Alone at the top: ahead of everybody there is.
+    return (0,) * PERCENT if order.size == 1 else tuple(one.amount for one in order.statistics)
 
 
 def percentile(total: int, standard: Standard) -> int | None:
