@@ -1,7 +1,7 @@
 """What accounts do for us, staged from the verified advocacy events: points, flags, participation and feedback.
 
 SQL joins, ranks and sums; what needs the calendar or looks into attributes is decided by `domain.engagement` for the
-few accounts that have it. `staging.stage_structure` ran before.
+few accounts that have it. `hierarchy.stage_structure` ran before.
 
 `s_engaged`   the accounts to compute again; without it (`touched=False`) all of them
 `s_member`    the accounts whose events count for these, when only some are computed

@@ -32,10 +32,22 @@ def is_sqlite(connection: sa.Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
+def run_together(connection: sa.Connection, *statements: str) -> None:
+    """Statements without parameters, one after the other: PostgreSQL takes them in one message."""
+    if is_sqlite(connection):
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    else:
+        connection.exec_driver_sql("; ".join(statements), execution_options={"no_parameters": True})
+
+
 def create_stage(connection: sa.Connection, name: str, like: str) -> None:
     """An empty temporary table `name` with the columns of table `like`, no keys and no checks."""
-    drop_stage(connection, name)
-    connection.exec_driver_sql(f"create temp table {name} as select * from {like} where 1 = 0")
+    run_together(
+        connection,
+        f"drop table if exists {name}",
+        f"create temp table {name} as select * from {like} where 1 = 0",
+    )
 
 
 def drop_stage(connection: sa.Connection, name: str) -> None:

@@ -17,12 +17,12 @@ from app.domain.credit import Advocate, Claim, Sale
 from app.domain.model import ChainMode
 from app.store.bulk import analyze
 from app.store.ledger import Origin
-from app.store.staging import PRICED, SOLD, create_temp, stage_ids, text_type
+from app.store.staging import PRICED, SOLD, create_temp, fill_temp, renew_temp, stage_ids, text_type
 
 CASES = 2_000
 """Opportunities credited at a time: enough to amortise a query, few enough to stay flat in memory."""
 _EDGES = (
-    "insert into s_edge select l.buyer_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on,"
+    "select l.buyer_id, l.account_id, l.share_numerator, l.share_denominator, e.occurred_on,"
     " l.event_id, l.tier from {source} l join advocacy_event e on e.event_id = l.event_id"
     " where l.opportunity_id = f.opportunity_id and l.measure = 'referred' and l.valid_to_run is null"
 )
@@ -70,20 +70,17 @@ def _stage_direct_edges(connection: sa.Connection, table: str) -> None:
     Once: while the first lines are written, their table has no index to look pages up by.
     """
     text = text_type(connection)
-    create_temp(
+    fill_temp(
         connection,
         "s_direct_edge",
         f"opportunity_id {text}, referrer_id {text}, share_numerator bigint, share_denominator bigint,"
         f" occurred_on {text}, event_id {text}, tier smallint",
-    )
-    connection.exec_driver_sql(
-        "insert into s_direct_edge select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator,"
+        "select l.opportunity_id, l.account_id, l.share_numerator, l.share_denominator,"
         f" e.occurred_on, l.event_id, l.tier from {table} l join s_chained c on c.opportunity_id = l.opportunity_id"
         " join advocacy_event e on e.event_id = l.event_id"
-        " where l.measure = 'referred' and l.valid_to_run is null"
+        " where l.measure = 'referred' and l.valid_to_run is null",
+        indexes=("opportunity_id",),
     )
-    connection.exec_driver_sql("create index ix_s_direct_edge_opportunity_id on s_direct_edge (opportunity_id)")
-    analyze(connection, "s_direct_edge")
 
 
 def _load_edges(connection: sa.Connection) -> dict[str, list[Edge]]:
@@ -204,21 +201,20 @@ def _load_surveys(connection: sa.Connection, as_of: str) -> dict[str, Fraction]:
 def stage_edges(connection: sa.Connection, table: str) -> None:
     """Fill `s_edge` with the referred lines, just written to `table`, of the first sales in `s_first`."""
     text = text_type(connection)
-    create_temp(
+    fill_temp(
         connection,
         "s_edge",
         f"buyer_id {text}, referrer_id {text}, share_numerator bigint, share_denominator bigint,"
         f" occurred_on {text}, event_id {text}, tier smallint",
+        _EDGES.format(source=f"s_first f, {table}"),
+        indexes=("buyer_id",),
     )
-    connection.exec_driver_sql(_EDGES.format(source=f"s_first f, {table}"))
-    connection.exec_driver_sql("create index ix_s_edge_buyer_id on s_edge (buyer_id)")
-    analyze(connection, "s_edge")
 
 
 def extend_edges(connection: sa.Connection, as_of: str) -> None:
     """Add the edges of the accounts in `s_wanted` from the stored ledger, where their first sale is not in scope."""
     text = text_type(connection)
-    create_temp(connection, "s_above", f"buyer_id {text} primary key, opportunity_id {text}")
+    renew_temp(connection, "s_above", f"buyer_id {text} primary key, opportunity_id {text}")
     connection.execute(
         sa.text(
             "insert into s_above select w.buyer_id, substr(min(o.close_on || o.id), 11) from ("
@@ -230,7 +226,8 @@ def extend_edges(connection: sa.Connection, as_of: str) -> None:
     )
     analyze(connection, "s_above")
     outside = "not exists (select 1 from s_scope where s_scope.id = l.opportunity_id)"
-    connection.exec_driver_sql(f"{_EDGES.format(source='s_above f cross join credit_line')} and {outside}")
+    edges = _EDGES.format(source="s_above f cross join credit_line")
+    connection.exec_driver_sql(f"insert into s_edge {edges} and {outside}")
 
 
 def load_upstream(

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from app.domain.model import ChainMode, Policy
+from app.domain.model import AccountIssue, ChainMode, Issue, Policy
+from app.store import hierarchy
 from app.store.bulk import analyze
 from app.store.staging import add_ids, create_temp, text_type
 
@@ -47,15 +48,24 @@ def is_anything_dirty(connection: sa.Connection) -> bool:
     return connection.exec_driver_sql("select 1 from dirty where kind <> 'plan' limit 1").first() is not None
 
 
-def stage_scope(connection: sa.Connection, policy: Policy) -> None:
-    """Fill `s_scope` (opportunities) and `s_touched` (accounts) from the dirty marks."""
+def stage_scope(connection: sa.Connection, policy: Policy) -> list[AccountIssue]:
+    """Fill `s_scope` (opportunities) and `s_touched` (accounts) from the dirty marks, and stage what hierarchies
+    decide on these opportunities. The issues are the circles of all accounts.
+    """
+    circles = hierarchy.stage_merges(connection)
     text = text_type(connection)
     create_temp(connection, "s_scope", f"id {text} primary key")
     create_temp(connection, "s_touched", f"id {text} primary key")
-    _stage_kin(connection)
+    create_temp(connection, "s_kin", f"id {text} primary key")
+    reaching = "select distinct kind from dirty where kind in ('account', 'domain', 'event')"
+    marked = set(connection.exec_driver_sql(reaching).scalars())
+    if "account" in marked:
+        _add_kin(connection)
+        _add_opportunities_of(connection, "s_kin")
+    if marked:
+        _add_reached_by_events(connection)
+    add_ids(connection, "s_touched", "select id from dirty where kind = 'value'")
     add_ids(connection, "s_scope", "select id from dirty where kind = 'opportunity'")
-    _add_opportunities_of(connection, "s_kin")
-    _add_reached_by_events(connection)
     analyze(connection, "s_scope")
     if policy.chain.mode is not ChainMode.NONE or policy.scope != "lifetime":
         _add_siblings(connection)
@@ -63,12 +73,26 @@ def stage_scope(connection: sa.Connection, policy: Policy) -> None:
         analyze(connection, "s_scope")
         _add_downstream(connection)
     analyze(connection, "s_scope")
+    return circles + _stage_scope_families(connection)
 
 
-def _stage_kin(connection: sa.Connection) -> None:
+def _stage_scope_families(connection: sa.Connection) -> list[AccountIssue]:
+    """Of the buyers in the scope, to know who is of their group, and of everybody whose place has changed."""
+    circles = hierarchy.stage_families(
+        connection,
+        "select o.account_id as id from s_scope s cross join opportunity o where o.id = s.id"
+        " union select id from s_kin",
+    )
+    # A circle can neither close nor open but through kin.
+    kept = connection.exec_driver_sql(
+        f"select account_id from opportunity_issue where opportunity_id is null and code = '{Issue.PARENT_CYCLE}'"
+        " and account_id not in (select id from s_kin) order by account_id"
+    )
+    return circles + [AccountIssue(Issue.PARENT_CYCLE, account) for account in kept.scalars()]
+
+
+def _add_kin(connection: sa.Connection) -> None:
     """Everybody in the hierarchies and merges of the accounts whose structure changed."""
-    text = text_type(connection)
-    create_temp(connection, "s_kin", f"id {text} primary key")
     add_ids(connection, "s_kin", "select id from dirty where kind = 'account'")
     while True:
         before = _count(connection, "s_kin")
@@ -83,7 +107,6 @@ def _stage_kin(connection: sa.Connection) -> None:
             break
     analyze(connection, "s_kin")
     add_ids(connection, "s_touched", "select id from s_kin")
-    add_ids(connection, "s_touched", "select id from dirty where kind = 'value'")
 
 
 def _count(connection: sa.Connection, table: str) -> int:
@@ -234,6 +257,7 @@ def touch_accounts(connection: sa.Connection, run_id: int) -> None:
         "s_touched",
         "select c.canonical_id as id from s_canonical c join s_touched t on t.id = c.account_id",
     )
+    hierarchy.stage_ancestors(connection, "select id from s_touched")
     add_ids(
         connection, "s_touched", "select a.ancestor_id as id from s_ancestor a join s_touched t on t.id = a.account_id"
     )

@@ -18,7 +18,7 @@ from app.domain.engagement import week_of
 from app.domain.model import Policy
 from app.domain.rows import Cell
 from app.domain.rules import EngagementRules
-from app.domain.segments import Standard
+from app.domain.segments import Orders, Standard
 from app.store.activity import FACTS, stage_activity
 from app.store.bulk import analyze
 from app.store.dirty import mark_moved
@@ -26,12 +26,15 @@ from app.store.measures import Measures, are_first, count_different, merge_measu
 from app.store.optional import OPTIONAL, stage_optional
 from app.store.segments import (
     QUADRANT,
-    load_kept_standard,
-    load_standard,
+    Moves,
+    load_kept_orders,
+    load_orders,
     percentile_in,
-    save_standard,
+    save_orders,
+    shift_kept_orders,
     stage_engaged,
     stage_segments,
+    standard_in,
     summed,
 )
 from app.store.staging import add_ids, create_temp, stage_ids, text_type
@@ -61,17 +64,23 @@ _SOMETHING = " or ".join(f"{name} <> 0" if name in NUMBERS else f"{name} is not 
 
 
 def refresh_engagement(
-    connection: sa.Connection, policy: Policy, as_of: date, run_id: int, *, everything: bool, moved: int = 0
+    connection: sa.Connection,
+    policy: Policy,
+    as_of: date,
+    run_id: int,
+    *,
+    everything: bool,
+    moves: Moves | None = None,
 ) -> None:
     """Bring the stored measures up to date, and mark for the plan the accounts of which people will see something else.
 
-    `moved`: how many values just moved; where none did, nobody stands elsewhere among all.
+    `moves`: what just changed in the values, where that is known: where nothing did, nobody stands elsewhere among all.
     """
-    before = load_kept_standard(connection)
-    compared = everything or moved or _has_marks(connection, "account")
-    standard = load_standard(connection, "account_value", policy) if compared else before
+    kept = load_kept_orders(connection)
+    orders = _order_again(connection, kept, None if everything else moves)
+    standard = standard_in(connection, orders, policy)
     if not everything:
-        stage_engaged(connection, before, standard)
+        stage_engaged(connection, standard_in(connection, kept, policy) if kept else Standard(), standard)
     faded = is_new_week(connection, as_of) and not everything
     stage_activity(connection, policy.engagement, as_of, touched=not everything and not faded)
     if faded:
@@ -84,13 +93,20 @@ def refresh_engagement(
         if faded:
             _stage_faded(connection, policy.engagement)
         merge_measures(connection, ENGAGEMENT, as_of, run_id, touched=not everything)
-    save_standard(connection, standard)
+    save_orders(connection, orders)
     save_flag(connection, FADED_IN, str(week_of(as_of)))
+
+
+def _order_again(connection: sa.Connection, kept: Orders | None, moves: Moves | None) -> Orders:
+    """Whoever comes to life or leaves it is in no move, but leaves a mark."""
+    if kept is None or moves is None or _has_marks(connection, "account"):
+        return load_orders(connection, "account_value")
+    return shift_kept_orders(connection, kept, moves)
 
 
 def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: date) -> None:
     """Fill `s_engagement` for another day or policy from lines and values staged for it; nothing stored is touched."""
-    standard = load_standard(connection, "s_value", policy)
+    standard = standard_in(connection, load_orders(connection, "s_value"), policy)
     stage_activity(connection, policy.engagement, as_of, touched=False)
     _stage(connection, lines, policy, standard, as_of, touched=False)
 
@@ -101,7 +117,7 @@ def count_differences(connection: sa.Connection, policy: Policy, as_of: date, *,
     Right after `values.stage_values` of the same accounts.
     """
     touched = accounts is not None
-    standard = load_standard(connection, summed(touched=touched), policy)
+    standard = standard_in(connection, load_orders(connection, summed(touched=touched)), policy)
     if accounts is not None:
         create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
         add_ids(connection, "s_engaged", f"select id from {accounts}")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.domain.events import Polarity, VerifiedEvent
 from app.store.bulk import analyze, is_sqlite
-from app.store.staging import create_temp, stage_ids, text_type
+from app.store.staging import create_temp, renew_temp, stage_ids, text_type
 
 PAGE = 2_000
 
@@ -35,7 +35,7 @@ class Told(NamedTuple):
 
 
 def told_of(*, members_only: bool) -> Told:
-    """The events of all accounts (`staging.stage_structure` ran before), or of those in `s_member`."""
+    """The events of all accounts (`hierarchy.stage_structure` ran before), or of those in `s_member`."""
     if members_only:
         return Told("s_member m join advocacy_event e on e.account_id = m.account_id", "m.owner_id")
     source = "advocacy_event e left join s_canonical c on c.account_id = e.account_id"
@@ -70,7 +70,7 @@ def stream_verified(
 ) -> Iterator[tuple[str, list[VerifiedEvent]]]:
     """(account id, its verified events) by account id; accounts without any are left out.
 
-    `members_only`: of the accounts in `s_member`; otherwise of all, and `staging.stage_structure` ran before.
+    `members_only`: of the accounts in `s_member`; otherwise of all, and `hierarchy.stage_structure` ran before.
     """
     told = told_of(members_only=members_only)
     yield from _grouped(connection, told, as_of, types, or_against=or_against)
@@ -79,7 +79,7 @@ def stream_verified(
 def stage_members(connection: sa.Connection, accounts: str) -> None:
     """Fill `s_member`: the accounts of a staged table and all that were merged into them, with whom each counts for.
 
-    Needs `s_canonical` of `staging.stage_structure`. An account that was merged away itself has no members.
+    Needs `s_canonical` of `hierarchy.stage_structure`. An account that was merged away itself has no members.
     """
     text = text_type(connection)
     create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
@@ -96,7 +96,7 @@ def stage_asked(connection: sa.Connection, account_ids: Collection[str]) -> None
     stage_ids(connection, "s_asked", account_ids)
     text = text_type(connection)
     collation = "" if is_sqlite(connection) else ' collate "C"'
-    create_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
+    renew_temp(connection, "s_member", f"account_id {text} primary key, owner_id {text}")
     connection.exec_driver_sql(
         "insert into s_member with recursive whole (account_id, owner_id) as ("
         f" select id{collation}, id{collation} from s_asked union"

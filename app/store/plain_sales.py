@@ -30,27 +30,24 @@ def stage_claims(connection: sa.Connection, policy: Policy, as_of: str, held: Co
     `held`: the sales without a known net, on which nothing stands.
     """
     text = text_type(connection)
-    create_temp(
+    fill_temp(
         connection,
         "s_claim",
         f"opportunity_id {text}, event_id {text}, tier smallint, referrer_id {text}, buyer_id {text},"
         f" occurred_on {text}, share_percent text, net bigint, verdict text",
+        *(
+            "select * from ("
+            f" select o.id, r.event_id, {tier}, r.referrer_id, {_BUYER}, r.occurred_on, r.share_percent,"
+            f" o.home_amount, {verdict} as verdict from {source}"
+            f" left join s_canonical b on b.account_id = o.account_id where {where}"
+            ") judged where verdict is not null"
+            for tier, source, where, verdict in _routes(connection, policy, scoped=scoped)
+        ),
+        indexes=("opportunity_id",),
+        given={"as_of": as_of},
     )
-    for tier, source, where, verdict in _routes(connection, policy, scoped=scoped):
-        connection.execute(
-            sa.text(
-                "insert into s_claim select * from ("
-                f" select o.id, r.event_id, {tier}, r.referrer_id, {_BUYER}, r.occurred_on, r.share_percent,"
-                f" o.home_amount, {verdict} as verdict from {source}"
-                f" left join s_canonical b on b.account_id = o.account_id where {where}"
-                ") judged where verdict is not null"
-            ),
-            {"as_of": as_of},
-        )
     if held:
         _forget(connection, "s_claim", held)
-    connection.exec_driver_sql("create index ix_s_claim_opportunity_id on s_claim (opportunity_id)")
-    analyze(connection, "s_claim")
 
 
 def _routes(connection: sa.Connection, policy: Policy, *, scoped: bool) -> Iterator[tuple[str, str, str, str]]:
@@ -118,19 +115,17 @@ def _forget(connection: sa.Connection, table: str, held: Collection[str]) -> Non
 def stage_cases(connection: sa.Connection, policy: Policy, as_of: str, held: Collection[str], *, scoped: bool) -> None:
     """Fill `s_case` with the sales that are not plain, and `s_advocate` with who else took part in a sale."""
     text = text_type(connection)
-    create_temp(connection, "s_advocate", f"opportunity_id {text}, event_id {text}")
     only = " join s_scope on s_scope.id = o.id" if scoped else ""
-    connection.execute(
-        sa.text(
-            "insert into s_advocate select o.id, e.event_id from advocacy_event e"
-            f" join opportunity o on o.id = e.opportunity_id{only}"
-            " where e.type not in ('referral', 'won_survey') and e.polarity <> 'detractor' and e.status = 'verified'"
-            f" and e.occurred_on <= :as_of and {SOLD}"
-        ),
-        {"as_of": as_of},
+    fill_temp(
+        connection,
+        "s_advocate",
+        f"opportunity_id {text}, event_id {text}",
+        f"select o.id, e.event_id from advocacy_event e join opportunity o on o.id = e.opportunity_id{only}"
+        " where e.type not in ('referral', 'won_survey') and e.polarity <> 'detractor' and e.status = 'verified'"
+        f" and e.occurred_on <= :as_of and {SOLD}",
+        indexes=("opportunity_id",),
+        given={"as_of": as_of},
     )
-    connection.exec_driver_sql("create index ix_s_advocate_opportunity_id on s_advocate (opportunity_id)")
-    analyze(connection, "s_advocate")
     create_temp(connection, "s_case", f"opportunity_id {text} primary key")
     surveyed = "on c.opportunity_id = e.opportunity_id where e.type = 'won_survey'"
     # Who came too late has another part in a sale than those who brought it in.
@@ -196,5 +191,5 @@ def _stage_rivals(connection: sa.Connection, policy: Policy) -> None:
         f" case when row_number() {of_referrer} = 1 and {best} then 1 else 0 end as competes"
         f" from s_claim c join ({_SEVERAL}) m on m.opportunity_id = c.opportunity_id"
         f" where c.verdict = 'sourced' and {_PLAIN}) ranked",
+        indexes=("opportunity_id",),
     )
-    connection.exec_driver_sql("create index ix_s_rival_opportunity_id on s_rival (opportunity_id)")

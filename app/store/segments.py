@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import sqlalchemy as sa
 
 from app.domain.model import OpportunityType, Policy
-from app.domain.segments import Standard, build_standard, shifted_totals
+from app.domain.order_statistics import Order, Statistic
+from app.domain.segments import Amounts, Orders, Standard, build_orders, shift_orders, shifted_totals, standard_of
 from app.domain.standing import GIVEN_TYPES
-from app.store.bulk import analyze, load_numbers
+from app.store.bulk import analyze, differs, load_numbers
 from app.store.rates import load_places
 from app.store.staging import add_ids, create_temp, fill_temp, text_type
 from app.store.state import load_flag, save_flag
@@ -23,8 +25,11 @@ from app.store.values import CORRECTIONS, KINDS, OWNED, LineSource
 
 CORRECTION = "adjustment"
 """The rule of a direct line that is a refund or correction."""
-STANDARD = "segment_standard"
+ORDERS = "segment_orders"
 """State: what the stored quadrants and percentiles were compared with."""
+MANY = 2_000
+"""So many moved accounts, and more, are not gone through one by one: reading all takes no longer."""
+_LIVE = "a.is_deleted = 0 and a.merged_into_id is null"
 
 _BUYS = "v.direct > 0 and v.direct >= :high_direct"
 _REFERS = "v.referred > 0 and v.referred >= :high_referred"
@@ -111,29 +116,81 @@ def _stage_risk(connection: sa.Connection, lines: LineSource, *, touched: bool) 
     )
 
 
-def load_standard(connection: sa.Connection, values: str, policy: Policy) -> Standard:
-    """What accounts are compared with, from the values of all live ones."""
-    places = load_places(connection, policy.reporting_currency)
-    customers = load_numbers(
-        connection,
-        ("v.direct", "v.referred", "v.total"),
-        f"{values} v join account a on a.id = v.account_id"
-        " where a.is_deleted = 0 and a.merged_into_id is null and (v.direct > 0 or v.total > 0)",
+def standard_in(connection: sa.Connection, orders: Orders, policy: Policy) -> Standard:
+    """What accounts are compared with."""
+    return standard_of(orders, policy.segments, 10 ** load_places(connection, policy.reporting_currency))
+
+
+def load_orders(connection: sa.Connection, values: str) -> Orders:
+    """From the values of all live accounts."""
+    return build_orders(
+        load_numbers(
+            connection,
+            ("v.direct", "v.referred", "v.total"),
+            f"{values} v join account a on a.id = v.account_id where {_LIVE} and (v.direct > 0 or v.total > 0)",
+        )
     )
-    return build_standard(customers, policy.segments, 10**places)
 
 
-def load_kept_standard(connection: sa.Connection) -> Standard:
-    """What the stored quadrants and percentiles were compared with."""
-    text = load_flag(connection, STANDARD)
+def load_kept_orders(connection: sa.Connection) -> Orders | None:
+    """What the stored quadrants and percentiles were compared with; None where nothing is stored."""
+    text = load_flag(connection, ORDERS)
     if text is None:
-        return Standard()
-    direct, referred, cuts = json.loads(text)
-    return Standard(direct, referred, tuple(cuts))
+        return None
+    return {
+        name: Order(size, tuple(Statistic(*one) for one in statistics))
+        for name, (size, statistics) in json.loads(text).items()
+    }
 
 
-def save_standard(connection: sa.Connection, standard: Standard) -> None:
-    save_flag(connection, STANDARD, json.dumps([standard.direct, standard.referred, standard.cuts]))
+def save_orders(connection: sa.Connection, orders: Orders) -> None:
+    kept = {name: (order.size, order.statistics) for name, order in orders.items()}
+    save_flag(connection, ORDERS, json.dumps(kept))
+
+
+Moves = Sequence[tuple[Amounts, Amounts]]
+"""Old and new amounts of live accounts."""
+
+
+def load_moves(connection: sa.Connection) -> Moves | None:
+    """What the staged values will change in the stored ones; None where that is too much to go through one by one."""
+    rows = connection.exec_driver_sql(
+        "select coalesce(old.direct, 0), coalesce(old.referred, 0), coalesce(old.total, 0),"
+        " new.direct, new.referred, new.total from s_value new join account a on a.id = new.account_id"
+        f" left join account_value old on old.account_id = new.account_id where {_LIVE}"
+        f" and (old.account_id is null or {differs(connection, 'new', 'old', ('direct', 'referred', 'total'))})"
+        f" limit {MANY + 1}"
+    ).fetchall()
+    if len(rows) > MANY:
+        return None
+    return [((row[0], row[1], row[2]), (row[3], row[4], row[5])) for row in rows]
+
+
+def shift_kept_orders(connection: sa.Connection, kept: Orders, moves: Moves) -> Orders:
+    """The orders after these moves, which are stored: as `load_orders` has them."""
+    neighbours = {
+        name: partial(_load_neighbours, connection, name, f"v.{member} > 0") for name, member in _MEMBERS.items()
+    }
+    return shift_orders(kept, moves, neighbours) or load_orders(connection, "account_value")
+
+
+_MEMBERS = {"direct": "direct", "referred": "direct", "total": "total"}
+"""Measure -> the one that is above zero where it counts."""
+
+
+def _load_neighbours(
+    connection: sa.Connection, name: str, member: str, amount: int, upwards: bool, count: int
+) -> list[tuple[int, int]]:
+    further, order = (">", "asc") if upwards else ("<", "desc")
+    rows = connection.execute(
+        sa.text(
+            f"select v.{name}, count(*) from account_value v join account a on a.id = v.account_id"
+            f" where v.{name} {further} :amount and {member} and {_LIVE} group by v.{name} order by v.{name} {order}"
+            " limit :count"
+        ),
+        {"amount": amount, "count": count},
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def stage_engaged(connection: sa.Connection, before: Standard, after: Standard) -> None:

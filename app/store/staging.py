@@ -4,9 +4,7 @@ Stacked common table expressions would say the same in one statement, but the pl
 quadratic at ten thousand accounts. Names start with `s_`; all live in one transaction.
 
 `s_scope`         the opportunities to value again; without it (`scoped=False`) all of them are
-`s_canonical`     merged account -> surviving account, only where they differ
-`s_ancestor`      account -> itself and everything above it, only for accounts with somebody above or below
-`s_group`         account -> ultimate parent, only for accounts that have a parent
+`s_owned`         the buyers of these and everybody merged into them -> the buyer
 `s_referral`      the referrals that count on the day, ends resolved through merges
 `s_target`        the accounts that a referral can reach by tier 3 and 4
 `s_first`         the first sale of every buyer
@@ -22,12 +20,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.hierarchy import canonical_ids, ultimate_parents
-from app.domain.model import AccountIssue, Issue, Policy, Scope
-from app.store.bulk import analyze, create_stage, drop_stage, insert_rows, is_sqlite
-
-MAX_DEPTH = 64
-"""No real hierarchy is deeper; beyond it there is a circle, which Python resolves."""
+from app.domain.model import Policy, Scope
+from app.store.bulk import analyze, create_stage, insert_rows, is_sqlite, run_together
 
 SOLD = "o.is_won = 1 and o.is_closed = 1 and o.is_deleted = 0 and o.close_on <= :as_of and o.account_id is not null"
 """SQL: opportunity `o` counts as a sale on the day `:as_of`."""
@@ -40,12 +34,27 @@ PRICED = "(o.home_amount is not null or o.amount is null)"
 
 
 def create_temp(connection: sa.Connection, name: str, columns: str, *indexes: str) -> None:
-    drop_stage(connection, name)
+    run_together(
+        connection,
+        f"drop table if exists {name}",
+        _create(connection, name, columns),
+        *(f"create index ix_{name}_{column} on {name} ({column})" for column in indexes),
+    )
+
+
+def renew_temp(connection: sa.Connection, name: str, columns: str) -> None:
+    """Create an empty table, or empty it: for what is filled again for each page.
+
+    PostgreSQL keeps a lock on every table that was dropped till its transaction ends, and has room for some thousands.
+    """
+    empty = f"delete from {name}" if is_sqlite(connection) else f"truncate {name}"
+    run_together(connection, _create(connection, f"if not exists {name}", columns), empty)
+
+
+def _create(connection: sa.Connection, name: str, columns: str) -> str:
     # SQLite would keep a key beside the rows: one tree is filled, and searched, in two thirds of the time.
     kept = " without rowid" if is_sqlite(connection) and " primary key" in columns else ""
-    connection.exec_driver_sql(f"create temp table {name} ({columns}){kept}")
-    for column in indexes:
-        connection.exec_driver_sql(f"create index ix_{name}_{column} on {name} ({column})")
+    return f"create temp table {name} ({columns}){kept}"
 
 
 def fill_temp(
@@ -54,20 +63,25 @@ def fill_temp(
     columns: str,
     *queries: str,
     key: str = "",
+    indexes: Sequence[str] = (),
     given: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Create a staged table, fill it with what queries find one after the other, and analyse it.
 
     `key`: the columns of its primary key. SQLite fills its tree, PostgreSQL sorts once what is there, as is cheaper for
-    each. `given`: the parameters of the queries.
+    each. `indexes`: columns that have one of their own. `given`: the parameters of the queries.
     """
     keyed = f"{columns}, primary key ({key})" if key and is_sqlite(connection) else columns
     create_temp(connection, name, keyed)
     for query in queries:
         connection.execute(sa.text(f"insert into {name} {query}"), given)
-    if key and not is_sqlite(connection):
-        connection.exec_driver_sql(f"alter table {name} add primary key ({key})")
-    analyze(connection, name)
+    keys = [f"alter table {name} add primary key ({key})"] if key and not is_sqlite(connection) else []
+    run_together(
+        connection,
+        *keys,
+        *(f"create index ix_{name}_{column} on {name} ({column})" for column in indexes),
+        f"analyze {name}",
+    )
 
 
 def text_type(connection: sa.Connection) -> str:
@@ -83,101 +97,27 @@ def add_ids(connection: sa.Connection, table: str, query: str) -> None:
 
 
 def stage_ids(connection: sa.Connection, name: str, ids: Collection[str]) -> None:
-    create_temp(connection, name, f"id {text_type(connection)} primary key")
+    renew_temp(connection, name, f"id {text_type(connection)} primary key")
     insert_rows(connection, name, ("id",), [(one,) for one in sorted(ids)])
     analyze(connection, name)
 
 
-def stage_structure(connection: sa.Connection) -> list[AccountIssue]:
-    """Fill `s_canonical`, `s_ancestor` and `s_group`; the issues are the circles found on the way."""
-    issues = _stage_canonical(connection)
-    return issues + _stage_ancestors(connection)
-
-
-def _stage_canonical(connection: sa.Connection) -> list[AccountIssue]:
-    merged = {
-        row.id: row.merged_into_id
-        for row in connection.exec_driver_sql("select id, merged_into_id from account where merged_into_id is not null")
-    }
-    canonical = canonical_ids(merged)
+def stage_buyers(connection: sa.Connection) -> None:
+    """Fill `s_owned`: the buyers of the scope and everybody merged into them -> the buyer."""
     text = text_type(connection)
-    create_temp(
-        connection, "s_canonical", f"account_id {text} primary key, canonical_id {text} not null", "canonical_id"
-    )
-    insert_rows(connection, "s_canonical", ("account_id", "canonical_id"), sorted(canonical.items()))
-    analyze(connection, "s_canonical")
-    circular = [one for one in merged if _leads_back(one, merged)]
-    return [AccountIssue(Issue.MERGE_CYCLE, one) for one in sorted(circular)]
-
-
-def _leads_back(start: str, onwards: dict[str, str]) -> bool:
-    at, seen = onwards.get(start), set[str]()
-    while at is not None and at != start and at not in seen:
-        seen.add(at)
-        at = onwards.get(at)
-    return at == start
-
-
-def _stage_ancestors(connection: sa.Connection) -> list[AccountIssue]:
-    """UNION, not UNION ALL: in a circle everybody ends up above everybody, and the recursion stops."""
-    text = text_type(connection)
-    fill_temp(
+    create_temp(connection, "s_buyer", f"id {text} primary key")
+    add_ids(
         connection,
-        "s_parent",
-        f"account_id {text}, parent_id {text} not null",
-        "select a.id, coalesce(c.canonical_id, a.parent_id) "
-        "from account a left join s_canonical c on c.account_id = a.parent_id "
-        "left join s_canonical own on own.account_id = a.id "
-        "where a.parent_id is not null and own.account_id is null and coalesce(c.canonical_id, a.parent_id) <> a.id",
-        key="account_id",
+        "s_buyer",
+        "select coalesce(c.canonical_id, o.account_id) as id from s_scope s cross join opportunity o"
+        " left join s_canonical c on c.account_id = o.account_id where o.id = s.id",
     )
-    fill_temp(
-        connection,
-        "s_ancestor",
-        f"account_id {text} not null, ancestor_id {text} not null",
-        "with recursive up (account_id, ancestor_id) as ("
-        " select account_id, parent_id from s_parent union"
-        " select up.account_id, p.parent_id from up join s_parent p on p.account_id = up.ancestor_id"
-        ") select account_id, ancestor_id from up where account_id <> ancestor_id "
-        "union all select account_id, account_id from s_parent "
-        "union all select distinct p.parent_id, p.parent_id from s_parent p "
-        "where p.parent_id not in (select account_id from s_parent)",
+    create_temp(connection, "s_owned", f"account_id {text} primary key, buyer_id {text}")
+    connection.exec_driver_sql(
+        "insert into s_owned select id, id from s_buyer union"
+        " select c.account_id, c.canonical_id from s_canonical c join s_buyer b on b.id = c.canonical_id"
     )
-    for column in ("account_id", "ancestor_id"):
-        connection.exec_driver_sql(f"create index ix_s_ancestor_{column} on s_ancestor ({column})")
-    circular = _parent_circles(connection)
-    _stage_groups(connection, circular)
-    return [AccountIssue(Issue.PARENT_CYCLE, one) for one in sorted(circular)]
-
-
-def _parent_circles(connection: sa.Connection) -> set[str]:
-    """Accounts that are above each other."""
-    return set(
-        connection.exec_driver_sql(
-            "select a.account_id from s_ancestor a join s_ancestor b "
-            "on b.account_id = a.ancestor_id and b.ancestor_id = a.account_id where a.account_id <> a.ancestor_id"
-        ).scalars()
-    )
-
-
-def _stage_groups(connection: sa.Connection, circular: Collection[str]) -> None:
-    """The ultimate parent is the ancestor without a parent; above a circle there is none, so Python decides."""
-    text = text_type(connection)
-    fill_temp(
-        connection,
-        "s_group",
-        f"account_id {text}, group_id {text} not null",
-        "select a.account_id, a.ancestor_id from s_ancestor a "
-        "left join s_parent p on p.account_id = a.ancestor_id where p.account_id is null",
-        key="account_id",
-    )
-    if circular:
-        parents = {row.account_id: row.parent_id for row in connection.exec_driver_sql("select * from s_parent")}
-        grouped = set(connection.exec_driver_sql("select account_id from s_group").scalars())
-        rows = [(a, g) for a, g in sorted(ultimate_parents(parents).items()) if a not in grouped]
-        insert_rows(connection, "s_group", ("account_id", "group_id"), rows)
-        alone = [(a, a) for a in sorted(set(parents) - grouped - {row[0] for row in rows})]
-        insert_rows(connection, "s_group", ("account_id", "group_id"), alone)
+    analyze(connection, "s_owned")
 
 
 def stage_referrals(
@@ -185,7 +125,7 @@ def stage_referrals(
 ) -> None:
     """Fill `s_referral` and `s_target` (the accounts a referral can reach by tier 3 and 4).
 
-    In a scope only the referrals that can reach it, and those whose domain nobody can tell, wherever they lead.
+    In a scope only the referrals that can reach its buyers, and those whose domain nobody can tell, wherever they lead.
     """
     text = text_type(connection)
     only = ""
@@ -218,14 +158,6 @@ def stage_referrals(
 def _stage_relevant(connection: sa.Connection) -> None:
     """Fill `s_relevant` with the referrals that name anything in the scope, or nothing but a domain."""
     text = text_type(connection)
-    create_temp(connection, "s_bought", f"id {text} primary key")
-    for query in (
-        "select o.account_id as id from s_scope s cross join opportunity o where o.id = s.id",
-        "select c.canonical_id as id from s_canonical c join s_bought b on b.id = c.account_id",
-        "select c.account_id as id from s_canonical c join s_bought b on b.id = c.canonical_id",
-    ):
-        add_ids(connection, "s_bought", query)
-    analyze(connection, "s_bought")
     create_temp(connection, "s_relevant", f"id {text} primary key")
     # The staged table first, by `cross join`: see `closure`.
     event, joined = "select e.event_id as id from", "cross join advocacy_event e"
@@ -233,9 +165,9 @@ def _stage_relevant(connection: sa.Connection) -> None:
     nothing_else = "e.referred_account_id is null and e.referred_contact_id is null and e.opportunity_id is null"
     for query in (
         f"{event} s_scope s {joined} where e.opportunity_id = s.id",
-        f"{event} s_bought b {joined} where e.referred_account_id = b.id",
+        f"{event} s_owned b {joined} where e.referred_account_id = b.account_id",
         f"{event} s_scope s {by_role} {joined} where r.opportunity_id = s.id and e.referred_contact_id = r.contact_id",
-        f"{event} s_bought b cross join account a {joined} where a.id = b.id and e.referred_domain = a.domain",
+        f"{event} s_owned b cross join account a {joined} where a.id = b.account_id and e.referred_domain = a.domain",
         f"{event} advocacy_event e where e.referred_domain is not null and {nothing_else}",
     ):
         add_ids(connection, "s_relevant", query)
@@ -296,7 +228,6 @@ def stage_first_sales(connection: sa.Connection, as_of: str, *, scoped: bool) ->
     source, buyer = "opportunity o", "coalesce(c.canonical_id, x.account_id)"
     joined = "left join s_canonical c on c.account_id = x.account_id"
     if scoped:
-        _stage_owned(connection)
         source, buyer = "s_owned s join opportunity o on o.account_id = s.account_id", "w.buyer_id"
         joined = "join s_owned w on w.account_id = x.account_id"
     fill_temp(
@@ -310,24 +241,6 @@ def stage_first_sales(connection: sa.Connection, as_of: str, *, scoped: bool) ->
         key="opportunity_id",
         given={"as_of": as_of},
     )
-
-
-def _stage_owned(connection: sa.Connection) -> None:
-    """Fill `s_owned`: the buyers of the scope and everybody merged into them -> the buyer."""
-    text = text_type(connection)
-    create_temp(connection, "s_buyer", f"id {text} primary key")
-    add_ids(
-        connection,
-        "s_buyer",
-        "select coalesce(c.canonical_id, o.account_id) as id from s_scope s cross join opportunity o"
-        " left join s_canonical c on c.account_id = o.account_id where o.id = s.id",
-    )
-    create_temp(connection, "s_owned", f"account_id {text} primary key, buyer_id {text}")
-    connection.exec_driver_sql(
-        "insert into s_owned select id, id from s_buyer union"
-        " select c.account_id, c.canonical_id from s_canonical c join s_buyer b on b.id = c.canonical_id"
-    )
-    analyze(connection, "s_owned")
 
 
 def stage_lines_table(connection: sa.Connection) -> None:

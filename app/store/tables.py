@@ -61,7 +61,11 @@ def _present(table: str, column: str) -> sa.Index:
 
     Otherwise SQLite learns from its statistics that the index tells nothing, and reads the whole table instead.
     """
-    where = sa.text(f"{column} is not null")
+    return _few(table, column, "is not null")
+
+
+def _few(table: str, column: str, condition: str) -> sa.Index:
+    where = sa.text(f"{column} {condition}")
     return sa.Index(f"ix_{table}_{column}", column, sqlite_where=where, postgresql_where=where)
 
 
@@ -94,6 +98,7 @@ account = sa.Table(
     _present("account", "parent_id"),
     _present("account", "merged_into_id"),
     _present("account", "domain"),
+    _few("account", "is_deleted", "= 1"),
     sqlite_with_rowid=False,
     # What the CRM shows changes with each write. Beside the old version of its row that touches none of the indexes.
     postgresql_with={"fillfactor": 50},
@@ -288,6 +293,7 @@ account_value = sa.Table(
     sa.Column("run_id", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("ix_account_value_total", "total"),
     sa.Index("ix_account_value_next_change_on", "next_change_on"),
+    _present("account_value", "rank"),
     sqlite_with_rowid=False,
 )
 

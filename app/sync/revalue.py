@@ -18,7 +18,7 @@ from app.domain.domains import FREE_MAIL
 from app.domain.model import AccountIssue, ChainMode, CreditLine, Issue, Measure, Policy
 from app.domain.money import RateBook, net_steps
 from app.mapping.policy import policy_content
-from app.store import before, cases, engagement, ledger, plain_sales, staging, standing, values
+from app.store import before, cases, engagement, hierarchy, ledger, plain_sales, segments, staging, standing, values
 from app.store.bulk import ensure_indexes, suspend_indexes
 from app.store.cases import Case
 from app.store.closure import clear_dirty, is_anything_dirty, mark_due, stage_sample, stage_scope, touch_accounts
@@ -118,17 +118,17 @@ def _revalue_all(connection: Connection, day: Day) -> int:
 
 
 def _revalue_scope(connection: Connection, day: Day) -> int:
-    issues = staging.stage_structure(connection)
-    stage_scope(connection, day.policy)
+    issues = stage_scope(connection, day.policy)
     _stage_everything(connection, day, STAGED, scoped=True, structure=issues)
     ledger.merge_lines(connection, day.run_id, scoped=True)
     ledger.merge_issues(connection, scoped=True)
     touch_accounts(connection, day.run_id)
     values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=True)
     before.keep_before(connection, "s_value", day.as_of, day.run_id)
+    moves = segments.load_moves(connection)
     moved = values.merge_values(connection, day.run_id, day.policy_version, touched=True)
     values.update_ranks(connection, touched=True)
-    engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=False, moved=moved)
+    engagement.refresh_engagement(connection, day.policy, day.as_of, day.run_id, everything=False, moves=moves)
     standing.refresh_standing(connection, day.policy, day.as_of, day.run_id, everything=False)
     return moved
 
@@ -166,7 +166,7 @@ def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Di
     Lines from the mirror and the events, sums and measures from the lines, ranks from the stored totals. Any difference
     means that an incremental valuation missed something, here or in the data: the next run values all.
     """
-    structure = staging.stage_structure(connection)
+    structure = hierarchy.stage_structure(connection)
     if not everything:
         last = stage_sample(connection, load_flag(connection, PROVEN_TO) or "", SAMPLE)
         save_flag(connection, PROVEN_TO, last or None)
@@ -194,11 +194,13 @@ def prove_valuation(connection: Connection, day: Day, *, everything: bool) -> Di
 def _stage_everything(
     connection: Connection, day: Day, table: str, *, scoped: bool, structure: list[AccountIssue] | None = None
 ) -> None:
-    issues = staging.stage_structure(connection) if structure is None else structure
+    issues = hierarchy.stage_structure(connection) if structure is None else structure
     staging.stage_lines_table(connection)
     ledger.create_issue_stage(connection)
     ledger.stage_issues(connection, issues)
     held = _stage_direct(connection, day, table, scoped=scoped)
+    if scoped:
+        staging.stage_buyers(connection)
     staging.stage_referrals(connection, day.policy, day.iso, sorted(FREE_MAIL), scoped=scoped)
     ledger.stage_domain_issues(connection, sorted(FREE_MAIL))
     staging.stage_first_sales(connection, day.iso, scoped=scoped)

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from random import Random
 
 import pytest
-import sqlalchemy as sa
+from engaged_worlds import expected_rows, stored_rows
 from stored_worlds import changed, empty, event_row, save_deeds, save_world
 from worlds import START, build_case
 
-from app.domain.engagement import (
-    FEEDBACK_TYPES,
-    Deed,
-    Membership,
-    Outcome,
-    band_of,
-    detractor_until,
-    outcome_of,
-    participation,
-    points,
-    whole_points,
-)
 from app.domain.events import Polarity
-from app.domain.hierarchy import build_hierarchy
-from app.domain.model import Account, Measure, Opportunity, OpportunityType, Policy, Referral, World
-from app.domain.referral_value import (
-    Part,
-    acquired_value,
-    acquisition_savings,
-    reference_value,
-    referral_value,
-)
+from app.domain.model import Account, Opportunity, OpportunityType, Policy, Referral, World
 from app.domain.rules import EngagementRules, OptionalRules, SegmentRules
-from app.domain.segments import build_standard, percentile, quadrant, revenue_at_risk
-from app.domain.value import value_world, won_by
 from app.store.database import open_database
-from app.store.engagement import FACTS, KINDS, OPTIONAL, SHOWN, STORED
-from app.store.tables import advocacy_event
+from app.store.engagement import FACTS, SHOWN
 from app.store.values import STORED as VALUE_COLUMNS
 from app.sync.revalue import Day, Differences, prove_valuation, revalue, value_as_of
 
@@ -96,111 +73,6 @@ def build_deeds(draw, case, count=30):
             end = (start or day) + timedelta(draw.randrange(0, 400))
             again = {"recorded_at": row["recorded_at"] + timedelta(1), "valid_to": end.isoformat()}
             yield row | again | {"event_id": row["event_id"] + "-again", "source_event_id": row["event_id"] + "-again"}
-
-
-def expected_rows(connection, world, policy, as_of):
-    """What the pure functions say about every account, from the stored events and the reference model."""
-    valuation = value_world(world, policy, as_of)
-    hierarchy = build_hierarchy(world.accounts)
-    events = defaultdict(list)
-    for row in connection.execute(sa.select(advocacy_event)).mappings():
-        if row["status"] == "verified" and row["occurred_on"] <= as_of.isoformat():
-            events[hierarchy.account(row["account_id"])].append(row)
-    live = {one.id for one in world.accounts if not one.is_deleted and one.merged_into_id is None}
-    values = valuation.values
-    standard = build_standard(
-        [(v.direct, v.referred, v.total) for id_, v in values.items() if id_ in live], policy.segments
-    )
-    types = {one.id: one.type for one in world.opportunities}
-    kinds = defaultdict(Counter)
-    for line in valuation.lines:
-        if line.measure is Measure.DIRECT:
-            kinds[line.account_id][f"direct_{types[line.opportunity_id]}"] += line.amount
-    sources = [(line.account_id, line.buyer_id) for line in valuation.lines if line.measure is Measure.REFERRED]
-    risk = revenue_at_risk(sources, {id_: value.direct for id_, value in values.items()})
-    optional = expected_optional(world, hierarchy, valuation, policy.optional_measures, as_of)
-    found = {}
-    for id_ in {*events, *values, *risk}:
-        row = expected_activity(events[id_], policy.engagement, as_of)
-        value = values.get(id_)
-        is_customer = id_ in live and value is not None
-        row["quadrant"] = quadrant(value.direct, value.referred, standard) if is_customer else None
-        row["percentile"] = percentile(value.total, standard) if is_customer else None
-        row |= {name: kinds[id_][name] for name in KINDS} | {"revenue_at_risk": risk.get(id_, 0)}
-        row |= optional.get(id_, dict.fromkeys(OPTIONAL))
-        if any(row.values()) or row["percentile"] is not None:
-            found[id_] = row
-    return found
-
-
-def expected_optional(world, hierarchy, valuation, rules, as_of):
-    first = {}
-    for won in won_by(world, as_of):
-        buyer = hierarchy.account(won.account_id)
-        first[buyer] = min(first.get(buyer, (date.max, "")), (won.close_on, won.id))
-    claims = defaultdict(list)
-    for line in valuation.lines:
-        if line.measure is Measure.REFERRED and first[line.buyer_id][1] == line.opportunity_id:
-            claims[line.buyer_id].append((line.dated_on, line.event_id, Part(line.account_id, line.share)))
-    brought = [[part for _, _, part in sorted(found, key=lambda claim: claim[:2])] for found in claims.values()]
-    acquired, saved = acquired_value(brought, rules), acquisition_savings(brought, rules)
-    active = {line.account_id for line in valuation.lines if line.measure in (Measure.REFERRED, Measure.INFLUENCE)}
-    return {
-        id_: {
-            "crv": referral_value(valuation.values[id_].referred, acquired[id_], rules)
-            if acquired is not None
-            else None,
-            "acquisition_savings": None if saved is None else saved[id_],
-            "brv": reference_value(valuation.values[id_].influence, rules),
-        }
-        for id_ in active
-        if rules != OptionalRules(would_have_come=rules.would_have_come)
-    }
-
-
-def expected_activity(events, rules, as_of):
-    deeds = [
-        Deed(e["event_id"], e["type"], date.fromisoformat(e["occurred_on"]), Polarity(e["polarity"])) for e in events
-    ]
-    score, until = points(deeds, rules, as_of), detractor_until(deeds, rules, as_of)
-    part = participation(told_last(events, rules), rules, as_of)
-    told = Counter(outcome_of(e["type"], json.loads(e["attributes"])) for e in events if e["type"] in FEEDBACK_TYPES)
-    due = min((day for day in (until, part.next_change_on) if day), default=None)
-    return {
-        "points": score, "whole_points": whole_points(score), "points_band": band_of(score, rules),
-        "is_detractor": int(until is not None), "is_participant": int(part.is_active),
-        "participation_days": part.days, "feedback_adopted": told[Outcome.ADOPTED],
-        "feedback_declined": told[Outcome.DECLINED], "feedback_open": told[Outcome.OPEN],
-        "next_change_on": due and due.isoformat(),
-    }  # fmt: skip
-
-
-def told_last(events, rules):
-    latest = {}
-    for e in sorted(events, key=lambda e: e["event_id"]):
-        if e["type"] in rules.participation_types:
-            start = e["valid_from"] or e["occurred_on"]
-            key = (e["type"], e["contact_id"], e["title"], start)
-            kept = latest.get(key)
-            if kept is None or later(e, kept):
-                latest[key] = e
-    return [
-        Membership(date.fromisoformat(key[-1]), e["valid_to"] and date.fromisoformat(e["valid_to"]))
-        for key, e in latest.items()
-    ]
-
-
-def later(one, other):
-    if one["recorded_at"] != other["recorded_at"]:
-        return one["recorded_at"] > other["recorded_at"]
-    ends = [e["valid_to"] or "9999-12-31" for e in (one, other)]
-    return ends[0] < ends[1] if ends[0] != ends[1] else one["event_id"] < other["event_id"]
-
-
-def stored_rows(connection, table="account_engagement", names=STORED):
-    rows = connection.exec_driver_sql(f"select account_id, {', '.join(names)} from {table}")
-    found = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
-    return {id_: row for id_, row in found.items() if any(row.values()) or row.get("percentile") is not None}
 
 
 def day_of(case, run_id=1):
