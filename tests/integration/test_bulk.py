@@ -18,6 +18,7 @@ from app.store.bulk import (
     upsert_rows,
 )
 from app.store.database import open_database
+from app.store.staging import stage_ids
 
 NAMES = ("id", "name", "employees", "is_deleted", "pulled_in")
 ODD = ["\\", "\\N", "\t", "a\tb\nc\r", "\\.", '"', "'", "", "null", "😀", "\\t", "\x01\x7f"]
@@ -107,3 +108,23 @@ def test_sqlite_sorts_in_small_runs_until_the_block_ends(connection):
 
     assert abs(during) < abs(usual)
     assert pages() == usual
+
+
+def locks(connection):
+    """How many PostgreSQL holds until the end of the transaction; SQLite has one for all."""
+    if connection.dialect.name == "sqlite":
+        return 1
+    query = "select count(*) from pg_locks where pid = pg_backend_pid() and mode = 'AccessExclusiveLock'"
+    return connection.exec_driver_sql(query).scalar_one()
+
+
+def test_what_is_staged_for_each_page_is_emptied_and_keeps_no_lock_for_each(connection):
+    for first in ("a", "b"):
+        stage_ids(connection, "s_page", [first])
+    held = locks(connection)
+
+    for page in range(30):
+        stage_ids(connection, "s_page", [f"{page}", "last"])
+
+    assert connection.exec_driver_sql("select id from s_page order by id").scalars().all() == ["29", "last"]
+    assert locks(connection) == held

@@ -26,6 +26,7 @@ from worlds import build_case
 from app.domain.credit import credit_opportunity
 from app.domain.model import Split
 from app.domain.value import value_world
+from app.store import cases
 from app.store.cases import stream_cases
 from app.store.database import open_database
 from app.store.tables import metadata
@@ -128,6 +129,25 @@ def verdict_on(claim, sale, policy):
     if codes:
         return "late" if codes == ["referral_after_created"] else codes[0]
     return "sourced" if lines else None
+
+
+def test_a_valuation_in_many_pages_holds_no_more_locks_than_one_in_few(database, monkeypatch):
+    """PostgreSQL keeps a lock for every table that was dropped, and has room for some thousands."""
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks the whole database once")
+    case = build_case(3, 9)
+    held = []
+    # The first one has no tables to drop that one before it has left behind.
+    for page in (2_000, 2_000, 1):
+        monkeypatch.setattr(cases, "CASES", page)
+        with database.begin() as connection:
+            empty(connection)
+            save_world(connection, case.world, case.policy)
+            revalue(connection, day_of(case))
+            assert connection.exec_driver_sql("select count(*) from s_case").scalar_one() > 3
+            query = "select count(*) from pg_locks where pid = pg_backend_pid() and mode = 'AccessExclusiveLock'"
+            held.append(connection.exec_driver_sql(query).scalar_one())
+    assert held[1] == held[2]
 
 
 def test_valuing_again_without_a_change_changes_nothing(database):
