@@ -44,6 +44,11 @@ def take_dirty_currencies(connection: sa.Connection, reporting_currency: str) ->
         "insert into dirty (kind, id) select 'plan', a.id from account a"
         " join dirty d on d.kind = 'rate' and d.id = a.currency where 1 = 1 on conflict (kind, id) do nothing"
     )
+    # A correction in a currency of its own is converted with it, whatever currency its opportunity has.
+    corrected = "adjustment a where 1 = 1"
+    if reporting_currency not in found:
+        corrected = "adjustment a join dirty d on d.kind = 'rate' and d.id = a.currency where 1 = 1"
+    connection.exec_driver_sql(mark("opportunity", "a.opportunity_id", corrected))
     connection.exec_driver_sql("delete from dirty where kind = 'rate'")
     return None if reporting_currency in found else found
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from fractions import Fraction
 from itertools import chain
 from random import Random
 
@@ -24,12 +25,13 @@ from stored_worlds import (
 from worlds import build_case
 
 from app.domain.credit import credit_opportunity
-from app.domain.model import Split
+from app.domain.model import Account, Adjustment, Opportunity, Policy, Rate, Referral, Split, World
 from app.domain.value import value_world
 from app.store import cases
 from app.store.cases import stream_cases
 from app.store.database import open_database
 from app.store.tables import metadata
+from app.sync.pull import convert_again
 from app.sync.revalue import Day, Differences, prove_valuation, revalue, value_as_of
 
 WORLDS = {"sqlite": 150, "postgresql": 25}
@@ -202,6 +204,39 @@ def test_the_passing_of_days_alone_gives_what_a_full_valuation_of_the_later_day_
 
             assert stored_lines(connection) == sorted(case.valuation.lines, key=line_key), seed
             assert stored_values(connection) == model_values(case.valuation), seed
+
+
+@pytest.mark.parametrize("moved", [("EUR", Fraction("0.5")), ("CHF", Fraction("0.9")), ("USD", Fraction("1.25"))])
+def test_a_rate_that_moves_converts_corrections_again_whatever_currency_their_deal_has(database, moved):
+    sold = date(2025, 3, 1)
+    deal = Opportunity("O", "A", Fraction(1000), "USD", sold, sold, is_won=True, is_closed=True)
+    refunds = (
+        Adjustment("J1", "O", Fraction(-100), "EUR", sold),
+        Adjustment("J2", "O", Fraction(-10), "CHF", sold),
+    )
+    world = World(
+        accounts=(Account("A"), Account("B")),
+        opportunities=(deal,),
+        adjustments=refunds,
+        referrals=(Referral("R", "B", sold, opportunity_id="O"),),
+        rates=(Rate("EUR", Fraction("0.8")), Rate("USD", Fraction(1))),
+    )
+    day = Day(Policy(), "p1", sold, 1)
+    later = replace(world, rates=(*(one for one in world.rates if one.currency != moved[0]), Rate(*moved)))
+    with database.begin() as connection:
+        save_world(connection, world, day.policy)
+        revalue(connection, day)
+        save_world(connection, later, day.policy, run_id=2, first_load=False)
+    convert_again(database, day.policy)
+
+    with database.begin() as connection:
+        revalue(connection, replace(day, run_id=2))
+
+        expected = value_world(later, day.policy, sold)
+        assert expected.lines != value_world(world, day.policy, sold).lines
+        assert stored_lines(connection) == sorted(expected.lines, key=line_key)
+        assert stored_values(connection) == model_values(expected)
+        assert stored_issues(connection) == model_issues(expected)
 
 
 def test_valuing_another_day_stages_it_and_stores_nothing(database):
