@@ -14,7 +14,9 @@ from app.cli.output import money, say, say_json, say_table, tell
 from app.errors import ConfigError
 
 if TYPE_CHECKING:
-    from app.sync.answers import Explanation
+    from collections.abc import Sequence
+
+    from app.sync.answers import ExplainedLine, Explanation
     from app.sync.standing import StandingView
 
 SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
@@ -105,28 +107,53 @@ def explain(
 
 
 def _say_explanation(explanation: Explanation) -> None:
-    from app.domain.explain import percent_text
-
     view = explanation.account.as_json()
     say(f"{view['name'] or view['id']}  ({view['id']})")
     say(explanation.sentence)
-    say()
-    columns = ("measure", "amount", "opportunity", "because of", "date", "share", "rule")
-    rows = []
-    for line in explanation.lines:
-        shown = line.as_json()
-        event = shown.get("event_title") or shown.get("event")
-        opportunity = shown.get("opportunity_name") or shown["opportunity"]
-        amount = money(shown["amount"], view["currency"])
-        when = shown.get("occurred_on")
-        share = percent_text(Fraction(shown["share"]))
-        rows.append((shown["measure"], amount, opportunity, event, when, share, shown["rule"]))
-    say_table(columns, rows, right=("amount",))
+    if explanation.lines:
+        say()
+        _say_lines(explanation.lines, view["currency"])
     totals = [f"{name} {money(view[name])}" for name in ("direct", "referred", "total") if Decimal(str(view[name]))]
     say(f"{', '.join(totals) or 'worth nothing yet'} {view['currency']}; policy {explanation.policy_version}")
     _say_beside(view, explanation)
     for code in view["issues"]:
         say(f"issue {code} (advocacy errors {code})")
+
+
+def _say_lines(lines: Sequence[ExplainedLine], currency: str) -> None:
+    """One row a line; rates only where something was converted."""
+    from app.domain.explain import percent_text
+
+    rows = [
+        {
+            "measure": line.measure,
+            "amount": money(line.amount, currency),
+            "opportunity": line.opportunity_name or line.opportunity,
+            "because of": line.event_title or line.event,
+            "date": line.dated_on,
+            "share": percent_text(Fraction(line.share)),
+            "rate": _rate(line),
+            "named": _named(line),
+            "rule": line.rule,
+        }
+        for line in lines
+    ]
+    columns = [name for name in rows[0] if name != "rate" or any(row["rate"] for row in rows)]
+    say_table(columns, [[row[name] for name in columns] for row in rows], right=("amount",))
+
+
+def _rate(line: ExplainedLine) -> str:
+    """`0.88 EUR of 2025-06-15`: units for one of the reporting currency, and since when."""
+    if line.rate is None:
+        return ""
+    return f"{line.rate} {line.currency}" + (f" of {line.rate_on}" if line.rate_on else "")
+
+
+def _named(line: ExplainedLine) -> str:
+    """What a referral named of the deal: the evidence behind the credit."""
+    from app.domain.model import Measure, Tier
+
+    return Tier(line.tier).name.lower() if line.measure == Measure.REFERRED and line.tier else ""
 
 
 def _say_beside(view: dict[str, Any], explanation: Explanation) -> None:
