@@ -17,7 +17,9 @@ from app.store.connection import Connection
 from app.store.history import Runs
 from app.sync.services import Services
 
-NO_CREDIT = ("engagement", "segments")
+NO_CREDIT = (
+    "engagement", "segments", "optional_measures", "commitment", "relationship", "reference", "care", "triage", "roles",
+)  # fmt: skip
 """The blocks of a policy that no credit line depends on."""
 Since = date | int
 """A run, or a day, which means the last run that had finished by then."""

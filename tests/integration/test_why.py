@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from app.bootstrap import build_services
 from app.config import load_settings
 from app.domain.causes import GIVEN, Between
 from app.domain.events import AdvocacyEvent
-from app.domain.model import ReferralStatus
+from app.domain.model import Policy, ReferralStatus
 from app.domain.why import explain_deal, measures_of
 from app.errors import ConfigError
 from app.mapping.policy import apply_policy_overrides, policy_version
@@ -24,6 +24,7 @@ from app.store import history
 from app.store.database import open_database
 from app.store.events import save_events
 from app.store.tables import advocacy_event
+from app.sync.comparison import NO_CREDIT
 from app.sync.revalue import Day, revalue
 from app.sync.run import run_sync
 from app.sync.why import diff_runs, explain_change
@@ -262,14 +263,21 @@ def test_a_reference_call_and_the_answer_of_the_buyer_are_influence_and_enter_th
     )
 
 
-def test_a_rule_that_no_credit_depends_on_explains_no_credit(company):
+@pytest.mark.parametrize("override", ["engagement.cap=7", "roles.days=90"])
+def test_a_rule_that_no_credit_depends_on_explains_no_credit(company, override):
     first = company.sync()
-    under(company, "engagement.cap=7")
+    under(company, override)
     company.org.update("Opportunity", company.ids["D-Y"], {"Type": "Renewal"})
     second = company.sync()
 
     assert why(company, "B", first.run_id) == {("opportunity_changed", "D-Y"): (-250_000, 0, -250_000)}
     assert len(diff_runs(company.services, first.run_id, second.run_id).policy) == 1
+
+
+def test_every_block_of_the_policy_either_decides_about_credit_or_explains_none():
+    beside = {one.name for one in fields(Policy) if one.default_factory is not MISSING}
+
+    assert beside == set(NO_CREDIT)
 
 
 def test_a_chain_that_grows_moves_the_network_of_the_one_at_its_top(company):
