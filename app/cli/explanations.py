@@ -129,7 +129,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "backdated_claim": Explanation(
         "A referral was recorded after the opportunity was created but dated before it; it waits for confirmation.",
-        "Verify it: import it again under a new id with status `verified` after checking.",
+        "Ask the buyer, then `advocacy events verify EVENT --reason TEXT`, or `events reject`.",
     ),
 }
 

@@ -54,8 +54,9 @@ def prove_ledger(run: Run) -> None:
         if count:
             run.flaws[code] += count
             run.notes.append(f"{count:,} {what} differed from a computation from scratch; all were computed again")
-    whole = "every credit line, sum and measure was computed again"
-    run.proof.append(whole if everything else "the lines, sums and measures of some accounts were computed again")
+    if not different:
+        what = "every credit line, sum and measure" if everything else "the lines, sums and measures of some accounts"
+        run.proof.append(f"{what}: a computation from scratch gives the same")
 
 
 def prove(run: Run, puller: Puller) -> None:
