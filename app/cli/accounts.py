@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.sync.answers import ExplainedLine, Explanation
+    from app.sync.restated import PolicyChange, Restated
     from app.sync.standing import StandingView
 
 SortKey = Literal["total", "direct", "referred", "conserved", "network", "influence", "pipeline", "name"]
@@ -44,15 +45,19 @@ def show_accounts(
 ) -> None:
     """List customers by what they are really worth."""
     from app.sync.answers import list_accounts
+    from app.sync.restated import find_policy_change
 
     with open_services(ctx, policy=policy) as services:
         limit = top or (None if as_json else 20)
         day = read_date(as_of)
         views = [v.as_json() for v in list_accounts(services, top=limit, sort=sort, as_of=day, include_all=include_all)]
+        change = None if as_json or day else find_policy_change(services)
     if as_json:
         say_json(views)
         return
     say_accounts(views)
+    if change:
+        say(tell_change(change))
     if not views:
         tell("no account has a value yet; run: advocacy sync")
 
@@ -115,6 +120,8 @@ def _say_explanation(explanation: Explanation) -> None:
         _say_lines(explanation.lines, view["currency"])
     totals = [f"{name} {money(view[name])}" for name in ("direct", "referred", "total") if Decimal(str(view[name]))]
     say(f"{', '.join(totals) or 'worth nothing yet'} {view['currency']}; policy {explanation.policy_version}")
+    if explanation.restated:
+        say(tell_restated(explanation.restated))
     _say_beside(view, explanation)
     for code in view["issues"]:
         say(f"issue {code} (advocacy errors {code})")
@@ -154,6 +161,28 @@ def _named(line: ExplainedLine) -> str:
     from app.domain.model import Measure, Tier
 
     return Tier(line.tier).name.lower() if line.measure == Measure.REFERRED and line.tier else ""
+
+
+def tell_change(change: PolicyChange) -> str:
+    """One line below many numbers: that they had been reported otherwise, and where to look."""
+    if change.since_run is None:
+        return f"not reported yet: {_reported(change)}"
+    return f"restated: {_reported(change)}; see advocacy runs diff {change.reported.run_id} {change.since_run}"
+
+
+def tell_restated(restated: Restated) -> str:
+    """`restated by the policy: total +10; run 1 of 2026-10-01 reported a total of 90 under policy 1a659392948c`."""
+    from app.cli.changes import signed
+
+    moved = ", ".join(f"{measure} {signed(amount)}" for measure, amount in restated.change.items())
+    what = f"a total of {money(restated.before['total'])} "
+    return f"restated by the policy: {moved}; {_reported(restated.by, what)}"
+
+
+def _reported(change: PolicyChange, what: str = "") -> str:
+    run = change.reported
+    told = f"run {run.run_id} of {run.as_of} reported {what}under policy {run.policy_version}"
+    return f"{told} ({'; '.join(change.policy)})" if change.policy else told
 
 
 def _say_beside(view: dict[str, Any], explanation: Explanation) -> None:
@@ -215,9 +244,11 @@ def _activity(view: dict[str, Any]) -> list[str]:
 def show_portfolio(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Sum all customers without counting anything twice."""
     from app.sync.answers import portfolio
+    from app.sync.restated import find_policy_change
 
     with open_services(ctx) as services:
         whole = portfolio(services)
+        change = find_policy_change(services)
     if as_json:
         say_json(whole)
         return
@@ -225,3 +256,9 @@ def show_portfolio(ctx: typer.Context, as_json: AsJson = False) -> None:
         (name, money(getattr(whole, name), whole.currency)) for name in ("direct", "referred", "overlap", "conserved")
     ]
     say_table(("measure", "amount"), [*rows, ("accounts", f"{whole.accounts:,}")], right=("amount",))
+    if change and change.since_run is None:
+        say(
+            f"of run {change.reported.run_id}; the policy has changed since, and the next run follows it: advocacy sync"
+        )
+    elif change:
+        say(tell_change(change))

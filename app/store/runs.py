@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -160,6 +160,18 @@ def load_valued_run(connection: sa.Connection, *, run_id: int | None = None, day
     return _run(row) if row else None
 
 
+def load_policy_change(connection: sa.Connection, versions: Collection[str]) -> tuple[Run, Run] | None:
+    """The last run that reported under a policy of none of these versions, and the first after it under one of them."""
+    valued = sa.select(*_COLUMNS).where(sa.text(_VALUED))
+    other = valued.where(sync_run.c.mode.like("sync%"), sync_run.c.policy_version.not_in(versions))
+    before = connection.execute(other.order_by(sync_run.c.run_id.desc()).limit(1)).mappings().first()
+    if before is None:
+        return None
+    later = valued.where(sync_run.c.policy_version.in_(versions), sync_run.c.run_id > before["run_id"])
+    after = connection.execute(later.order_by(sync_run.c.run_id).limit(1)).mappings().first()
+    return (_run(before), _run(after)) if after else None
+
+
 def save_policy(connection: sa.Connection, version: str, content: Mapping[str, Any]) -> None:
     """Keep what a version of the policy says, once."""
     known = connection.execute(sa.select(policy.c.version).where(policy.c.version == version)).first()
@@ -171,3 +183,9 @@ def load_policy(connection: sa.Connection, version: str) -> dict[str, Any]:
     """What a version of the policy said; empty when nobody kept it."""
     found = connection.execute(sa.select(policy.c.content).where(policy.c.version == version)).scalar()
     return dict(json.loads(found)) if found else {}
+
+
+def load_policies(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+    """Every version of the policy that ever counted, with what it said."""
+    rows = connection.execute(sa.select(policy.c.version, policy.c.content))
+    return {version: dict(json.loads(content)) for version, content in rows}

@@ -22,6 +22,7 @@ from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
 from app.sync.explanations import Explainer
 from app.sync.pull import ACCEPT_VANISHED
 from app.sync.report import RunReport, read_report
+from app.sync.restated import Restated, compare_staged, find_restated, is_ahead
 from app.sync.revalue import Day, value_as_of
 from app.sync.services import Services
 from app.sync.standing import StandingView, tell_standing
@@ -106,6 +107,8 @@ class Explanation:
     """The events behind the points."""
     standing: StandingView | None = None
     """The human measures, in words."""
+    restated: Restated | None = None
+    """What had been reported, where a change of the policy moved it since."""
 
     def as_json(self) -> dict[str, Any]:
         """The account's object plus `lines` and `activity`, under the documented keys."""
@@ -117,6 +120,7 @@ class Explanation:
             "lines": [line.as_json() for line in self.lines],
             "activity": [event.as_json() for event in self.activity],
             "standing": self.standing and self.standing.as_json(),
+            "restated": self.restated and self.restated.as_json(),
         }
 
 
@@ -223,6 +227,7 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         day, policy = as_of or services.today, services.mapping.policy
         activity, points = explain_points(connection, account_id, policy.engagement, day)
         standing = tell_standing(connection, account_id, policy, day)
+        restated = None if as_of else _restated(services, connection, row, staged=staged)
     explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
@@ -230,11 +235,19 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         account=replace(view, beside={**view.beside, **points}),
         lines=tuple(_explained(services, one, places) for one in lines),
         sentence="\n".join(explainer.sentences(lines)),
-        policy_version=services.mapping.policy_version if staged else row.policy_version,
+        policy_version=services.mapping.policy_version,
         computed=services.now(),
         activity=activity,
         standing=standing,
+        restated=restated,
     )
+
+
+def _restated(services: Services, connection: Connection, row: values.ValueRow, *, staged: bool) -> Restated | None:
+    if not staged:
+        return find_restated(services, connection, row.account_id)
+    stored = values.load_value(connection, row.account_id)
+    return stored and compare_staged(services, connection, stored, row)
 
 
 @contextmanager
@@ -242,8 +255,7 @@ def _valued(services: Services, as_of: date | None) -> Iterator[tuple[Connection
     """A connection on which values can be read; True: they were staged for another day or another policy."""
     mapping = services.mapping
     with services.database.read() as connection:
-        valued_by = state.load_flag(connection, state.VALUED_BY)
-        staged = as_of is not None or valued_by not in (None, mapping.policy_version)
+        staged = as_of is not None or is_ahead(services, connection)
         if staged:
             value_as_of(connection, Day(mapping.policy, mapping.policy_version, as_of or services.today, 0))
         yield connection, staged

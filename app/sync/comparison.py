@@ -110,18 +110,20 @@ def compare_runs(services: Services, connection: Connection, since: runs.Run, un
             hint="compare runs of the same reporting currency",
         )
     return Comparison(
-        since=_mark(since),
-        until=_mark(until),
+        since=mark_run(since),
+        until=mark_run(until),
         includes=(_includes(old), _includes(new)),
-        policy=tuple(_differences(old, new)),
-        policy_changed=since.policy_version != until.policy_version and (_credit(old) != _credit(new) or not old),
+        policy=tuple(name_differences(old, new)),
+        policy_changed=since.policy_version != until.policy_version
+        and (credit_rules(old) != credit_rules(new) or not old),
         currency=currencies[1],
         places=rates.load_places(connection, currencies[1]),
         survivors=history.load_survivors(connection, Runs(since.run_id, until.run_id)),
     )
 
 
-def _mark(run: runs.Run) -> RunMark:
+def mark_run(run: runs.Run) -> RunMark:
+    """What a comparison says of a run."""
     return RunMark(run.run_id, run.as_of, run.started_at, run.policy_version)
 
 
@@ -129,17 +131,19 @@ def _includes(content: Mapping[str, Any]) -> bool:
     return bool(content.get("influence", {}).get("include", False))
 
 
-def _credit(content: Mapping[str, Any]) -> dict[str, Any]:
+def credit_rules(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a policy that credit lines depend on."""
     return {key: value for key, value in content.items() if key not in NO_CREDIT}
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def name_differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """What is different between two policies, `split: equal -> first`; nothing where one of them is not known."""
     if not old or not new:
         return
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _differences(before, after, f"{path}{key}.")
+            yield from name_differences(before, after, f"{path}{key}.")
         elif before != after:
             yield f"{path}{key}: {_shown(before)} -> {_shown(after)}"
 

@@ -151,14 +151,7 @@ def explain_change(services: Services, account_id: str, since: Since) -> ChangeE
         if account is None:
             raise ConfigError(f"no account has the id {account_id}", hint="list them with: advocacy accounts --all")
         comparison = compare_runs(services, connection, find_since(connection, since), find_last(connection))
-        absorbed = [one for one, winner in comparison.survivors.items() if winner == account.account_id]
-        mine = [account.account_id, *absorbed]
-        parts = [one for one in explain_between(connection, comparison, mine) if one.account_id == account.account_id]
-        before, after = (
-            measures_of(history.load_sums(connection, run, account.account_id), include=include)
-            for run, include in zip(comparison.run_ids, comparison.includes, strict=True)
-        )
-        found = changes_of(parts, influence_before=before[Measure.INFLUENCE], includes=comparison.includes)
+        before, after, found = changes_between(connection, comparison, account.account_id)
         told = _Teller(services, connection, comparison).tell(found)
     money = comparison.money
     change = {measure: after[measure] - before[measure] for measure in after}
@@ -166,6 +159,21 @@ def explain_change(services: Services, account_id: str, since: Since) -> ChangeE
         account.account_id, account.name, comparison.currency, comparison.since, comparison.until,
         money(before), money(after), money(change), tuple(told), comparison.policy,
     )  # fmt: skip
+
+
+def changes_between(
+    connection: Connection, comparison: Comparison, account_id: str
+) -> tuple[dict[str, int], dict[str, int], list[Change]]:
+    """One account's measures at two runs, in minor units, and its changes, which add up to the difference."""
+    absorbed = [one for one, winner in comparison.survivors.items() if winner == account_id]
+    mine = [account_id, *absorbed]
+    parts = [one for one in explain_between(connection, comparison, mine) if one.account_id == account_id]
+    before, after = (
+        measures_of(history.load_sums(connection, run, account_id), include=include)
+        for run, include in zip(comparison.run_ids, comparison.includes, strict=True)
+    )
+    found = changes_of(parts, influence_before=before[Measure.INFLUENCE], includes=comparison.includes)
+    return before, after, found
 
 
 def diff_runs(services: Services, a: int, b: int) -> RunsDiff:

@@ -17,6 +17,7 @@ from app.bootstrap import Services
 from app.errors import ConfigError
 from app.sync.answers import AccountView, explain_account, find_account, list_accounts, portfolio
 from app.sync.last_run import LastRun, load_last_run
+from app.sync.restated import find_policy_change
 from app.sync.standing import BUCKETS
 from app.web.access import ServicesOf, require_reader
 from app.web.v1 import Cursor, SortKey, read_account_cursor, write_account_cursor
@@ -92,6 +93,7 @@ def show_triage(
         first=_address(sort, q) if after else "",
         further=_address(sort, q, write_account_cursor(found[ROWS - 1], sort)) if len(found) > ROWS else "",
         computed=_find_last_run(services),
+        change=find_policy_change(services),
         bar_width=BAR_WIDTH,
     )
 

@@ -123,7 +123,7 @@ def test_what_customers_are_called_stays_text() -> None:
 
     page = build_templates().get_template("triage.html").render(
         rows=[{**VIEW, "bar": {"own": 1, "referred": 2}}], whole=Whole, sort="total", sorts=["total"], query="",
-        first="", further="", computed=None, bar_width=160,
+        first="", further="", computed=None, change=None, bar_width=160,
     )  # fmt: skip
 
     assert "<b>" not in page

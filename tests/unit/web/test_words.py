@@ -104,7 +104,7 @@ def render(view: dict[str, Any], activity: tuple[Any, ...] = ()) -> str:
         class computed:
             strftime = staticmethod(lambda _form: "2026-03-01 12:00")
 
-    Explained.activity = activity
+    Explained.activity, Explained.restated = activity, None
     Explained.standing = StandingView(
         date(2026, 3, 1),
         (Card("care", "Why they care", "Need you", "asked on <Monday>"),),
