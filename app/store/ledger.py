@@ -247,7 +247,7 @@ class LineRow:
     close_on: str | None
     currency: str | None
     own_amount: str | None
-    """The amount in its own currency, exact text: of the opportunity, or of the correction where it was converted."""
+    """The amount in its own currency, exact text: of the opportunity, or of the correction that the line is of."""
     rate: str | None
     """The rate the line was computed with, exact text; None where nothing was converted."""
     rate_on: str | None
@@ -259,8 +259,10 @@ class LineRow:
 _LINE_QUERY = (
     "select l.measure, l.account_id, l.opportunity_id, l.buyer_id, l.amount, l.event_id, l.tier, l.share_numerator,"
     " l.share_denominator, l.rule, l.net, l.dated_on, l.policy_version, o.name, o.close_on,"
-    " coalesce(l.own_currency, o.currency), coalesce(l.own_amount, o.amount), l.rate, l.rate_on,"
+    " coalesce(l.own_currency, case when l.rule = 'adjustment' then j.currency else o.currency end),"
+    " coalesce(l.own_amount, case when l.rule = 'adjustment' then j.amount else o.amount end), l.rate, l.rate_on,"
     " e.type, e.title, e.occurred_on from {source} left join opportunity o on o.id = l.opportunity_id"
+    " left join adjustment j on j.id = l.event_id and l.rule = 'adjustment'"
     " left join advocacy_event e on e.event_id = l.event_id where l.valid_to_run is null"
 )
 
@@ -270,7 +272,7 @@ def load_lines(connection: sa.Connection, account_ids: Collection[str], *, table
     stage_ids(connection, "s_explained", account_ids)
     query = _LINE_QUERY.format(source=f"s_explained x join {table} l on l.account_id = x.id")
     rows = connection.exec_driver_sql(
-        query + " order by l.account_id, l.measure, l.opportunity_id, l.tier, l.event_id"
+        query + " order by l.account_id, l.measure, l.opportunity_id, l.tier, coalesce(l.event_id, '')"
     ).fetchall()
     return [_line_row(row) for row in rows]
 

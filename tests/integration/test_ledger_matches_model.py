@@ -30,6 +30,7 @@ from app.domain.value import value_world
 from app.store import cases
 from app.store.cases import stream_cases
 from app.store.database import open_database
+from app.store.ledger import load_lines
 from app.store.tables import metadata
 from app.sync.pull import convert_again
 from app.sync.revalue import Day, Differences, prove_valuation, revalue, value_as_of
@@ -237,6 +238,26 @@ def test_a_rate_that_moves_converts_corrections_again_whatever_currency_their_de
         assert stored_lines(connection) == sorted(expected.lines, key=line_key)
         assert stored_values(connection) == model_values(expected)
         assert stored_issues(connection) == model_issues(expected)
+
+
+def test_a_line_tells_the_amount_and_currency_that_it_was_made_of(database):
+    sold = date(2025, 3, 1)
+    deal = Opportunity("O", "A", Fraction(1000), "EUR", sold, sold, is_won=True, is_closed=True)
+    refunds = [Adjustment(f"J{cur}", "O", Fraction(-100), cur, sold) for cur in ("CHF", "EUR", "USD")]
+    rates = (Rate("EUR", Fraction("0.8")), Rate("CHF", Fraction("0.5")))
+    world = World((Account("A"),), (deal,), tuple(refunds), rates=rates)
+    with database.begin() as connection:
+        save_world(connection, world, Policy())
+        revalue(connection, Day(Policy(), "p1", sold, 1))
+
+        lines = load_lines(connection, ["A"])
+
+    assert [(one.line.event_id, one.line.amount, one.own_amount, one.currency, one.rate) for one in lines] == [
+        (None, 125_000, "1000", "EUR", "0.8"),
+        ("JCHF", -20_000, "-100", "CHF", "0.5"),
+        ("JEUR", -12_500, "-100", "EUR", "0.8"),
+        ("JUSD", -10_000, "-100", "USD", None),
+    ]
 
 
 def test_valuing_another_day_stages_it_and_stores_nothing(database):
