@@ -14,7 +14,7 @@ from app.cli.output import count, say, say_json, say_table, tell
 from app.errors import ConfigError
 
 if TYPE_CHECKING:
-    from app.domain.reference import Grade
+    from app.domain.reference_events import Grade
     from app.domain.requests import Step
     from app.sync.reference_requests import RequestView
 
@@ -227,7 +227,7 @@ def _step(ctx: typer.Context, number: int, step: Step, told: dict[str, Any], *, 
 
 
 def _grade(text: str | None) -> Grade | None:
-    from app.domain.reference import Grade
+    from app.domain.reference_events import Grade
 
     try:
         return Grade(text.strip().lower().replace(" ", "_")) if text else None

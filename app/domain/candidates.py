@@ -16,7 +16,18 @@ from app.domain.matching import OPENNESS_TYPES, Availability, Candidate, Clearan
 from app.domain.model import Policy
 from app.domain.permission_events import CONTACT_LEFT, PERMISSION_GRANTED, PERMISSION_REVOKED
 from app.domain.permissions import Permissions, may_use, read_record
-from app.domain.reference import Outcome, Profile, Quality, Use, profile_on, quality, rating_of, read_reference_outcome
+from app.domain.reference_events import (
+    REFERENCE_OUTCOME,
+    REFERENCE_PROFILE,
+    REFERENCE_TRAITS,
+    Outcome,
+    Profile,
+    profile_on,
+    rating_of,
+    read_reference_outcome,
+)
+from app.domain.reference_quality import Quality, quality
+from app.domain.reference_record import Use
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import (
     LEDGER_TYPES,
@@ -31,8 +42,7 @@ from app.domain.requests import (
 from app.domain.rules import ReferenceRules
 from app.domain.triage import PROBLEM_CLOSED, list_open
 
-TRAITS, PROFILE, OUTCOME = "reference_traits", "reference_profile", "reference_outcome"
-CONFIRMING_TYPES = (OUTCOME, PROFILE, TRAITS)
+CONFIRMING_TYPES = (REFERENCE_OUTCOME, REFERENCE_PROFILE, REFERENCE_TRAITS)
 REFERENCE_CUSTOMER_TYPES = tuple(sorted({PERMISSION_GRANTED, *CONFIRMING_TYPES, *TIRING_TYPES}))
 """Whoever has an event of these types is somebody to think of when a reference is looked for."""
 CONSENT_TYPES = (CONTACT_LEFT, PERMISSION_GRANTED, PERMISSION_REVOKED)
@@ -71,7 +81,7 @@ def candidate_of(
         ledger=ledger,
         quality=quality_of(facts.events, ledger, policy, as_of),
         openness=openness_of(facts.events, as_of, _open_items(facts, policy, as_of), _against(facts, policy, as_of)),
-        profile=_complete(_profile(facts.events, as_of), facts.firm),
+        profile=_complete(profile_on(facts.events, as_of), facts.firm),
         confirmed_on=max((one.occurred_on for one in facts.events if one.type in CONFIRMING_TYPES), default=None),
     )
 
@@ -108,14 +118,7 @@ def ledger_of(events: Iterable[VerifiedEvent], policy: Policy, as_of: date) -> A
 
 def quality_of(events: Iterable[VerifiedEvent], ledger: AskLedger, policy: Policy, as_of: date) -> Quality:
     declines = [ask.answered_on or ask.sent_on for ask in ledger.asks if ask.answer is Answer.NO]
-    return quality(_each(events, rating_of, TRAITS), policy.reference, as_of, declines)
-
-
-def _profile(events: Sequence[VerifiedEvent], as_of: date) -> Profile:
-    try:
-        return profile_on(events, as_of)
-    except ValueError:
-        return Profile()
+    return quality(_each(events, rating_of, REFERENCE_TRAITS), policy.reference, as_of, declines)
 
 
 def _complete(said: Profile, firm: Profile) -> Profile:
@@ -158,11 +161,11 @@ def uses_of(events: Iterable[VerifiedEvent], ledger: AskLedger, won: Mapping[str
     """
     found: dict[str, Use] = {}
     deals: dict[str, str] = {}
-    for event in sorted(events, key=lambda one: (one.type == OUTCOME, one.occurred_on, one.id)):
-        if event.type not in TIRING_TYPES and event.type != OUTCOME:
+    for event in sorted(events, key=lambda one: (one.type == REFERENCE_OUTCOME, one.occurred_on, one.id)):
+        if event.type not in TIRING_TYPES and event.type != REFERENCE_OUTCOME:
             continue
         try:
-            outcome = read_reference_outcome(event.attributes) if event.type == OUTCOME else Outcome()
+            outcome = read_reference_outcome(event.attributes) if event.type == REFERENCE_OUTCOME else Outcome()
         except ValueError:
             continue
         request = event.attributes.get(REQUEST)
@@ -184,7 +187,7 @@ def uses_of(events: Iterable[VerifiedEvent], ledger: AskLedger, won: Mapping[str
 def _key(request: object, event: VerifiedEvent, found: Mapping[str, Use], deals: Mapping[str, str]) -> str:
     if isinstance(request, str):
         return f"request {request}"
-    if event.type == OUTCOME and event.opportunity:
+    if event.type == REFERENCE_OUTCOME and event.opportunity:
         told = [key for key in found if deals.get(key) == event.opportunity and found[key].outcome == Outcome()]
         if told:
             return told[0]

@@ -15,7 +15,8 @@ from fractions import Fraction
 
 from app.domain.days import days_after
 from app.domain.events import VerifiedEvent
-from app.domain.reference import Profile, Quality
+from app.domain.reference_events import Profile
+from app.domain.reference_quality import Quality
 from app.domain.requests import AskLedger, read_pause
 from app.domain.rules import ReferenceRules
 from app.domain.sizes import size_band

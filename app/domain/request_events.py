@@ -13,7 +13,7 @@ from datetime import date, datetime
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, Polarity
 from app.domain.permission_events import PERMISSION_USED
-from app.domain.reference import Grade
+from app.domain.reference_events import REFERENCE_OUTCOME, Grade
 from app.domain.reference_scopes import SUB_LEVELS, ReferenceScope
 from app.domain.requests import ACCEPTED, DECLINED, REQUEST, SENT, UNANSWERED, State, Step
 
@@ -74,7 +74,7 @@ def events_of_step(
         return (
             _event(facts, "given", facts.kind, {REQUEST: facts.number}, report.on, now),
             _event(facts, "used", PERMISSION_USED, _use(facts), report.on, now),
-            _event(facts, "outcome", "reference_outcome", _outcome(facts, report), report.on, now),
+            _event(facts, "outcome", REFERENCE_OUTCOME, _outcome(facts, report), report.on, now),
         )
     return ()
 

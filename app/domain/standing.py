@@ -12,7 +12,7 @@ from datetime import date
 from typing import NamedTuple, TypeVar
 
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
-from app.domain.candidates import OUTCOME, TRAITS, ledger_of, quality_of, readiness, uses_of
+from app.domain.candidates import ledger_of, quality_of, readiness, uses_of
 from app.domain.care import Care, care
 from app.domain.care_events import MetricOwner
 from app.domain.commitment import (
@@ -32,7 +32,9 @@ from app.domain.matching import OPENNESS_TYPES, Availability, Openness, Readines
 from app.domain.model import Policy
 from app.domain.permissions import NOTHING_ALLOWED, PermissionRecord, Permissions, read_record
 from app.domain.promises import PromisedScope, PromiseState, promised_or_delivered
-from app.domain.reference import Quality, Record, quality, record_of
+from app.domain.reference_events import REFERENCE_OUTCOME, REFERENCE_TRAITS
+from app.domain.reference_quality import Quality, quality
+from app.domain.reference_record import Record, record_of
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.relationship import (
     OFFER_RATING,
@@ -53,7 +55,7 @@ from app.domain.rows import Cell
 from app.domain.segments import Quadrant
 from app.domain.triage import Item, Severity, list_open
 
-GIVEN_TYPES = tuple(sorted((*TIRING_TYPES, OUTCOME)))
+GIVEN_TYPES = tuple(sorted((*TIRING_TYPES, REFERENCE_OUTCOME)))
 """The types that tell of a reference that was given; what became of its deal belongs to the record of who gave it."""
 TELLING_TYPES = frozenset({*READERS, *LEDGER_TYPES, *OPENNESS_TYPES, *CALL_TYPES, RECOVERED})
 
@@ -234,7 +236,7 @@ def _of_type(events: Iterable[VerifiedEvent], code: str, read: Callable[[Verifie
 
 
 def _quality(events: Sequence[VerifiedEvent], ledger: AskLedger, frame: Frame) -> Quality:
-    is_told = any(event.type == TRAITS for event in events) or ledger.counts.get(Answer.NO)
+    is_told = any(event.type == REFERENCE_TRAITS for event in events) or ledger.counts.get(Answer.NO)
     return quality_of(events, ledger, frame.policy, frame.as_of) if is_told else frame.unrated
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from app.domain.care_events import Bucket, Decision
 from app.domain.commitment import RUNGS
 from app.domain.matching import Readiness
-from app.domain.reference import Kind, Surprise
+from app.domain.reference_record import Kind, Surprise
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.roles import Stance
 from app.domain.segments import Quadrant

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 
 from app.domain.calls import SkipReason
 from app.domain.care_events import Bucket
-from app.domain.reference import TRAITS
+from app.domain.reference_events import TRAITS
 from app.domain.roles import ROLES
 from app.domain.rules import (
     CareRules,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.domain.hierarchy import ultimate_parents
 from app.domain.permission_events import PERMISSION_GRANTED
-from app.domain.reference import Profile
+from app.domain.reference_events import Profile
 from app.store.evidence import stage_asked
 from app.store.staging import stage_ids
 from app.store.values import load_survivor

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from app.domain.candidates import PROFILE, TRAITS
 from app.domain.care_events import CARE_ANSWER, SUCCESS_METRIC, USAGE_REPORT
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, VerifiedEvent
 from app.domain.model import Policy
 from app.domain.permission_events import PERMISSION_GRANTED, RECORD_TYPES, read_grant
 from app.domain.permissions import Ending, read_record
+from app.domain.reference_events import REFERENCE_PROFILE, REFERENCE_TRAITS
 from app.domain.relationship import (
     OFFER_LEVELS,
     OFFER_RATING,
@@ -200,8 +200,8 @@ def stale_days(policy: Policy) -> dict[str, int]:
     return {
         OFFER_RATING: policy.relationship.stale_days,
         PERSONAL_RATING: policy.relationship.stale_days,
-        TRAITS: policy.reference.traits_days,
-        PROFILE: policy.reference.traits_days,
+        REFERENCE_TRAITS: policy.reference.traits_days,
+        REFERENCE_PROFILE: policy.reference.traits_days,
         CARE_ANSWER: policy.care.answer_days,
         SUCCESS_METRIC: policy.care.answer_days,
         USAGE_REPORT: policy.care.usage_days,

@@ -13,8 +13,7 @@ from app.domain.care_events import CARE_ANSWER, CARE_TYPES, Bucket, read_care_an
 from app.domain.events import VerifiedEvent, told
 from app.domain.lookalikes import Kind, Lookalike, Profile, rank_lookalikes, traits_of
 from app.domain.money import major_units
-from app.domain.reference import Profile as ReferenceProfile
-from app.domain.reference import profile_on
+from app.domain.reference_events import REFERENCE_PROFILE, profile_on
 from app.domain.sizes import size_band
 from app.store.connection import Connection
 from app.store.evidence import load_verified
@@ -22,7 +21,7 @@ from app.store.prospects import LikenessRow, load_likeness, load_products, load_
 from app.store.rates import load_places
 from app.sync.services import Services
 
-PROFILE_TYPES = ("reference_profile", CARE_ANSWER, "needs_shared")
+PROFILE_TYPES = (REFERENCE_PROFILE, CARE_ANSWER, "needs_shared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def _describe(
     row: LikenessRow, products: Iterable[str], events: Sequence[VerifiedEvent], today: date
 ) -> Mapping[Kind, Iterable[str | None]]:
     """What the CRM says of an account, and what it said itself."""
-    said = _profile(events, today)
+    said = profile_on(events, today)
     return {
         Kind.REASON: _reasons(events, today),
         Kind.USE_CASE: said.use_cases,
@@ -120,14 +119,6 @@ def _describe(
         Kind.ROLE: said.roles,
         Kind.LANGUAGE: said.languages,
     }
-
-
-def _profile(events: Sequence[VerifiedEvent], today: date) -> ReferenceProfile:
-    try:
-        return profile_on(events, today)
-    except ValueError:
-        # Stored before its type had a reader.
-        return ReferenceProfile()
 
 
 def _reasons(events: Sequence[VerifiedEvent], today: date) -> list[str]:

@@ -17,7 +17,7 @@ from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
 from app.domain.matching import OVERRIDABLE, Block, Candidate, Clearance, Hold, rank_references
 from app.domain.permissions import Permissions, read_record
-from app.domain.reference import Grade
+from app.domain.reference_events import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
 from app.domain.requests import MOVES, OPEN_STATES, State, Step, next_state, open_steps

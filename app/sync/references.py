@@ -40,7 +40,8 @@ from app.domain.matching import (
 from app.domain.model import Policy
 from app.domain.money import major_units
 from app.domain.permissions import read_record
-from app.domain.reference import Member, Programme, Record, programme, record_of
+from app.domain.programme import Member, Programme, programme
+from app.domain.reference_record import Record, record_of
 from app.domain.reference_scopes import BY_SUB_LEVEL, ReferenceScope
 from app.domain.requests import Answer, AskLedger
 from app.domain.sizes import read_size, size_band

@@ -15,7 +15,8 @@ from app.domain.contradictions import ADVICE
 from app.domain.matching import Readiness
 from app.domain.model import Policy
 from app.domain.promises import PromiseState
-from app.domain.reference import Kind, Quality, Record
+from app.domain.reference_quality import Quality
+from app.domain.reference_record import Kind, Record
 from app.domain.relationship import OFFER_LEVELS, PERSONAL_LEVELS, Standing, place_in_matrix
 from app.domain.requests import Answer, AskLedger
 from app.domain.roles import Stance

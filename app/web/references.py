@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.bootstrap import Services
 from app.domain.matching import Facet
-from app.domain.reference import Grade
+from app.domain.reference_events import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import State, Step
 from app.errors import ConfigError, HeldError

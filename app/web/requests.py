@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from app.bootstrap import Services
-from app.domain.reference import A_SIGNALS, B_SIGNALS, Grade
+from app.domain.reference_events import A_SIGNALS, B_SIGNALS, Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import kinds_of
 from app.domain.requests import State, Step

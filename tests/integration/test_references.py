@@ -16,7 +16,7 @@ from app.domain.candidates import REFERENCE_CUSTOMER_TYPES, ReferenceFacts, cand
 from app.domain.events import Polarity
 from app.domain.matching import Hold, rank_references
 from app.domain.model import ReferralStatus
-from app.domain.reference import Grade
+from app.domain.reference_events import Grade
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import State
 from app.domain.rows import ACCOUNT_COLUMNS, Entity, batch_of

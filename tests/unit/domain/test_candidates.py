@@ -24,7 +24,7 @@ from app.domain.events import Polarity, VerifiedEvent
 from app.domain.matching import Hold, Need, openness_of, rank_references
 from app.domain.model import Policy
 from app.domain.permissions import may_use, read_record
-from app.domain.reference import Grade, Outcome, Profile
+from app.domain.reference_events import Grade, Outcome, Profile
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import RequestFacts, StepReport, events_of_step, kinds_of
 from app.domain.requests import State, Step

@@ -27,7 +27,8 @@ from app.domain.matching import (
     rank_references,
     shown,
 )
-from app.domain.reference import TRAITS, Profile, TraitRating, quality
+from app.domain.reference_events import TRAITS, Profile, TraitRating
+from app.domain.reference_quality import quality
 from app.domain.requests import AskLedger, LedgerEvent, ask_ledger
 from app.domain.rules import ReferenceRules
 

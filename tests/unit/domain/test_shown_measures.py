@@ -17,7 +17,7 @@ from told import tell
 from app.domain.care_events import MetricOwner, SuccessMetric
 from app.domain.events import VerifiedEvent
 from app.domain.model import Policy
-from app.domain.reference import Record, Surprise
+from app.domain.reference_record import Record, Surprise
 from app.domain.relationship import Point, level_before
 from app.domain.standing import AccountFacts, Worth, assess_account, build_frame, shown
 from app.domain.success import Progress
