@@ -115,7 +115,7 @@ def assess_offer(
     }
 
     def explain(services: Services, _account: str) -> None:
-        from app.domain.relationship import level_of, read_offer_rating
+        from app.domain.relationship_events import level_of, read_offer_rating
 
         given = {name: value for name, value in attributes.items() if value not in (None, "")}
         rules = services.mapping.policy.relationship
@@ -137,7 +137,7 @@ _MEANT: Mapping[str, int] = {"value_added": 3, "tco": 4}
 
 def _check_offer(attributes: dict[str, object], policy: Policy) -> dict[str, object]:
     """The level has done its service when it was checked: which one follows from the ticks is policy."""
-    from app.domain.relationship import read_offer_rating
+    from app.domain.relationship_events import read_offer_rating
 
     read_offer_rating(attributes, policy.relationship)
     return {name: value for name, value in attributes.items() if name != "level"}

@@ -13,7 +13,7 @@ from app.domain import (
     commitment,
     permission_events,
     reference_events,
-    relationship,
+    relationship_events,
     requests,
     roles,
     triage,
@@ -27,7 +27,7 @@ Reader = Callable[[Mapping[str, object]], object]
 READERS: Mapping[str, Reader] = {
     **commitment.READERS,
     **permission_events.READERS,
-    **relationship.READERS,
+    **relationship_events.READERS,
     **reference_events.READERS,
     **requests.READERS,
     **care_events.READERS,
@@ -50,7 +50,7 @@ def check_attributes(code: str, attributes: Mapping[str, object], rules: Relatio
 
     `rules`: what a rating of the offer must be backed by.
     """
-    if code == relationship.OFFER_RATING:
-        relationship.read_offer_rating(attributes, rules)
+    if code == relationship_events.OFFER_RATING:
+        relationship_events.read_offer_rating(attributes, rules)
     elif code in READERS:
         READERS[code](attributes)

@@ -37,17 +37,19 @@ from app.domain.reference_quality import Quality, quality
 from app.domain.reference_record import Record, record_of
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.relationship import (
-    OFFER_RATING,
-    PERSONAL_RATING,
-    RECOGNITION_RECEIVED,
     PersonalStanding,
     Standing,
     level_before,
     offer_history,
-    offer_rating_of,
     offer_standing,
-    personal_rating_of,
     personal_standing,
+)
+from app.domain.relationship_events import (
+    OFFER_RATING,
+    PERSONAL_RATING,
+    RECOGNITION_RECEIVED,
+    offer_rating_of,
+    personal_rating_of,
 )
 from app.domain.requests import LEDGER_TYPES, TIRING_TYPES, Answer, AskLedger, ask_ledger
 from app.domain.roles import Roles, Stance, Voice, derive_roles, take_stance

@@ -16,24 +16,26 @@ from app.domain.permission_events import PERMISSION_GRANTED, RECORD_TYPES, read_
 from app.domain.permissions import Ending, read_record
 from app.domain.reference_events import REFERENCE_PROFILE, REFERENCE_TRAITS
 from app.domain.relationship import (
+    PersonalStanding,
+    Place,
+    Point,
+    Standing,
+    offer_history,
+    offer_standing,
+    personal_history,
+    personal_standing,
+    place_in_matrix,
+)
+from app.domain.relationship_events import (
     OFFER_LEVELS,
     OFFER_RATING,
     PERSONAL_LEVELS,
     PERSONAL_RATING,
     OfferRating,
     PersonalRating,
-    PersonalStanding,
-    Place,
-    Point,
-    Standing,
     level_of,
-    offer_history,
     offer_rating_of,
-    offer_standing,
-    personal_history,
     personal_rating_of,
-    personal_standing,
-    place_in_matrix,
 )
 from app.domain.rules import RelationshipRules
 from app.store.evidence import load_verified

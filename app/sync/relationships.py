@@ -10,14 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.money import major_units
-from app.domain.relationship import (
+from app.domain.relationship import clients_by_rep, count_recognitions, place_in_matrix
+from app.domain.relationship_events import (
     OFFER_LEVELS,
     PERSONAL_LEVELS,
     RECOGNITION_RECEIVED,
     Recognition,
-    clients_by_rep,
-    count_recognitions,
-    place_in_matrix,
     recognition_of,
 )
 from app.errors import ConfigError

@@ -17,7 +17,8 @@ from app.domain.model import Policy
 from app.domain.promises import PromiseState
 from app.domain.reference_quality import Quality
 from app.domain.reference_record import Kind, Record
-from app.domain.relationship import OFFER_LEVELS, PERSONAL_LEVELS, Standing, place_in_matrix
+from app.domain.relationship import Standing, place_in_matrix
+from app.domain.relationship_events import OFFER_LEVELS, PERSONAL_LEVELS
 from app.domain.requests import Answer, AskLedger
 from app.domain.roles import Stance
 from app.domain.standing import AccountStanding, assess_account, build_frame

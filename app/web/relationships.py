@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
-from app.domain.relationship import OFFER_LEVELS, PERSONAL_LEVELS
+from app.domain.relationship_events import OFFER_LEVELS, PERSONAL_LEVELS
 from app.sync.relationships import MatrixView, show_matrix
 from app.web.access import ServicesOf, require_reader
 from app.web.pages import render
