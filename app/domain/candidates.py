@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeVar
 
+from app.domain.availability import OPENNESS_TYPES, Availability, Clearance, Openness, availability, openness_of
 from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.events import VerifiedEvent
-from app.domain.matching import OPENNESS_TYPES, Availability, Candidate, Clearance, Openness, availability, openness_of
+from app.domain.matching import Candidate
 from app.domain.model import Policy
 from app.domain.permission_events import CONTACT_LEFT, PERMISSION_GRANTED, PERMISSION_REVOKED
 from app.domain.permissions import Permissions, may_use, read_record

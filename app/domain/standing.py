@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple, TypeVar
 
+from app.domain.availability import OPENNESS_TYPES, Availability, Openness, Readiness, openness_of
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.candidates import ledger_of, quality_of, readiness, uses_of
 from app.domain.care import Care, care
@@ -28,7 +29,6 @@ from app.domain.days import days_after
 from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.event_attributes import READERS
 from app.domain.events import VerifiedEvent
-from app.domain.matching import OPENNESS_TYPES, Availability, Openness, Readiness, openness_of
 from app.domain.model import Policy
 from app.domain.permissions import NOTHING_ALLOWED, PermissionRecord, Permissions, read_record
 from app.domain.promises import PromisedScope, PromiseState, promised_or_delivered

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.availability import Readiness
 from app.domain.care_events import Bucket, Decision
 from app.domain.commitment import RUNGS
-from app.domain.matching import Readiness
 from app.domain.reference_record import Kind, Surprise
 from app.domain.reference_scopes import ReferenceScope
 from app.domain.roles import Stance

@@ -27,9 +27,9 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
+from app.domain.availability import Readiness
 from app.domain.commitment import rung_of, sale_evidence
 from app.domain.contradictions import is_hidden_gem
-from app.domain.matching import Readiness
 from app.domain.model import Policy
 from app.domain.permission_events import RECORD_TYPES
 from app.domain.permissions import Permissions, read_record

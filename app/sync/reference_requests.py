@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from app.domain.availability import OVERRIDABLE, Block, Clearance, Hold
 from app.domain.candidates import CONSENT_TYPES, candidate_of, clearance
 from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
-from app.domain.matching import OVERRIDABLE, Block, Candidate, Clearance, Hold, rank_references
+from app.domain.matching import Candidate, rank_references
 from app.domain.permissions import Permissions, read_record
 from app.domain.reference_events import Grade
 from app.domain.reference_scopes import ReferenceScope

@@ -12,6 +12,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from app.domain.availability import OVERRIDABLE, Availability, Block, Hold, Readiness
 from app.domain.candidates import (
     CONSENT_TYPES,
     REFERENCE_CUSTOMER_TYPES,
@@ -23,20 +24,7 @@ from app.domain.candidates import (
     readiness,
     uses_of,
 )
-from app.domain.matching import (
-    OVERRIDABLE,
-    Availability,
-    Block,
-    Exclusion,
-    Facet,
-    Hold,
-    Match,
-    Matching,
-    Need,
-    Readiness,
-    rank_references,
-    shown,
-)
+from app.domain.matching import Exclusion, Facet, Match, Matching, Need, rank_references, shown
 from app.domain.model import Policy
 from app.domain.money import major_units
 from app.domain.permissions import read_record

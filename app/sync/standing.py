@@ -8,11 +8,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from app.domain.availability import Readiness
 from app.domain.care import Care, Transition, transitions
 from app.domain.care_events import Bucket
 from app.domain.commitment import LICENCE, TOP, advise, rung_of
 from app.domain.contradictions import ADVICE
-from app.domain.matching import Readiness
 from app.domain.model import Policy
 from app.domain.promises import PromiseState
 from app.domain.reference_quality import Quality

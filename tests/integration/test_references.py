@@ -12,9 +12,10 @@ import pytest
 from reference_company import DEALS, NOON, TODAY, consent, event, open_company, traits
 from starlette.testclient import TestClient
 
+from app.domain.availability import Hold
 from app.domain.candidates import REFERENCE_CUSTOMER_TYPES, ReferenceFacts, candidate_of
 from app.domain.events import Polarity
-from app.domain.matching import Hold, rank_references
+from app.domain.matching import rank_references
 from app.domain.model import ReferralStatus
 from app.domain.reference_events import Grade
 from app.domain.reference_scopes import ReferenceScope

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.availability import Hold, openness_of
 from app.domain.candidates import (
     CONSENT_TYPES,
     ReferenceFacts,
@@ -21,7 +22,7 @@ from app.domain.candidates import (
 from app.domain.event_attributes import check_attributes
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import Polarity, VerifiedEvent
-from app.domain.matching import Hold, Need, openness_of, rank_references
+from app.domain.matching import Need, rank_references
 from app.domain.model import Policy
 from app.domain.permissions import may_use, read_record
 from app.domain.reference_events import Grade, Outcome, Profile
