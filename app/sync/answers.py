@@ -186,7 +186,7 @@ def load_accounts(services: Services, account_ids: Collection[str]) -> dict[str,
 def find_account(services: Services, text: str) -> AccountView:
     """The account with this id, this name, or the only one whose name contains it. Raises ConfigError otherwise."""
     with _valued(services, None) as (connection, staged):
-        survivor = values.load_survivor(connection, _canonical_id(services, text))
+        survivor = values.load_survivor(connection, services.canonical_id(text))
         row = values.load_value(connection, survivor, staged=staged)
         if row is None:
             candidates = values.find_accounts(connection, text, CANDIDATES + 1)
@@ -195,13 +195,6 @@ def find_account(services: Services, text: str) -> AccountView:
         if row is None:
             raise _unclear(text, candidates)
         return _views(services, connection, [row], staged=staged)[0]
-
-
-def _canonical_id(services: Services, text: str) -> str:
-    try:
-        return services.normalise_id(text)
-    except ValueError:
-        return text
 
 
 def _unclear(text: str, candidates: Sequence[tuple[str, str]]) -> ConfigError:

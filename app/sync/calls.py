@@ -46,7 +46,6 @@ from app.store.connection import Connection
 from app.store.evidence import load_verified
 from app.store.rates import load_places
 from app.store.standing import load_standing
-from app.sync.references import canonical_id
 from app.sync.services import Services
 
 UPCOMING = 3
@@ -262,7 +261,7 @@ def find_rep(services: Services, text: str) -> str:
 
 def _find_rep(services: Services, connection: Connection, text: str) -> str:
     """The id as the CRM keeps it, of somebody who owns a customer. Raises ConfigError."""
-    rep = canonical_id(services, text)
+    rep = services.canonical_id(text)
     if rep not in load_reps(connection):
         raise ConfigError(
             f"{text!r} owns no customer", hint="use the id of an owner; they are named by: advocacy calls today"

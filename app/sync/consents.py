@@ -16,7 +16,6 @@ from app.store.events import load_accounts_with
 from app.store.evidence import load_verified
 from app.store.history import load_names
 from app.store.references import load_deal
-from app.sync.references import canonical_id
 from app.sync.services import Services
 
 
@@ -87,7 +86,7 @@ class PromiseView:
 def doubt_deal(services: Services, opportunity: str, account_id: str | None = None) -> str:
     """What speaks against there being such a deal, and one of this account if it is given; "" where nothing does."""
     with services.database.read() as connection:
-        id_ = canonical_id(services, opportunity)
+        id_ = services.canonical_id(opportunity)
         deal = load_deal(connection, id_)
         if deal is None:
             return f"no deal {id_} is known: is it the id of an opportunity?"

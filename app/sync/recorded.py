@@ -10,7 +10,6 @@ from app.errors import ConfigError
 from app.store.events import StoredEvent, list_events
 from app.store.history import load_names
 from app.store.values import load_survivor
-from app.sync.references import canonical_id
 from app.sync.services import Services
 
 
@@ -29,7 +28,7 @@ def list_recorded(
     """
     if event_type is not None:
         check_type(event_type)
-    wanted = None if account is None else canonical_id(services, account)
+    wanted = None if account is None else services.canonical_id(account)
     found = list_events(
         services.database, account=wanted, event_type=event_type, status=status, limit=limit, after=after
     )

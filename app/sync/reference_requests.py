@@ -28,7 +28,7 @@ from app.store.connection import Connection
 from app.store.events import save_events_on
 from app.store.evidence import load_verified
 from app.store.values import find_accounts, load_survivor
-from app.sync.references import CANDIDATES, build_need, canonical_id, find_deal, iso, load_facts, read_scope
+from app.sync.references import CANDIDATES, build_need, find_deal, iso, load_facts, read_scope
 from app.sync.services import Services
 
 ALWAYS = frozenset({Hold.NO_CONSENT, Hold.OPTED_OUT, Hold.PROSPECT_ITSELF, Hold.SAME_GROUP})
@@ -134,7 +134,7 @@ def look_ahead(services: Services, ask: Ask) -> Outlook:
     with services.database.read() as connection:
         deal = find_deal(services, connection, ask.opportunity)
         account = find_customer(services, connection, ask.account)
-        contact = canonical_id(services, ask.contact) if ask.contact else None
+        contact = services.canonical_id(ask.contact) if ask.contact else None
         favour = _Favour(deal, account, scope, contact)
         candidate, blocks = _judge(services, connection, favour, services.today)
         return Outlook(
@@ -170,7 +170,7 @@ def request_reference(services: Services, ask: Ask, who: str, *, after: int | No
             raise ConfigError(f"the deal {deal.name or deal.id} is closed: a reference would come too late")
         if (known := requests.find_open_request(connection, deal.id, account, scope)) is not None:
             raise ConfigError(f"request {known} is open for the same customer, deal and scope")
-        contact = canonical_id(services, ask.contact) if ask.contact else None
+        contact = services.canonical_id(ask.contact) if ask.contact else None
         if contact and (doubt := services.doubt_id("contact", contact)):
             raise ConfigError(doubt)
         favour = _Favour(deal, account, scope, contact)
@@ -195,7 +195,7 @@ def _read_kind(scope: ReferenceScope, kind: str | None) -> str:
 
 def find_customer(services: Services, connection: Connection, text: str) -> str:
     """The id of the account with this id, this name, or the only one whose name contains it. Raises ConfigError."""
-    survivor = load_survivor(connection, canonical_id(services, text))
+    survivor = load_survivor(connection, services.canonical_id(text))
     if survivor in references.load_firms(connection, [survivor], live=True):
         return survivor
     found = find_accounts(connection, text, CANDIDATES + 1)
@@ -488,7 +488,7 @@ def list_requests(
     Raises ConfigError for an opportunity that neither the CRM nor any request knows.
     """
     with services.database.read() as connection:
-        wanted = canonical_id(services, opportunity) if opportunity else None
+        wanted = services.canonical_id(opportunity) if opportunity else None
         found = requests.load_requests(connection, state=state, opportunity_id=wanted, limit=top, before=before)
         is_known = found or wanted is None or references.load_deal(connection, wanted) is not None
         if not is_known and not requests.load_requests(connection, opportunity_id=wanted, limit=1):

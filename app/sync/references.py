@@ -213,7 +213,7 @@ def read_wanted(wanted: Mapping[Facet, Sequence[str]]) -> dict[Facet, tuple[str,
 
 def find_deal(services: Services, connection: Connection, text: str) -> references.Deal:
     """The opportunity with this id, this name, or the only one whose name contains it. Raises ConfigError otherwise."""
-    deal = references.load_deal(connection, canonical_id(services, text))
+    deal = references.load_deal(connection, services.canonical_id(text))
     if deal is not None:
         return deal
     found = references.find_deals(connection, text, CANDIDATES + 1)
@@ -247,14 +247,6 @@ def list_open_deals(services: Services, top: int) -> list[dict[str, Any]]:
         }
         for one in found
     ]
-
-
-def canonical_id(services: Services, text: str) -> str:
-    """The one form of an id; text that is no id stays as it is."""
-    try:
-        return services.normalise_id(text)
-    except ValueError:
-        return text
 
 
 def _guess(connection: Connection, deal: references.Deal) -> dict[Facet, tuple[str, ...]]:

@@ -24,7 +24,6 @@ from app.store.matrix import CellRow, count_cells, load_cell, load_owners
 from app.store.prospects import load_told
 from app.store.rates import load_places
 from app.sync.last_run import LastRun, load_last_run
-from app.sync.references import canonical_id
 from app.sync.services import Services
 
 NAMED = 5
@@ -93,7 +92,7 @@ def show_matrix(services: Services, cell: Cell | None = None, *, rep: str | None
     currency = services.mapping.policy.reporting_currency
     with services.database.read() as connection:
         owners = load_owners(connection)
-        owner = None if rep is None else canonical_id(services, rep)
+        owner = None if rep is None else services.canonical_id(rep)
         if owner is not None and owner not in owners:
             named = ", ".join(owners[:NAMED]) or "nobody"
             raise ConfigError(f"{rep!r} owns no rated customer", hint=f"who does: {named}")

@@ -49,6 +49,13 @@ class Services:
         """Who connects, as far as the settings tell; None where the CRM knows no users."""
         return self.settings.salesforce_username if connector.capabilities.users else None
 
+    def canonical_id(self, text: str) -> str:
+        """The one form of an id; text that is no id stays as it is."""
+        try:
+            return self.normalise_id(text)
+        except ValueError:
+            return text
+
     def event_reader(self, source_system: str | None = None) -> Reader:
         """How every door of this installation reads events. `source_system`: of events that name none."""
         return build_reader(self.normalise_id, self.mapping.policy, source_system, doubt=self.doubt_id)
