@@ -50,3 +50,8 @@ def first_change(as_of: date, edges: Iterable[date], judge: Callable[[date], obj
         return None
     now = judge(as_of)
     return next((day for day in ahead if judge(day) != now), None)
+
+
+def iso(day: date | None) -> str | None:
+    """As text, where there is one."""
+    return None if day is None else day.isoformat()

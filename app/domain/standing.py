@@ -25,7 +25,7 @@ from app.domain.commitment import (
     rung_of,
 )
 from app.domain.contradictions import Measures, Radar, find_contradictions
-from app.domain.days import days_after
+from app.domain.days import days_after, iso
 from app.domain.engagement import RECOVERED, detractor_until
 from app.domain.event_attributes import READERS
 from app.domain.events import VerifiedEvent
@@ -296,10 +296,10 @@ def shown(standing: AccountStanding) -> dict[str, Cell]:
         "commitment_rung": rung_of(level).code if level else None,
         "commitment_gaps": " ".join(str(gap) for gap in standing.commitment.gaps),
         "is_customer": int(standing.commitment.is_customer),
-        "renewal_on": _iso(standing.renewal_on),
+        "renewal_on": iso(standing.renewal_on),
         "permissions": " ".join(standing.permissions.valid),
         "strongest_permission": standing.permissions.strongest,
-        "permissions_until": _iso(standing.permissions.lapses_on),
+        "permissions_until": iso(standing.permissions.lapses_on),
         "promised_permissions": " ".join(scope for scope in ReferenceScope if scope in owed),
         "promise_is_overdue": int(any(one.state is PromiseState.OVERDUE for one in standing.owed)),
         "offer_level": standing.offer.level,
@@ -323,7 +323,7 @@ def shown(standing: AccountStanding) -> dict[str, Cell]:
         "asks_used": standing.ledger.used,
         "ask_balance": standing.ledger.balance,
         "reference_state": None if state is Readiness.NONE else state,
-        "available_from": _iso(standing.availability.available_from) if state is not Readiness.NONE else None,
+        "available_from": iso(standing.availability.available_from) if state is not Readiness.NONE else None,
         "care_bucket": care.bucket,
         "care_before": care.before,
         "care_is_inferred": int(care.is_inferred),
@@ -335,7 +335,7 @@ def shown(standing: AccountStanding) -> dict[str, Cell]:
         "customer_success": _success(care, MetricOwner.CUSTOMER),
         "champion_success": _success(care, MetricOwner.CHAMPION),
         "success_is_stale": int(care.metrics_are_stale),
-        "next_call_on": _iso(standing.next_call_on),
+        "next_call_on": iso(standing.next_call_on),
         "roles": " ".join(standing.roles.codes),
         "stance": standing.voice.stance if standing.voice.stance is not Stance.NEUTRAL else None,
         "contradictions": " ".join(standing.radar.codes),
@@ -346,7 +346,3 @@ def shown(standing: AccountStanding) -> dict[str, Cell]:
 def _success(care: Care, owner: MetricOwner) -> str:
     """One line for each measure of success."""
     return "\n".join(one.words for one in care.metrics if one.metric.owner is owner)
-
-
-def _iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.domain.days import iso
 from app.domain.requests import OPEN_STATES, State
 from app.store.bulk import is_sqlite
 from app.store.tables import reference_request, reference_request_step
@@ -76,7 +77,7 @@ def save_request(connection: sa.Connection, new: NewRequest, *, who: str, now: d
                 requested_by=who,
                 requested_at=now,
                 requested_on=today.isoformat(),
-                needed_by=_iso(new.needed_by),
+                needed_by=iso(new.needed_by),
                 expected_grade=new.expected_grade,
                 override_reason=new.override_reason,
             )
@@ -92,7 +93,7 @@ def move_request(
     connection: sa.Connection, request_id: int, was: State, becomes: State, **changes: date | str | None
 ) -> bool:
     """False when somebody else moved it meanwhile: nothing was changed then."""
-    values = {name: _iso(value) if isinstance(value, date) else value for name, value in changes.items()}
+    values = {name: iso(value) if isinstance(value, date) else value for name, value in changes.items()}
     done = connection.execute(
         sa.update(reference_request)
         .where(reference_request.c.request_id == request_id, reference_request.c.state == was.value)
@@ -202,7 +203,3 @@ def _request(row: sa.RowMapping) -> StoredRequest:
     cells = {name: row[name] for name in StoredRequest.__dataclass_fields__}
     cells |= {name: None if cells[name] is None else date.fromisoformat(cells[name]) for name in days}
     return StoredRequest(**{**cells, "state": State(row["state"])})
-
-
-def _iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

@@ -30,6 +30,7 @@ import sqlalchemy as sa
 from app.domain.availability import Readiness
 from app.domain.commitment import rung_of, sale_evidence
 from app.domain.contradictions import is_hidden_gem
+from app.domain.days import iso
 from app.domain.model import Policy
 from app.domain.permission_events import RECORD_TYPES
 from app.domain.permissions import Permissions, read_record
@@ -379,7 +380,7 @@ def _stream(connection: sa.Connection, table: str, *columns: str) -> Iterator[tu
 
 def _cells(standing: AccountStanding) -> Row:
     due = standing.next_change_on
-    cells = {**shown(standing), "next_change_on": due.isoformat() if due else None}
+    cells = {**shown(standing), "next_change_on": iso(due)}
     return tuple(cells[name] for name in _NAMES)
 
 

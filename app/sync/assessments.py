@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from app.domain.care_events import CARE_ANSWER, SUCCESS_METRIC, USAGE_REPORT
+from app.domain.days import iso
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import AdvocacyEvent, VerifiedEvent
 from app.domain.model import Policy
@@ -132,7 +133,7 @@ def _show_standing(standing: Standing, levels: Sequence[Any]) -> dict[str, Any]:
         "level": standing.level,
         "title": None if standing.level is None else levels[standing.level].title,
         "is_stale": standing.is_stale,
-        "rated_on": standing.rated_on.isoformat() if standing.rated_on else None,
+        "rated_on": iso(standing.rated_on),
         "raters": len(standing.votes),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.calls import CALL_SKIPPED, CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.care import care_on
 from app.domain.care_events import CARE_ANSWER, Bucket
+from app.domain.days import iso
 from app.intake.assessments import record
 from app.intake.strict_json import JsonValue
 from app.store.calls import load_customers
@@ -42,7 +43,7 @@ class LoggedCall:
             "is_new": self.is_new,
             "bucket": self.bucket,
             "action": self.action,
-            "next_call_on": self.next_call_on.isoformat() if self.next_call_on else None,
+            "next_call_on": iso(self.next_call_on),
         }
 
 

@@ -31,6 +31,7 @@ from app.domain.calls import (
 )
 from app.domain.care import Care, Rule, care_on
 from app.domain.care_events import CARE_ANSWER, Bucket
+from app.domain.days import iso
 from app.domain.events import VerifiedEvent, told
 from app.domain.explain import percent_text
 from app.domain.icalendar import Entry, moment_of, write_calendar
@@ -104,7 +105,7 @@ class CallView:
             "action": self.action,
             "talking_points": list(self.points),
             "verbatim": self.verbatim,
-            "answered_on": self.answered_on.isoformat() if self.answered_on else None,
+            "answered_on": iso(self.answered_on),
             "direct": str(self.direct),
             "referred": str(self.referred),
             "total": str(self.total),
@@ -136,7 +137,7 @@ class QueueView:
             "rep": self.rep,
             "day": self.day.isoformat(),
             "is_business_day": self.is_business_day,
-            "next_business_day": self.next_business_day.isoformat() if self.next_business_day else None,
+            "next_business_day": iso(self.next_business_day),
             "state": self.state,
             "outcome": list(self.outcome),
             "bucket": self.bucket,

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.care import Care, Transition, care, transitions
+from app.domain.days import iso
 from app.domain.success import Progress, success
 from app.store.calls import load_customers
 from app.store.evidence import load_verified
@@ -44,18 +45,14 @@ class CareHistory:
             "decision": now.decision,
             "action": now.action,
             "evidence": list(now.evidence),
-            "limbo_since": _iso(now.limbo_since),
+            "limbo_since": iso(now.limbo_since),
             "has_agreed_value": now.has_agreed_value,
             "proposal_gate": now.proposal_gate,
-            "next_change_on": _iso(now.next_change_on),
-            "next_call_on": _iso(self.next_call_on),
+            "next_change_on": iso(now.next_change_on),
+            "next_call_on": iso(self.next_call_on),
             "metrics": [show_metric(one) for one in self.metrics],
             "transitions": [show_move(one) for one in self.moves],
         }
-
-
-def _iso(day: date | None) -> str | None:
-    return day.isoformat() if day else None
 
 
 def show_care(services: Services, account: str, *, as_of: date | None = None) -> CareHistory:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
+from app.domain.days import iso
 from app.domain.permission_events import PERMISSION_GRANTED, PERMISSION_PROMISED, RECORD_TYPES
 from app.domain.permissions import Consent, PermissionRecord, Verdict, may_use, read_record
 from app.domain.promises import PromisedScope, promised_or_delivered
@@ -103,7 +104,7 @@ def show_consent(consent: Consent, holds: bool) -> dict[str, Any]:
         "level": consent.scope.sub_level,
         "holds": holds,
         "since": consent.start.isoformat(),
-        "until": consent.end.isoformat() if consent.end else None,
+        "until": iso(consent.end),
         "ending": consent.ending.value if consent.ending else None,
         "contact": consent.contact,
         "granted_by": consent.granted_by,

@@ -13,6 +13,7 @@ from typing import Any
 from app.domain.calls import Coverage, coverage, month_of, next_call_on, urgency
 from app.domain.care import transitions
 from app.domain.care_events import CARE_ANSWER, Bucket
+from app.domain.days import iso
 from app.sync.calls import CallList, load_lists
 from app.sync.services import Services
 
@@ -78,8 +79,8 @@ class CoverageView:
                     "account": one.account,
                     "name": one.name,
                     "bucket": one.bucket,
-                    "last_contact_on": one.last_contact_on.isoformat() if one.last_contact_on else None,
-                    "due_on": one.due_on.isoformat() if one.due_on else None,
+                    "last_contact_on": iso(one.last_contact_on),
+                    "due_on": iso(one.due_on),
                     "urgency": str(one.urgency),
                 }
                 for one in self.overdue

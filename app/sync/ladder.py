@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from app.domain.commitment import RUNGS, Advice, Commitment, Proof, Rung, advise, rung_of
+from app.domain.days import iso
 from app.domain.event_types import EVENT_TYPES
 from app.domain.events import VerifiedEvent
 from app.domain.permission_events import Use
@@ -98,7 +99,7 @@ class Ladder:
                 }
                 for use, verdict in self.uncovered
             ],
-            "next_change_on": change.isoformat() if change else None,
+            "next_change_on": iso(change),
         }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.domain.availability import OVERRIDABLE, Block, Clearance, Hold
 from app.domain.candidates import CONSENT_TYPES, candidate_of, clearance
+from app.domain.days import iso
 from app.domain.event_attributes import check_attributes
 from app.domain.events import AdvocacyEvent
 from app.domain.matching import Candidate, rank_references
@@ -28,7 +29,7 @@ from app.store.connection import Connection
 from app.store.events import save_events_on
 from app.store.evidence import load_verified
 from app.store.values import find_accounts, load_survivor
-from app.sync.references import CANDIDATES, build_need, find_deal, iso, load_facts, read_scope
+from app.sync.references import CANDIDATES, build_need, find_deal, load_facts, read_scope
 from app.sync.services import Services
 
 ALWAYS = frozenset({Hold.NO_CONSENT, Hold.OPTED_OUT, Hold.PROSPECT_ITSELF, Hold.SAME_GROUP})

@@ -24,6 +24,7 @@ from app.domain.candidates import (
     readiness,
     uses_of,
 )
+from app.domain.days import iso
 from app.domain.matching import Exclusion, Facet, Match, Matching, Need, rank_references, shown
 from app.domain.model import Policy
 from app.domain.money import major_units
@@ -419,7 +420,3 @@ def _customer(
     found = readiness(permissions, candidate.openness, candidate.ledger, policy.reference, as_of)
     member = Member(facts.account, candidate.quality, permissions.since, record.kind)
     return ReferenceCustomer(facts.account, name, member, found, candidate.ledger, record), bool(permissions.valid)
-
-
-def iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

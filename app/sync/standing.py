@@ -13,6 +13,7 @@ from app.domain.care import Care, Transition, transitions
 from app.domain.care_events import Bucket
 from app.domain.commitment import LICENCE, TOP, advise, rung_of
 from app.domain.contradictions import ADVICE
+from app.domain.days import iso
 from app.domain.model import Policy
 from app.domain.promises import PromiseState
 from app.domain.reference_quality import Quality
@@ -103,7 +104,7 @@ def show_metric(one: Progress) -> dict[str, Any]:
         "baseline": _exact(metric.baseline),
         "target": _exact(metric.target),
         "actual": _exact(metric.actual),
-        "agreed_on": metric.agreed_on.isoformat() if metric.agreed_on else None,
+        "agreed_on": iso(metric.agreed_on),
         "is_agreed": one.is_agreed,
         "progress": None if one.share is None else str(one.share),
         "told_on": one.told_on.isoformat(),

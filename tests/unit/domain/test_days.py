@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.days import days_after, first_change, months_after, unite_spans
+from app.domain.days import days_after, first_change, iso, months_after, unite_spans
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ def test_united_spans_cover_the_same_days_and_lie_apart(spans):
         assert any(start <= day < end for start, end in united) == covered
     assert all(start < end for start, end in united)
     assert all(one[1] < other[0] for one, other in pairwise(united))
+
+
+def test_a_day_is_text_where_there_is_one():
+    assert iso(date(2026, 2, 28)) == "2026-02-28"
+    assert iso(None) is None
