@@ -308,7 +308,7 @@ def show_whole(
     as_json: AsJson = False,
 ) -> None:
     """Show how strong the programme is, how it stands to its goal, and how much each reference is used."""
-    from app.sync.references import show_programme
+    from app.sync.programme import show_programme
 
     with open_services(ctx) as services:
         view = show_programme(services).as_json()

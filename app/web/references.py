@@ -21,6 +21,7 @@ from app.domain.reference_scopes import ReferenceScope
 from app.domain.requests import State, Step
 from app.errors import ConfigError, HeldError
 from app.store.keys import ApiKey
+from app.sync.programme import show_programme
 from app.sync.reference_requests import (
     MOVED,
     Ask,
@@ -31,7 +32,7 @@ from app.sync.reference_requests import (
     show_request,
     take_step,
 )
-from app.sync.references import find_references, list_open_deals, read_wanted, show_programme
+from app.sync.references import find_references, list_open_deals, read_wanted
 from app.web.access import ServicesOf, require_key, require_reader
 from app.web.bounds import AskedDay, Number
 from app.web.pages import render

@@ -27,8 +27,9 @@ from app.store.keys import save_key
 from app.store.mirror import save_batch
 from app.store.references import load_firms, load_groups, load_reference_accounts
 from app.sync.answers import find_account
+from app.sync.programme import show_programme
 from app.sync.reference_requests import list_requests, show_request
-from app.sync.references import find_references, show_programme
+from app.sync.references import find_references
 from app.sync.run import run_sync
 from app.web.api import create_app
 
