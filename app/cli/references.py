@@ -133,7 +133,7 @@ def request(
     as_json: AsJson = False,
 ) -> None:
     """Ask the programme for one customer. Nobody asks the customer yet: that is what `approve` says."""
-    from app.sync.reference_requests import Ask, request_reference
+    from app.sync.reference_asks import Ask, request_reference
 
     with open_services(ctx) as services:
         ask = Ask(
@@ -219,7 +219,7 @@ def cancel(
 
 
 def _step(ctx: typer.Context, number: int, step: Step, told: dict[str, Any], *, as_json: bool) -> None:
-    from app.sync.reference_requests import Report, take_step
+    from app.sync.reference_steps import Report, take_step
 
     with open_services(ctx) as services:
         view = take_step(services, number, step, Report(**told), getpass.getuser())

@@ -22,16 +22,9 @@ from app.domain.requests import State, Step
 from app.errors import ConfigError, HeldError
 from app.store.keys import ApiKey
 from app.sync.programme import show_programme
-from app.sync.reference_requests import (
-    MOVED,
-    Ask,
-    Report,
-    RequestView,
-    list_requests,
-    request_reference,
-    show_request,
-    take_step,
-)
+from app.sync.reference_asks import Ask, request_reference
+from app.sync.reference_requests import RequestView, list_requests, show_request
+from app.sync.reference_steps import MOVED, Report, take_step
 from app.sync.references import find_references, list_open_deals, read_wanted
 from app.web.access import ServicesOf, require_key, require_reader
 from app.web.bounds import AskedDay, Number

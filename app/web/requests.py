@@ -21,15 +21,9 @@ from app.domain.reference_scopes import ReferenceScope
 from app.domain.request_events import kinds_of
 from app.domain.requests import State, Step
 from app.errors import ConfigError
-from app.sync.reference_requests import (
-    ALWAYS,
-    Ask,
-    Outlook,
-    list_requests,
-    look_ahead,
-    request_reference,
-    take_step,
-)
+from app.sync.reference_asks import Ask, Outlook, look_ahead, request_reference
+from app.sync.reference_requests import list_requests
+from app.sync.reference_steps import ALWAYS, take_step
 from app.sync.references import show_block
 from app.web.access import ServicesOf, require_reader
 from app.web.bounds import Number
