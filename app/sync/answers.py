@@ -17,7 +17,7 @@ from app.store import rates, runs, state, values, writes
 from app.store.connection import Connection
 from app.store.engagement import load_engagement
 from app.store.ledger import LineRow, load_lines
-from app.store.standing import load_standing, load_standing_now
+from app.store.standing_rows import load_standing, load_standing_now
 from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
 from app.sync.explanations import Explainer
 from app.sync.pull import ACCEPT_VANISHED

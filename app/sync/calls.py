@@ -46,7 +46,7 @@ from app.store.calls import CustomerRow, load_buyer_contacts, load_customers, lo
 from app.store.connection import Connection
 from app.store.evidence import load_verified
 from app.store.rates import load_places
-from app.store.standing import load_standing
+from app.store.standing_rows import load_standing
 from app.sync.services import Services
 
 UPCOMING = 3

@@ -12,7 +12,7 @@ from app.domain.days import iso
 from app.domain.success import Progress, success
 from app.store.calls import load_customers
 from app.store.evidence import load_verified
-from app.store.standing import load_standing
+from app.store.standing_rows import load_standing
 from app.sync.answers import find_account
 from app.sync.services import Services
 from app.sync.standing import show_metric, show_move

@@ -23,10 +23,10 @@ from app.domain.plan import (
 )
 from app.mapping.file import MappingFile
 from app.mapping.writer import Writer
-from app.store import engagement, standing, values, writes
+from app.store import engagement, standing_rows, values, writes
 from app.store.connection import Connection
 from app.store.engagement import EngagementRow
-from app.store.standing import StandingRow
+from app.store.standing_rows import StandingRow
 from app.store.state import REPLAN_ALL, load_flag
 from app.store.values import ValueRow
 from app.store.writes import Intent, Shown
@@ -139,7 +139,9 @@ def _load_beside(connection: Connection, planner: Planner, ids: list[str]) -> di
 
 def _load_standings(connection: Connection, planner: Planner, ids: list[str]) -> dict[str, StandingRow]:
     """The human measures, where the mapping writes any of them."""
-    return {} if standing.MEASURES.isdisjoint(planner.writer.fields) else standing.load_standing(connection, ids)
+    if standing_rows.MEASURES.isdisjoint(planner.writer.fields):
+        return {}
+    return standing_rows.load_standing(connection, ids)
 
 
 def _desired(

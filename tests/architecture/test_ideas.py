@@ -12,7 +12,7 @@ import typer
 from app.cli import build_app
 from app.domain.event_types import EVENT_TYPES
 from app.mapping.measures import MEASURES
-from app.store.standing import MEASURES as HUMAN
+from app.store.standing_rows import MEASURES as HUMAN
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "app" / "domain" / "README.md").read_text(encoding="utf-8")

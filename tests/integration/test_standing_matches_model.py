@@ -23,7 +23,8 @@ from app.domain.segments import Quadrant
 from app.domain.standing import GIVEN_TYPES, AccountFacts, Worth, assess_account, build_frame, shown
 from app.store.before import WorthBefore, load_before
 from app.store.database import open_database
-from app.store.standing import SHOWN, STORED, load_facts, load_standing
+from app.store.standing import load_facts
+from app.store.standing_rows import SHOWN, STORED, load_standing
 from app.store.state import REVALUE_ALL, save_flag
 from app.store.tables import advocacy_event
 from app.sync.revalue import Day, revalue, value_as_of

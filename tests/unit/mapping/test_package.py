@@ -10,7 +10,7 @@ import pytest
 from app.domain.requests import MAX_DAYS
 from app.mapping.file import load_mapping
 from app.mapping.measures import MEASURES, MeasureKind
-from app.store.standing import MEASURES as HUMAN
+from app.store.standing_rows import MEASURES as HUMAN
 from connectors.salesforce.setup import read_components
 
 MAPPING = load_mapping(Path(__file__).resolve().parents[3] / "mappings" / "salesforce.yaml")
