@@ -30,16 +30,7 @@ from app.domain.reference_events import (
 from app.domain.reference_quality import Quality, quality
 from app.domain.reference_record import Use
 from app.domain.reference_scopes import ReferenceScope
-from app.domain.requests import (
-    LEDGER_TYPES,
-    REQUEST,
-    TIRING_TYPES,
-    Answer,
-    Ask,
-    AskLedger,
-    ask_ledger,
-    ledger_event_of,
-)
+from app.domain.requests import LEDGER_TYPES, REQUEST, TIRING_TYPES, Answer, Ask, AskLedger, ask_ledger, ledger_event_of
 from app.domain.rules import ReferenceRules
 from app.domain.triage import PROBLEM_CLOSED, list_open
 

@@ -16,14 +16,7 @@ from app.domain.calls import CALL_TYPES, Buyer, buyer_on, next_call_on
 from app.domain.candidates import ledger_of, quality_of, readiness, uses_of
 from app.domain.care import Care, care
 from app.domain.care_events import MetricOwner
-from app.domain.commitment import (
-    Commitment,
-    Evidence,
-    assess_commitment,
-    evidence_of,
-    reference_evidence,
-    rung_of,
-)
+from app.domain.commitment import Commitment, Evidence, assess_commitment, evidence_of, reference_evidence, rung_of
 from app.domain.contradictions import Measures, Radar, find_contradictions
 from app.domain.days import days_after, iso
 from app.domain.engagement import RECOVERED, detractor_until

@@ -14,14 +14,7 @@ from app.domain.calls import SkipReason
 from app.domain.care_events import Bucket
 from app.domain.reference_events import TRAITS
 from app.domain.roles import ROLES
-from app.domain.rules import (
-    CareRules,
-    CommitmentRules,
-    ReferenceRules,
-    RelationshipRules,
-    RoleRules,
-    TriageRules,
-)
+from app.domain.rules import CareRules, CommitmentRules, ReferenceRules, RelationshipRules, RoleRules, TriageRules
 from app.domain.segments import Quadrant
 from app.domain.triage import Severity
 from app.mapping.event_codes import EventCode

@@ -13,13 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from app.domain.availability import Availability, Readiness
-from app.domain.candidates import (
-    REFERENCE_CUSTOMER_TYPES,
-    ReferenceFacts,
-    candidate_of,
-    ledger_of,
-    readiness,
-)
+from app.domain.candidates import REFERENCE_CUSTOMER_TYPES, ReferenceFacts, candidate_of, ledger_of, readiness
 from app.domain.days import iso
 from app.domain.matching import shown
 from app.domain.permissions import read_record

@@ -10,13 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.care import Care, Rule, care, infer_bucket, latest_usage, transitions
-from app.domain.care_events import (
-    Bucket,
-    CareAnswer,
-    Decision,
-    UsageReport,
-    read_care_answer,
-)
+from app.domain.care_events import Bucket, CareAnswer, Decision, UsageReport, read_care_answer
 from app.domain.events import VerifiedEvent, told
 from app.domain.rules import CareRules
 from app.domain.success import success

@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.availability import (
-    Block,
-    Clearance,
-    Hold,
-    Openness,
-    Pause,
-)
+from app.domain.availability import Block, Clearance, Hold, Openness, Pause
 from app.domain.matching import Candidate, Facet, Need, rank_references, shown
 from app.domain.reference_events import TRAITS, Profile, TraitRating
 from app.domain.reference_quality import quality

@@ -9,10 +9,7 @@ from fractions import Fraction
 import pytest
 
 from app.domain.programme import GoalReading, Member, Strength, last_quarters, programme
-from app.domain.reference_events import (
-    TRAITS,
-    TraitRating,
-)
+from app.domain.reference_events import TRAITS, TraitRating
 from app.domain.reference_quality import quality
 from app.domain.rules import ReferenceRules
 

@@ -11,10 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.reference_events import (
-    TRAITS,
-    TraitRating,
-)
+from app.domain.reference_events import TRAITS, TraitRating
 from app.domain.reference_quality import quality
 from app.domain.rules import ReferenceRules
 

@@ -10,12 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.reference_events import (
-    A_SIGNALS,
-    B_SIGNALS,
-    Grade,
-    Outcome,
-)
+from app.domain.reference_events import A_SIGNALS, B_SIGNALS, Grade, Outcome
 from app.domain.reference_record import Kind, Use, percent_range, record_of
 from app.domain.rules import ReferenceRules
 

@@ -8,9 +8,7 @@ from itertools import product
 import pytest
 
 from app.domain.events import VerifiedEvent
-from app.domain.relationship import (
-    offer_standing,
-)
+from app.domain.relationship import offer_standing
 from app.domain.relationship_events import (
     OFFER_LEVELS,
     PERSONAL_LEVELS,
