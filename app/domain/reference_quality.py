@@ -44,7 +44,7 @@ class Trait:
 class Quality:
     """`low` and `high` of 0 to 100, and the share of the weight that is rated, 0 to 1. Exact.
 
-    `high_traits`: how many of the six are high for certain; `possible_high_traits`: how many may be.
+    `high_traits`: how many of the six are high for certain.
     """
 
     low: Fraction
@@ -52,7 +52,6 @@ class Quality:
     coverage: Fraction
     traits: tuple[Trait, ...]
     high_traits: int
-    possible_high_traits: int
     is_high_impact: bool
     may_be_high_impact: bool
     rated_on: date | None = None
@@ -92,7 +91,6 @@ def quality(
         coverage=_part(sum(weights[trait.name] for trait in traits if trait.is_rated) * MAX_LEVEL, whole),
         traits=traits,
         high_traits=high_traits,
-        possible_high_traits=possible,
         is_high_impact=high_traits >= rules.high_impact_traits,
         may_be_high_impact=possible >= rules.high_impact_traits,
         rated_on=max((trait.rated_on for trait in traits if trait.rated_on), default=None),

@@ -101,7 +101,6 @@ class PersonalTerms:
 
     rep: str
     level: int
-    ticks: tuple[Tick, ...] = ()
     rated_by: str | None = None
     note: str | None = None
 
@@ -217,7 +216,7 @@ def read_personal_rating(attributes: Mapping[str, object]) -> PersonalTerms:
     reader.demand(either, either if claimed is None and not ticks else "")
     rated_by, note = reader.text("rated_by"), reader.text("note")
     reader.check()
-    return PersonalTerms(rep or "", rate_person(ticks) if claimed is None else claimed, ticks, rated_by, note)
+    return PersonalTerms(rep or "", rate_person(ticks) if claimed is None else claimed, rated_by, note)
 
 
 def read_recognition(attributes: Mapping[str, object]) -> RecognitionTerms:
