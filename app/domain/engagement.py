@@ -179,11 +179,12 @@ def detractor_until(deeds: Iterable[Deed | VerifiedEvent], rules: EngagementRule
     """
     known = [deed for deed in deeds if deed.occurred_on <= as_of]
     recovered = max((deed.occurred_on for deed in known if deed.type == RECOVERED), default=None)
-    against = max((deed.occurred_on for deed in known if _is_against(deed, rules)), default=None)
+    against = max((deed.occurred_on for deed in known if is_against(deed, rules)), default=None)
     return grudge_until(against, recovered, rules, as_of)
 
 
-def _is_against(deed: Deed | VerifiedEvent, rules: EngagementRules) -> bool:
+def is_against(deed: Deed | VerifiedEvent, rules: EngagementRules) -> bool:
+    """Whether it speaks against us. A recovery never does, whatever it was recorded as."""
     return deed.type != RECOVERED and (deed.polarity is Polarity.DETRACTOR or deed.type in rules.detractor_types)
 
 

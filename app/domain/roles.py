@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from app.domain.attributes import AttributeReader
 from app.domain.days import days_after, first_change
-from app.domain.engagement import RECOVERED, grudge_until
+from app.domain.engagement import RECOVERED, grudge_until, is_against
 from app.domain.event_types import EVENT_TYPES, Basis, Family
 from app.domain.events import Polarity, VerifiedEvent, order_of
 from app.domain.rules import EngagementRules, RoleRules
@@ -205,7 +205,7 @@ def derive_roles(
     acts = sorted(acts, key=order_of)
     grants = list(list_grants(acts, bought_on, rules, engagement))
     edges = {act.occurred_on for act in acts} | {day for one in grants for day in (one.since, one.until) if day}
-    deciding = [act for act in acts if act.type in (ROLES_SET, RECOVERED) or _is_against(act, engagement)]
+    deciding = [act for act in acts if act.type in (ROLES_SET, RECOVERED) or is_against(act, engagement)]
 
     def judge(day: date) -> tuple[Held, ...]:
         return _hold(deciding, grants, engagement, day)
@@ -222,7 +222,7 @@ def take_stance(acts: Iterable[VerifiedEvent], rules: RoleRules, engagement: Eng
     """What one account says about us on a day."""
     newest = sorted(acts, key=order_of, reverse=True)
     kind = [act for act in newest if speaks_for(act, engagement)]
-    other = [act for act in newest if act.type == RECOVERED or _is_against(act, engagement)]
+    other = [act for act in newest if act.type == RECOVERED or is_against(act, engagement)]
     edges = {act.occurred_on for act in (*kind, *other)}
     edges |= {days_after(act.occurred_on, rules.advocate_days) for act in kind}
     edges |= {days_after(act.occurred_on, engagement.detractor_days) for act in other}
@@ -253,7 +253,7 @@ def list_grants(
     if bought_on:
         yield Held(BUYER, bought_on, None, _end_of_role(BUYER, bought_on, rules))
     for act in acts:
-        if _is_against(act, engagement):
+        if is_against(act, engagement):
             yield Held(CRITIC, act.occurred_on, act.id, days_after(act.occurred_on, engagement.detractor_days))
             if act.type not in _REVIEWS:
                 continue
@@ -307,7 +307,7 @@ def _list_against(acts: Sequence[VerifiedEvent], engagement: EngagementRules, da
     return [
         act
         for act in known
-        if _is_against(act, engagement) and grudge_until(act.occurred_on, recovered, engagement, day)
+        if is_against(act, engagement) and grudge_until(act.occurred_on, recovered, engagement, day)
     ]
 
 
@@ -315,13 +315,9 @@ def _is_fresh(act: VerifiedEvent, days: int, day: date) -> bool:
     return act.occurred_on <= day < days_after(act.occurred_on, days)
 
 
-def _is_against(act: VerifiedEvent, engagement: EngagementRules) -> bool:
-    return act.type != RECOVERED and (act.polarity is Polarity.DETRACTOR or act.type in engagement.detractor_types)
-
-
 def speaks_for(act: VerifiedEvent, engagement: EngagementRules) -> bool:
     """Whether it is a good word about us, said to others."""
-    if act.polarity is not Polarity.ADVOCATE or act.type in _UNSPOKEN or _is_against(act, engagement):
+    if act.polarity is not Polarity.ADVOCATE or act.type in _UNSPOKEN or is_against(act, engagement):
         return False
     event_type = EVENT_TYPES.get(act.type)
     if event_type is None:
