@@ -66,7 +66,7 @@ def look_ahead(services: Services, ask: Ask) -> Outlook:
     scope = read_scope(ask.scope)
     with services.database.read() as connection:
         deal = find_deal(services, connection, ask.opportunity)
-        account = find_customer(services, connection, ask.account)
+        account = _find_customer(services, connection, ask.account)
         contact = services.canonical_id(ask.contact) if ask.contact else None
         favour = Favour(deal, account, scope, contact)
         candidate, blocks = _judge(services, connection, favour, services.today)
@@ -94,7 +94,7 @@ def request_reference(services: Services, ask: Ask, who: str, *, after: int | No
     check_text(override)
     with services.database.begin() as connection:
         deal = find_deal(services, connection, ask.opportunity)
-        account = find_customer(services, connection, ask.account)
+        account = _find_customer(services, connection, ask.account)
         requests.hold_account(connection, account)
         newest = requests.find_newest_request(connection, deal.id, account, scope)
         if after is not None and newest > after and load_request(connection, newest).requested_by == who:
@@ -126,7 +126,7 @@ def _read_kind(scope: ReferenceScope, kind: str | None) -> str:
     return kind or kinds[0]
 
 
-def find_customer(services: Services, connection: Connection, text: str) -> str:
+def _find_customer(services: Services, connection: Connection, text: str) -> str:
     """The id of the account with this id, this name, or the only one whose name contains it. Raises ConfigError."""
     survivor = load_survivor(connection, services.canonical_id(text))
     if survivor in references.load_firms(connection, [survivor], live=True):
