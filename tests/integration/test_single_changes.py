@@ -29,7 +29,7 @@ from stored_worlds import (
 from worlds import AMOUNTS, DOMAINS, build_case
 
 from app.domain.hierarchy import build_hierarchy
-from app.domain.model import Adjustment, ChainMode, Issue, ReferralStatus
+from app.domain.model import Account, Adjustment, ChainMode, Issue, ReferralStatus
 from app.domain.rules import SegmentRules
 from app.domain.value import value_world
 from app.store import segments
@@ -37,7 +37,7 @@ from app.store.database import open_database
 from app.sync.revalue import Day, Differences, prove_valuation, revalue
 
 COMPANIES = {"sqlite": 12, "postgresql": 6}
-KINDS = "amount", "parent", "merge", "parent", "referral", "refund", "parent", "delete", "domain", "parent"
+KINDS = "amount", "parent", "merge", "parent", "referral", "refund", "parent", "delete", "domain", "aside"
 VERIFIED = ReferralStatus.VERIFIED
 
 
@@ -49,7 +49,10 @@ def database(migrated_database_url):
 
 
 def build(seed):
-    """A company in which every second account has a parent, mostly the one before it; every second company has a circle."""
+    """A company in which every second account has a parent, mostly the one before it; every second one has a circle.
+
+    Four accounts buy nothing and stand below each other.
+    """
     draw = Random(f"families {seed}")
     case = build_case(seed, 16)
     accounts = [
@@ -60,6 +63,7 @@ def build(seed):
     ]
     if seed % 2:
         accounts[:2] = [replace(accounts[at], parent_id=f"A{1 - at}", merged_into_id=None) for at in (0, 1)]
+    accounts += [Account(f"N{at}", "Nothing", parent_id=f"N{at - 1}" if at else None) for at in range(4)]
     chain = replace(case.policy.chain, mode=ChainMode.SEPARATE)
     policy = replace(case.policy, chain=chain, segments=SegmentRules())
     return replace(case, world=replace(case.world, accounts=tuple(accounts)), policy=policy)
@@ -99,7 +103,11 @@ def change_one(world, draw, number):
                 changed = replace(world.accounts[at], parent_id=None)
             else:
                 below = [child.id for child in world.accounts if child.parent_id == one.id]
-                changed = replace(one, parent_id=draw.choice((None, f"A{draw.randrange(16)}", *below)))
+                other = draw.choice(world.accounts).id
+                changed = replace(one, parent_id=draw.choice((None, other, *below)))
+        case "aside":
+            at, first = next((at, account) for at, account in enumerate(world.accounts) if account.id == "N0")
+            changed = replace(first, parent_id="N3")
         case "merge":
             other = None if one.merged_into_id else f"A{draw.randrange(16)}"
             changed = replace(one, merged_into_id=other, is_deleted=other is not None)
