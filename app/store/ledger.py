@@ -222,14 +222,25 @@ def merge_lines(connection: sa.Connection, run_id: int, *, scoped: bool) -> None
 
 def merge_issues(connection: sa.Connection, *, scoped: bool) -> None:
     """Replace the stored issues; in a scope, add to `s_touched` the accounts for which one came or went."""
-    only = " where opportunity_id in (select id from s_scope) or opportunity_id is null" if scoped else ""
     names = "code, account_id, opportunity_id, event_id"
     if scoped:
-        for old, new in ((f"opportunity_issue{only}", "s_issue"), ("s_issue", f"opportunity_issue{only}")):
-            moved = f"select {names} from {old} except select {names} from {new}"
+        _stage_stored_issues(connection, names)
+        for one, other in (("s_stored_issue", "s_issue"), ("s_issue", "s_stored_issue")):
+            moved = f"select {names} from {one} except select {names} from {other}"
             add_ids(connection, "s_touched", f"select account_id as id from ({moved}) m")
-    connection.exec_driver_sql(f"delete from opportunity_issue{only}")
+        connection.exec_driver_sql("delete from opportunity_issue where opportunity_id in (select id from s_scope)")
+        connection.exec_driver_sql("delete from opportunity_issue where opportunity_id is null")
+    else:
+        connection.exec_driver_sql("delete from opportunity_issue")
     connection.exec_driver_sql(f"insert into opportunity_issue ({names}) select distinct {names} from s_issue")
+
+
+def _stage_stored_issues(connection: sa.Connection, names: str) -> None:
+    """Of the opportunities in the scope, and those of no opportunity. Apart: joined by `or` no index serves them."""
+    create_stage(connection, "s_stored_issue", "opportunity_issue")
+    insert = f"insert into s_stored_issue ({names}) select i.code, i.account_id, i.opportunity_id, i.event_id from"
+    connection.exec_driver_sql(f"{insert} s_scope s cross join opportunity_issue i where i.opportunity_id = s.id")
+    connection.exec_driver_sql(f"{insert} opportunity_issue i where i.opportunity_id is null")
 
 
 def count_issues(connection: sa.Connection, table: str = "opportunity_issue") -> dict[str, int]:
