@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.store.evidence import stage_asked
-from app.store.staging import SOLD, stage_ids
+from app.store.staging import LIVE, SOLD, stage_ids
 
 BUYER_ROLES = ("buyer", "economic buyer", "economic decision maker", "decision maker", "business user")
 """Roles of a contact in a deal that make it the one to call, best first; lower case."""
 _CUSTOMER = (
     " from account a left join account_value v on v.account_id = a.id"
     " left join account_engagement e on e.account_id = a.id left join account_standing s on s.account_id = a.id"
-    " where a.is_deleted = 0 and a.merged_into_id is null and (v.direct > 0 or s.is_customer = 1)"
+    f" where {LIVE} and (v.direct > 0 or s.is_customer = 1)"
 )
 
 

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from app.store.staging import LIVE
+
 _LIVE = (
     " from account_standing s join account a on a.id = s.account_id left join account_value v on v.account_id = a.id"
-    " where a.is_deleted = 0 and a.merged_into_id is null"
+    f" where {LIVE}"
 )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from app.store.evidence import stage_asked
-from app.store.staging import stage_ids
+from app.store.staging import LIVE, stage_ids
 
 _OPEN = "o.is_closed = 0 and o.is_deleted = 0 and o.account_id is not null"
 
@@ -42,7 +42,7 @@ def load_likeness(connection: sa.Connection, account_ids: Collection[str]) -> li
     rows = connection.exec_driver_sql(
         "select a.id, a.name, a.industry, a.employees, a.region, coalesce(v.pipeline, 0)"
         " from s_asked q join account a on a.id = q.id left join account_value v on v.account_id = a.id"
-        " where a.is_deleted = 0 and a.merged_into_id is null order by a.id"
+        f" where {LIVE} order by a.id"
     )
     return [LikenessRow(*row) for row in rows]
 

@@ -12,8 +12,8 @@ from app.domain.hierarchy import ultimate_parents
 from app.domain.permission_events import PERMISSION_GRANTED
 from app.domain.reference_events import Profile
 from app.store.evidence import stage_asked
-from app.store.staging import stage_ids
-from app.store.values import load_survivor
+from app.store.staging import LIVE, stage_ids
+from app.store.value_rows import load_survivor
 
 _LIVE_DEAL = "o.is_deleted = 0"
 
@@ -97,7 +97,7 @@ def load_firms(connection: sa.Connection, ids: Collection[str], *, live: bool = 
     What an account bought that was merged into another, the other one has.
     """
     stage_asked(connection, ids)
-    only = " where a.is_deleted = 0 and a.merged_into_id is null" if live else ""
+    only = f" where {LIVE}" if live else ""
     rows = connection.exec_driver_sql(
         "select a.id, a.name, a.industry, a.employees, a.region from s_asked q join account a on a.id = q.id" + only
     ).fetchall()

@@ -19,7 +19,7 @@ from app.domain.segments import Amounts, Orders, Standard, build_orders, shift_o
 from app.domain.standing import GIVEN_TYPES
 from app.store.bulk import analyze, differs, load_numbers
 from app.store.rates import load_places
-from app.store.staging import add_ids, create_temp, fill_temp, text_type
+from app.store.staging import LIVE, add_ids, create_temp, fill_temp, text_type
 from app.store.state import load_flag, save_flag
 from app.store.values import CORRECTIONS, KINDS, OWNED, LineSource
 
@@ -29,7 +29,6 @@ ORDERS = "segment_orders"
 """State: what the stored quadrants and percentiles were compared with."""
 MANY = 2_000
 """So many moved accounts, and more, are not gone through one by one: reading all takes no longer."""
-_LIVE = "a.is_deleted = 0 and a.merged_into_id is null"
 
 _BUYS = "v.direct > 0 and v.direct >= :high_direct"
 _REFERS = "v.referred > 0 and v.referred >= :high_referred"
@@ -127,7 +126,7 @@ def load_orders(connection: sa.Connection, values: str) -> Orders:
         load_numbers(
             connection,
             ("v.direct", "v.referred", "v.total"),
-            f"{values} v join account a on a.id = v.account_id where {_LIVE} and (v.direct > 0 or v.total > 0)",
+            f"{values} v join account a on a.id = v.account_id where {LIVE} and (v.direct > 0 or v.total > 0)",
         )
     )
 
@@ -157,7 +156,7 @@ def load_moves(connection: sa.Connection) -> Moves | None:
     rows = connection.exec_driver_sql(
         "select coalesce(old.direct, 0), coalesce(old.referred, 0), coalesce(old.total, 0),"
         " new.direct, new.referred, new.total from s_value new join account a on a.id = new.account_id"
-        f" left join account_value old on old.account_id = new.account_id where {_LIVE}"
+        f" left join account_value old on old.account_id = new.account_id where {LIVE}"
         f" and (old.account_id is null or {differs(connection, 'new', 'old', ('direct', 'referred', 'total'))})"
         f" limit {MANY + 1}"
     ).fetchall()
@@ -185,7 +184,7 @@ def _load_neighbours(
     rows = connection.execute(
         sa.text(
             f"select v.{name}, count(*) from account_value v join account a on a.id = v.account_id"
-            f" where v.{name} {further} :amount and {member} and {_LIVE} group by v.{name} order by v.{name} {order}"
+            f" where v.{name} {further} :amount and {member} and {LIVE} group by v.{name} order by v.{name} {order}"
             " limit :count"
         ),
         {"amount": amount, "count": count},

@@ -29,6 +29,9 @@ SOLD = "o.is_won = 1 and o.is_closed = 1 and o.is_deleted = 0 and o.close_on <= 
 EVERY_SOLD = SOLD.replace("o.is_won", "+o.is_won")
 """SQL: the same over all opportunities. The plus keeps SQLite from the index of sales, which costs a look-up a row."""
 
+LIVE = "a.is_deleted = 0 and a.merged_into_id is null"
+"""SQL: account `a` is neither deleted nor merged away."""
+
 PRICED = "(o.home_amount is not null or o.amount is null)"
 """SQL: the value of `o` is known; no amount at all counts as nothing, a missing rate holds it back."""
 

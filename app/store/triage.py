@@ -13,6 +13,7 @@ from app.domain.triage import PROBLEM_CLOSED
 from app.store.bulk import is_sqlite
 from app.store.events import load_accounts_with
 from app.store.evidence import load_verified
+from app.store.staging import LIVE
 
 
 def load_urgent(connection: sa.Connection, types: Collection[str], as_of: date) -> dict[str, list[VerifiedEvent]]:
@@ -50,7 +51,7 @@ def load_contradicting(connection: sa.Connection, codes: Sequence[str], limit: i
         sa.text(
             "select s.account_id from account_standing s join account a on a.id = s.account_id"
             " left join account_value v on v.account_id = s.account_id"
-            " where s.contradictions <> '' and a.is_deleted = 0 and a.merged_into_id is null"
+            f" where s.contradictions <> '' and {LIVE}"
             f" order by case {pressing} end, coalesce(v.total, 0) desc, s.account_id limit :limit"
         ),
         {"limit": limit},

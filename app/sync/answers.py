@@ -13,9 +13,9 @@ from app.domain.model import Measure
 from app.domain.money import major_units
 from app.domain.rows import Entity
 from app.errors import ConfigError
-from app.store import rates, runs, state, values, writes
+from app.store import rates, runs, state, value_rows, writes
 from app.store.connection import Connection
-from app.store.engagement import load_engagement
+from app.store.engagement_rows import load_engagement
 from app.store.ledger import LineRow, load_lines
 from app.store.standing_rows import load_standing, load_standing_now
 from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
@@ -165,33 +165,35 @@ def list_accounts(
 
     `after`: only those behind an account with this value of the measure, in major units, and this id.
     """
-    if sort not in values.SORTS:
-        raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(values.SORTS)}")
+    if sort not in value_rows.SORTS:
+        raise ConfigError(f"accounts cannot be sorted by {sort}", hint=f"choose one of {', '.join(value_rows.SORTS)}")
     with _valued(services, as_of) as (connection, staged):
         behind: tuple[str | int, str] | None = after
         if after is not None and sort != "name":
             places = rates.load_places(connection, services.mapping.policy.reporting_currency)
             behind = int(Decimal(after[0]).scaleb(places)), after[1]
-        rows = values.load_values(connection, sort=sort, top=top, everybody=include_all, staged=staged, after=behind)
+        rows = value_rows.load_values(
+            connection, sort=sort, top=top, everybody=include_all, staged=staged, after=behind
+        )
         return _views(services, connection, rows, staged=staged)
 
 
 def load_accounts(services: Services, account_ids: Collection[str]) -> dict[str, AccountView]:
     """Id -> the account, for those that live; without their ranks."""
     with _valued(services, None) as (connection, staged):
-        rows = values.load_named(connection, account_ids, staged=staged)
+        rows = value_rows.load_named(connection, account_ids, staged=staged)
         return {view.id: view for view in _views(services, connection, rows, staged=staged)}
 
 
 def find_account(services: Services, text: str) -> AccountView:
     """The account with this id, this name, or the only one whose name contains it. Raises ConfigError otherwise."""
     with _valued(services, None) as (connection, staged):
-        survivor = values.load_survivor(connection, services.canonical_id(text))
-        row = values.load_value(connection, survivor, staged=staged)
+        survivor = value_rows.load_survivor(connection, services.canonical_id(text))
+        row = value_rows.load_value(connection, survivor, staged=staged)
         if row is None:
-            candidates = values.find_accounts(connection, text, CANDIDATES + 1)
+            candidates = value_rows.find_accounts(connection, text, CANDIDATES + 1)
             if len(candidates) == 1:
-                row = values.load_value(connection, candidates[0][0], staged=staged)
+                row = value_rows.load_value(connection, candidates[0][0], staged=staged)
         if row is None:
             raise _unclear(text, candidates)
         return _views(services, connection, [row], staged=staged)[0]
@@ -210,7 +212,7 @@ def _unclear(text: str, candidates: Sequence[tuple[str, str]]) -> ConfigError:
 def explain_account(services: Services, account_id: str, *, as_of: date | None = None) -> Explanation:
     """Why an account is worth what it is worth, line by line."""
     with _valued(services, as_of) as (connection, staged):
-        row = values.load_value(connection, account_id, staged=staged)
+        row = value_rows.load_value(connection, account_id, staged=staged)
         if row is None:
             raise ConfigError(f"no account has the id {account_id}")
         lines = load_lines(connection, [account_id], table="s_line" if staged else "credit_line")
@@ -236,10 +238,10 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
     )
 
 
-def _restated(services: Services, connection: Connection, row: values.ValueRow, *, staged: bool) -> Restated | None:
+def _restated(services: Services, connection: Connection, row: value_rows.ValueRow, *, staged: bool) -> Restated | None:
     if not staged:
         return find_restated(services, connection, row.account_id)
-    stored = values.load_value(connection, row.account_id)
+    stored = value_rows.load_value(connection, row.account_id)
     return stored and compare_staged(services, connection, stored, row)
 
 
@@ -259,7 +261,7 @@ def _places(services: Services, connection: Connection) -> int:
 
 
 def _views(
-    services: Services, connection: Connection, rows: Sequence[values.ValueRow], *, staged: bool
+    services: Services, connection: Connection, rows: Sequence[value_rows.ValueRow], *, staged: bool
 ) -> list[AccountView]:
     currency, places = services.mapping.policy.reporting_currency, _places(services, connection)
     ids = [row.account_id for row in rows]
@@ -314,7 +316,7 @@ def portfolio(services: Services) -> Portfolio:
     """Sums over all accounts that count nothing twice."""
     currency = services.mapping.policy.reporting_currency
     with services.database.read() as connection:
-        row = values.load_portfolio(connection, services.today.isoformat())
+        row = value_rows.load_portfolio(connection, services.today.isoformat())
         places = _places(services, connection)
     amounts = (row.direct, row.referred, row.overlap, row.conserved, row.unassigned)
     direct, referred, overlap, conserved, unassigned = (major_units(amount, places) for amount in amounts)

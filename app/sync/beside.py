@@ -15,7 +15,7 @@ from app.domain.rows import Cell
 from app.domain.rules import EngagementRules
 from app.store.activity import load_deeds
 from app.store.connection import Connection
-from app.store.engagement import EngagementRow
+from app.store.engagement_rows import EngagementRow
 
 Plain = Cell
 """Text, a whole number, a flag, or nothing."""

@@ -20,7 +20,7 @@ from app.store.connection import Connection
 from app.store.lease import Lease, acquire_lease
 from app.store.ledger import count_issues
 from app.store.triage import load_closings
-from app.store.values import count_unknown, load_portfolio
+from app.store.value_rows import count_unknown, load_portfolio
 from app.sync.failures import as_app_error
 from app.sync.keepalive import keep_alive
 from app.sync.plan import Plan

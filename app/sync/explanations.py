@@ -10,7 +10,7 @@ from app.domain.explain import Words, explain_account
 from app.domain.model import CreditLine
 from app.store.connection import Connection
 from app.store.ledger import LineRow, load_lines
-from app.store.values import ValueRow
+from app.store.value_rows import ValueRow
 
 
 @dataclass(frozen=True, slots=True)

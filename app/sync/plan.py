@@ -23,12 +23,12 @@ from app.domain.plan import (
 )
 from app.mapping.file import MappingFile
 from app.mapping.writer import Writer
-from app.store import engagement, standing_rows, values, writes
+from app.store import engagement_rows, standing_rows, value_rows, writes
 from app.store.connection import Connection
-from app.store.engagement import EngagementRow
+from app.store.engagement_rows import EngagementRow
 from app.store.standing_rows import StandingRow
 from app.store.state import REPLAN_ALL, load_flag
-from app.store.values import ValueRow
+from app.store.value_rows import ValueRow
 from app.store.writes import Intent, Shown
 from app.sync.explanations import Explainer
 from app.sync.report import PlannedUpdate, Progress
@@ -90,7 +90,7 @@ def plan_updates(
     tally = _Tally()
     everything = not only_marked and load_flag(connection, REPLAN_ALL) is not None
     looked = 0
-    for page in values.stream_planned(connection, only_dirty=not everything):
+    for page in value_rows.stream_planned(connection, only_dirty=not everything):
         intents, settled = _plan_page(connection, planner, page, tally)
         if store:
             writes.save_intents(connection, run_id, intents)
@@ -132,9 +132,9 @@ def _plan_page(
 
 def _load_beside(connection: Connection, planner: Planner, ids: list[str]) -> dict[str, EngagementRow]:
     """The measures beside the money, where the mapping writes any of them."""
-    if engagement.MEASURES.isdisjoint(planner.writer.fields):
+    if engagement_rows.MEASURES.isdisjoint(planner.writer.fields):
         return {}
-    return engagement.load_engagement(connection, ids)
+    return engagement_rows.load_engagement(connection, ids)
 
 
 def _load_standings(connection: Connection, planner: Planner, ids: list[str]) -> dict[str, StandingRow]:

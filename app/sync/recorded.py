@@ -9,7 +9,7 @@ from app.domain.event_types import EVENT_TYPES
 from app.errors import ConfigError
 from app.store.events import StoredEvent, list_events
 from app.store.history import load_names
-from app.store.values import load_survivor
+from app.store.value_rows import load_survivor
 from app.sync.services import Services
 
 

@@ -17,7 +17,7 @@ from app.domain.requests import State
 from app.errors import ConfigError, HeldError
 from app.store import references, requests, runs
 from app.store.connection import Connection
-from app.store.values import find_accounts, load_survivor
+from app.store.value_rows import find_accounts, load_survivor
 from app.sync.reference_requests import RequestView, load_request, show_request_on
 from app.sync.references import CANDIDATES, build_need, find_deal, load_facts, read_scope
 from app.sync.services import Services

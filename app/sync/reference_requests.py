@@ -16,7 +16,7 @@ from app.errors import ConfigError
 from app.store import references, requests
 from app.store.connection import Connection
 from app.store.evidence import load_verified
-from app.store.values import load_survivor
+from app.store.value_rows import load_survivor
 from app.sync.services import Services
 
 

@@ -26,7 +26,7 @@ from app.errors import ConfigError, HeldError
 from app.store import references, requests
 from app.store.connection import Connection
 from app.store.events import save_events_on
-from app.store.values import load_survivor
+from app.store.value_rows import load_survivor
 from app.sync.reference_asks import Favour, check_askable, check_text, name_of, save_audit
 from app.sync.reference_requests import RequestView, load_request, show_request_on
 from app.sync.references import load_facts

@@ -12,7 +12,8 @@ from app.domain.money import major_units
 from app.mapping.policy import policy_content
 from app.store import rates, runs, state
 from app.store.connection import Connection
-from app.store.values import MEASURES, ValueRow
+from app.store.value_rows import ValueRow
+from app.store.values import MEASURES
 from app.sync.comparison import RunMark, compare_runs, credit_rules, mark_run, name_differences
 from app.sync.services import Services
 from app.sync.why import changes_between

@@ -20,7 +20,7 @@ from app.domain.money import major_units
 from app.domain.rows import Entity
 from app.domain.why import changes_of, measures_of
 from app.errors import ConfigError
-from app.store import history, values
+from app.store import history, value_rows
 from app.store.connection import Connection
 from app.store.statuses import load_changes
 from app.sync.comparison import (
@@ -147,7 +147,7 @@ def explain_change(services: Services, account_id: str, since: Since) -> ChangeE
     Raises ConfigError for an account or a run that does not exist, and where the two cannot be compared.
     """
     with services.database.read() as connection:
-        account = values.load_value(connection, values.load_survivor(connection, account_id))
+        account = value_rows.load_value(connection, value_rows.load_survivor(connection, account_id))
         if account is None:
             raise ConfigError(f"no account has the id {account_id}", hint="list them with: advocacy accounts --all")
         comparison = compare_runs(services, connection, find_since(connection, since), find_last(connection))

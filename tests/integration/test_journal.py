@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.store import values, writes
+from app.store import value_rows, writes
 from app.store.bulk import insert_rows
 from app.store.database import open_database
 from app.store.writes import Intent
@@ -88,7 +88,7 @@ def test_a_plan_sees_every_account_with_its_own_value(planned, only_dirty):
     insert_rows(planned, "account", ("id",), more)
     insert_rows(planned, "dirty", ("kind", "id"), [("plan", one) for (one,) in more])
 
-    seen = [row for page in values.stream_planned(planned, only_dirty=only_dirty) for row in page]
+    seen = [row for page in value_rows.stream_planned(planned, only_dirty=only_dirty) for row in page]
 
     assert [row.account_id for row in seen] == [*ACCOUNTS, *(one for (one,) in more)]
     totals = {row.account_id: row.money["total"] for row in seen if row.money["total"]}
