@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from app.domain.hierarchy import canonical_ids
 from app.store.staging import LIVE, PRICED, SOLD, stage_ids
 from app.store.values import MEASURES
 
@@ -111,12 +112,14 @@ def _place(connection: sa.Connection, row: ValueRow, *, staged: bool) -> int:
 
 
 def load_survivor(connection: sa.Connection, account_id: str) -> str:
-    """The account that a merged one lives on in; any other id as it is."""
-    seen = [account_id]
+    """The account that a merged one lives on in, of a circle the smallest id; any other id as it is."""
     winner = sa.text("select merged_into_id from account where id = :id")
-    while (found := connection.execute(winner, {"id": seen[-1]}).scalar()) is not None and found not in seen:
-        seen.append(found)
-    return seen[-1]
+    merged: dict[str, str] = {}
+    at = account_id
+    while at not in merged and (found := connection.execute(winner, {"id": at}).scalar()) is not None:
+        merged[at] = found
+        at = found
+    return canonical_ids(merged).get(account_id, account_id)
 
 
 def find_accounts(connection: sa.Connection, text: str, limit: int) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from app.store.cases import stream_cases
 from app.store.database import open_database
 from app.store.ledger import load_lines
 from app.store.tables import metadata
+from app.store.value_rows import load_survivor, load_value
 from app.sync.pull import convert_again
 from app.sync.revalue import Day, Differences, prove_valuation, revalue, value_as_of
 
@@ -258,6 +259,19 @@ def test_a_line_tells_the_amount_and_currency_that_it_was_made_of(database):
         ("JEUR", -12_500, "-100", "EUR", "0.8"),
         ("JUSD", -10_000, "-100", "USD", None),
     ]
+
+
+def test_a_merged_account_is_explained_as_the_one_that_has_its_money_in_a_circle_too(database):
+    merges = {"C": "B", "B": "A", "A": "B", "X": "Y", "D": "C"}
+    accounts = tuple(Account(id_, merged_into_id=merges.get(id_), is_deleted=id_ in merges) for id_ in "ABCDXY")
+    sold = date(2025, 3, 1)
+    deal = Opportunity("O", "D", Fraction(1000), "USD", sold, sold, is_won=True, is_closed=True)
+    with database.begin() as connection:
+        save_world(connection, World(accounts, (deal,)), Policy())
+        revalue(connection, Day(Policy(), "p1", sold, 1))
+
+        assert [load_survivor(connection, id_) for id_ in "ABCDXYZ"] == list("AAAAYYZ")
+        assert load_value(connection, load_survivor(connection, "B")).money["direct"] == 100_000
 
 
 def test_valuing_another_day_stages_it_and_stores_nothing(database):
