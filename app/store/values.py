@@ -153,20 +153,19 @@ def _stage_open(connection: sa.Connection, as_of: str, *, touched: bool) -> None
     source, owned = "opportunity o", ""
     if touched:
         source, owned = f"{OWNED} t cross join opportunity o", " and o.account_id = t.id"
-    counts = (
-        "o.is_closed = 0 and o.probability is not null and o.home_amount is not null"
-        " and coalesce(o.created_on, '') <= :as_of"
-    )
+    priced = "o.is_closed = 0 and o.probability is not null and o.home_amount is not null"
+    is_open = f"{priced} and coalesce(o.created_on, '') <= :as_of"
+    opens = f"{priced} and o.created_on > :as_of"
     arrives = "o.is_closed = 1 and o.is_won = 1 and o.close_on > :as_of"
     text = text_type(connection)
     fill_temp(
         connection,
         "s_open",
         f"account_id {text}, pipeline bigint, next_change_on {text}",
-        f"select {_OWNER}, cast(sum(case when o.is_closed = 0 then {_EXPECTED} else 0 end) as bigint),"
-        f" min(case when o.is_closed = 1 then o.close_on end) from {source}"
+        f"select {_OWNER}, cast(sum(case when {is_open} then {_EXPECTED} else 0 end) as bigint),"
+        f" min(case when {arrives} then o.close_on when {opens} then o.created_on end) from {source}"
         " left join s_canonical c on c.account_id = o.account_id"
-        f" where o.is_deleted = 0 and o.account_id is not null{owned} and ({counts} or {arrives}) group by {_OWNER}",
+        f" where o.is_deleted = 0 and o.account_id is not null{owned} and ({priced} or {arrives}) group by {_OWNER}",
         key="account_id",
         given={"as_of": as_of},
     )

@@ -274,6 +274,20 @@ def test_a_merged_account_is_explained_as_the_one_that_has_its_money_in_a_circle
         assert load_value(connection, load_survivor(connection, "B")).money["direct"] == 100_000
 
 
+def test_a_deal_that_is_opened_on_a_later_day_enters_the_pipeline_on_that_day(database):
+    opened, close = date(2025, 3, 1), date(2025, 6, 1)
+    deal = Opportunity("O", "A", Fraction(1000), "USD", opened, close, False, False, probability=Fraction(1, 2))
+    world = World((Account("A"),), (deal, replace(deal, id="unpriced", currency="XXX", created_on=date(2025, 2, 25))))
+    with database.begin() as connection:
+        save_world(connection, world, Policy())
+        worth = []
+        for run, day in enumerate((opened - timedelta(days=2), opened - timedelta(days=1), opened), start=1):
+            revalue(connection, Day(Policy(), "p1", day, run))
+            worth.append(load_value(connection, "A").money["pipeline"])
+
+    assert worth == [0, 0, 50_000]
+
+
 def test_valuing_another_day_stages_it_and_stores_nothing(database):
     for seed in range(0, WORLDS[database.engine.dialect.name], 5):
         case = build_case(seed, 3 + seed % 7)
