@@ -33,7 +33,6 @@ from app.store.segments import (
     stage_engaged,
     stage_segments,
     standard_in,
-    summed,
 )
 from app.store.staging import LIVE, add_ids, create_temp, text_type
 from app.store.state import load_flag, save_flag
@@ -103,7 +102,7 @@ def _order_again(connection: sa.Connection, kept: Orders | None, moves: Moves | 
 
 def stage_engagement_as_of(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: date) -> None:
     """Fill `s_engagement` for another day or policy from lines and values staged for it; nothing stored is touched."""
-    standard = standard_in(connection, load_orders(connection, "s_value"), policy)
+    standard = standard_in(connection, load_orders(connection, lines.values), policy)
     stage_activity(connection, policy.engagement, as_of, touched=False)
     _stage(connection, lines, policy, standard, as_of, touched=False)
 
@@ -114,13 +113,14 @@ def count_differences(connection: sa.Connection, policy: Policy, as_of: date, *,
     Right after `values.stage_values` of the same accounts.
     """
     touched = accounts is not None
-    standard = standard_in(connection, load_orders(connection, summed(touched=touched)), policy)
+    lines = LineSource() if touched else LineSource(values="s_value")
+    standard = standard_in(connection, load_orders(connection, lines.values), policy)
     if accounts is not None:
         create_temp(connection, "s_engaged", f"id {text_type(connection)} primary key")
         add_ids(connection, "s_engaged", f"select id from {accounts}")
         analyze(connection, "s_engaged")
     stage_activity(connection, policy.engagement, as_of, touched=touched)
-    _stage(connection, LineSource(), policy, standard, as_of, touched=touched)
+    _stage(connection, lines, policy, standard, as_of, touched=touched)
     return count_different(connection, ENGAGEMENT, touched=touched)
 
 
@@ -146,7 +146,13 @@ def mark_engagement_due(connection: sa.Connection, as_of: str) -> None:
 
 
 def _stage(
-    connection: sa.Connection, lines: LineSource, policy: Policy, standard: Standard, as_of: date, *, touched: bool
+    connection: sa.Connection,
+    lines: LineSource,
+    policy: Policy,
+    standard: Standard,
+    as_of: date,
+    *,
+    touched: bool,
 ) -> None:
     """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
     create_temp(
@@ -172,14 +178,15 @@ def _gather(
 ) -> None:
     """Join the parts. Accounts that are deleted or merged away stand in no quadrant."""
     stage_segments(connection, lines, touched=touched)
-    stage_optional(connection, lines, summed(touched=touched), policy, as_of.isoformat(), touched=touched)
+    stage_optional(connection, lines, policy, as_of.isoformat(), touched=touched)
     of = {"points": "s", "revenue_at_risk": "r"} | dict.fromkeys(FACTS, "f") | dict.fromkeys(KINDS, "k")
     numbers = {name: f"{of[name]}.{name}" for name in NUMBERS}
-    source, id_ = "s_engaged i left join account_value v on v.account_id = i.id", "i.id"
+    source, id_ = f"s_engaged i left join {lines.values} v on v.account_id = i.id", "i.id"
     parts = {"s": "s_score", "f": "s_fact", "k": "s_kind", "r": "s_risk", "x": "s_optional"}
     if not touched:
-        _add_worthless(connection)
-        source, id_ = "s_value v", "v.account_id"
+        _stage_worthless(connection, lines.values)
+        worth = f"select account_id, direct, referred, total from {lines.values}"
+        source, id_ = f"({worth} union all select id, 0, 0, 0 from s_worthless) v", "v.account_id"
         parts["w"] = "s_earned"
         numbers |= {name: f"k.{name}, w.{name}" for name in KINDS}
     _fill(
@@ -198,12 +205,15 @@ def _gather(
     )
 
 
-def _add_worthless(connection: sa.Connection) -> None:
-    """Add to the staged values whoever did something and is worth nothing: one table to join the others to."""
+def _stage_worthless(connection: sa.Connection, values: str) -> None:
+    """Fill `s_worthless` with whoever did something and has no value."""
+    create_temp(connection, "s_worthless", f"id {text_type(connection)} primary key")
     for part in ("s_score", "s_fact"):
-        connection.exec_driver_sql(
-            f"insert into s_value (account_id) select p.account_id from {part} p"
-            " where not exists (select 1 from s_value v where v.account_id = p.account_id)"
+        add_ids(
+            connection,
+            "s_worthless",
+            f"select p.account_id as id from {part} p"
+            f" where not exists (select 1 from {values} v where v.account_id = p.account_id)",
         )
 
 

@@ -29,9 +29,7 @@ from app.store.values import LineSource
 OPTIONAL = ("crv", "acquisition_savings", "brv")
 
 
-def stage_optional(
-    connection: sa.Connection, lines: LineSource, values: str, policy: Policy, as_of: str, *, touched: bool
-) -> None:
+def stage_optional(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
     """Fill `s_optional` for all accounts, or for those in `s_engaged`."""
     columns = ", ".join(f"{name} bigint" for name in OPTIONAL)
     create_temp(connection, "s_optional", f"account_id {text_type(connection)} primary key, {columns}")
@@ -44,8 +42,9 @@ def stage_optional(
     acquired, saved = acquired_value(brought, rules, per_unit), acquisition_savings(brought, rules, per_unit)
     only = " join s_engaged t on t.id = v.account_id" if touched else ""
     sums = connection.exec_driver_sql(
-        f"select v.account_id, v.referred, v.influence from {values} v{only} where v.account_id in (select l.account_id"
-        f" from {lines.table} l where {lines.current('l')} and l.measure in ('referred', 'influence'))"
+        f"select v.account_id, v.referred, v.influence from {lines.values} v{only} where v.account_id in"
+        f" (select l.account_id from {lines.table} l where {lines.current('l')}"
+        " and l.measure in ('referred', 'influence'))"
     )
     rows = [
         (

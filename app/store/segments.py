@@ -63,11 +63,6 @@ def stage_segments(connection: sa.Connection, lines: LineSource, *, touched: boo
     _stage_risk(connection, lines, touched=touched)
 
 
-def summed(*, touched: bool) -> str:
-    """The table of the sums: what is stored where only some accounts are computed, otherwise what was just staged."""
-    return "account_value" if touched else "s_value"
-
-
 def _stage_kinds(connection: sa.Connection, lines: LineSource, *, touched: bool) -> None:
     """Own revenue by type. A correction belongs to the type of its opportunity, so that the types sum to `direct`."""
     text = text_type(connection)
@@ -110,7 +105,7 @@ def _stage_risk(connection: sa.Connection, lines: LineSource, *, touched: bool) 
         f"account_id {text_type(connection)}, revenue_at_risk bigint",
         "select s.account_id, cast(sum(v.direct) as bigint) from (select distinct l.account_id, l.buyer_id"
         f" from {source} where {lines.current('l')} and l.measure = 'referred') s"
-        f" join {summed(touched=touched)} v on v.account_id = s.buyer_id group by s.account_id",
+        f" join {lines.values} v on v.account_id = s.buyer_id group by s.account_id",
         key="account_id",
     )
 

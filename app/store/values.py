@@ -17,6 +17,7 @@ MEASURES = (
     "direct", "referred", "total", "given", "conserved", "network", "influence", "touched", "pipeline",
     "group_direct", "group_referred",
 )  # fmt: skip
+STORED = (*MEASURES, "issues", "next_change_on")
 EARNED = "direct", "referred", "network", "influence", "touched"
 """The measures that are the sum of an account's own lines."""
 KINDS = tuple(f"direct_{kind}" for kind in OpportunityType)
@@ -45,17 +46,51 @@ _EXPECTED = (
 
 @dataclass(frozen=True, slots=True)
 class LineSource:
-    """Where the lines to sum are, and the issues beside them: what is stored, or what was staged for another day."""
+    """Where the lines are, the issues beside them, and their sums: what is stored, or what was staged."""
 
     table: str = "credit_line"
     issues: str = "opportunity_issue"
+    values: str = "account_value"
 
     def current(self, alias: str) -> str:
         return f"{alias}.valid_to_run is null"
 
 
 def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
-    """Fill `s_value` with the sums and issues of all accounts, or of those in `s_touched`.
+    """Fill `s_value` with the sums and issues of all accounts, or of those in `s_touched`."""
+    _stage_parts(connection, lines, policy, as_of, touched=touched)
+    fill_temp(
+        connection,
+        "s_value",
+        f"account_id {text_type(connection)}, next_change_on text, issues text not null default '', "
+        + ", ".join(f"{name} bigint not null default 0" for name in MEASURES),
+        f"(account_id, {', '.join(STORED)}) {_put_together(policy, touched=touched)}",
+        key="account_id",
+    )
+
+
+def store_first_values(connection: sa.Connection, policy: Policy, as_of: str, run_id: int, policy_version: str) -> int:
+    """Sum all accounts where no value is stored, straight to where they belong. Returns how many there are."""
+    _stage_parts(connection, LineSource(), policy, as_of, touched=False)
+    names = ", ".join(STORED)
+    stored = connection.execute(
+        sa.text(
+            f"insert into account_value (policy_version, run_id, account_id, {names})"
+            " select cast(:policy as text), cast(:run as bigint), x.*"
+            f" from ({_put_together(policy, touched=False)}) x"
+        ),
+        {"policy": policy_version, "run": run_id},
+    )
+    mark_moved(connection, "select account_id from account_value", touched=False)
+    return stored.rowcount
+
+
+def is_anything_stored(connection: sa.Connection) -> bool:
+    return connection.exec_driver_sql("select 1 from account_value limit 1").first() is not None
+
+
+def _stage_parts(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
+    """What a value is put together from.
 
     `s_earned`   what lines say of the account they belong to; own revenue by type is beside it
     `s_given`    what others earned on what the account bought
@@ -70,41 +105,37 @@ def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, a
     _stage_open(connection, as_of, touched=touched)
     _stage_groups(connection, lines, policy, touched=touched)
     _stage_issues(connection, lines.issues, touched=touched)
-    _put_together(connection, policy, touched=touched)
 
 
-def _put_together(connection: sa.Connection, policy: Policy, *, touched: bool) -> None:
+_KNOWN = (*EARNED, "given", "pipeline")
+_PARTS = ("s_earned", "s_given", "s_open", "s_mask")
+
+
+def _put_together(policy: Policy, *, touched: bool) -> str:
+    """SQL: account, then `STORED`, of whoever has any part, or of those in `s_touched`."""
     included = " + influence" if policy.influence.include else ""
-    follows = {
+    told = {name: name for name in (*_KNOWN, "next_change_on")} | {
         "total": f"direct + referred{included}",
         "conserved": "direct + referred - given",
         # Own revenue is the group's revenue for whoever has no relatives.
         "group_direct": "coalesce(kin_direct, direct)",
         "group_referred": "coalesce(kin_referred, referred)",
+        "issues": "coalesce(codes, '')",
     }
-    known = (*EARNED, "given", "pipeline")
-    sums = (*known, *follows)
-    parts = ("s_earned", "s_given", "s_open", "s_mask")
     # Who has an issue and nothing else is worth nothing, and people want to see why.
     everybody = " union ".join(
         (
-            *(f"select account_id as id from {part}" for part in parts),
+            *(f"select account_id as id from {part}" for part in _PARTS),
             "select account_id from s_grouped where kin_direct <> 0 or kin_referred <> 0",
         )
     )
-    fill_temp(
-        connection,
-        "s_value",
-        f"account_id {text_type(connection)}, next_change_on text, issues text not null default '', "
-        + ", ".join(f"{name} bigint not null default 0" for name in sums),
-        f"(account_id, next_change_on, issues, {', '.join(sums)})"
-        f" select id, next_change_on, coalesce(codes, ''), {', '.join((*known, *follows.values()))} from"
-        f" (select i.id, next_change_on, codes, kin_direct, kin_referred,"
-        f" {', '.join(f'coalesce({name}, 0) as {name}' for name in known)}"
+    return (
+        f"select id, {', '.join(told[name] for name in STORED)} from"
+        " (select i.id, next_change_on, codes, kin_direct, kin_referred,"
+        f" {', '.join(f'coalesce({name}, 0) as {name}' for name in _KNOWN)}"
         f" from {'s_touched' if touched else f'({everybody} order by 1)'} i "
-        + " ".join(f"left join {part} on {part}.account_id = i.id" for part in (*parts, "s_grouped"))
-        + " left join s_codes on s_codes.mask = s_mask.mask) summed",
-        key="account_id",
+        + " ".join(f"left join {part} on {part}.account_id = i.id" for part in (*_PARTS, "s_grouped"))
+        + " left join s_codes on s_codes.mask = s_mask.mask) summed"
     )
 
 
@@ -234,9 +265,6 @@ def _stage_issues(connection: sa.Connection, issues: str, *, touched: bool) -> N
 
 def _codes_of(mask: int) -> str:
     return " ".join(code for at, code in enumerate(ISSUES) if mask >> at & 1)
-
-
-STORED = (*MEASURES, "issues", "next_change_on")
 
 
 def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *, touched: bool) -> int:

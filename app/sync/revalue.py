@@ -31,6 +31,7 @@ from app.store.tables import account_value, credit_line, opportunity_issue
 
 STAGED = "s_line"
 STORED = "credit_line"
+STAGED_LINES = values.LineSource(STAGED, "s_issue", "s_value")
 SAMPLE = 200
 """Accounts whose lines every run proves; the rotation comes round in as many runs as it takes."""
 PROVEN_TO = "proven_to"
@@ -106,9 +107,12 @@ def _revalue_all(connection: Connection, day: Day) -> int:
     ledger.merge_issues(connection, scoped=False)
     if first:
         ensure_indexes(connection, credit_line, opportunity_issue)
-    values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
-    before.keep_before(connection, "s_value", day.as_of, day.run_id)
-    moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
+    if values.is_anything_stored(connection):
+        values.stage_values(connection, values.LineSource(), day.policy, day.iso, touched=False)
+        before.keep_before(connection, "s_value", day.as_of, day.run_id)
+        moved = values.merge_values(connection, day.run_id, day.policy_version, touched=False)
+    else:
+        moved = values.store_first_values(connection, day.policy, day.iso, day.run_id, day.policy_version)
     if first:
         ensure_indexes(connection, account_value)
     values.update_ranks(connection, touched=False)
@@ -139,8 +143,8 @@ def value_as_of(connection: Connection, day: Day) -> None:
     Nothing stored is touched.
     """
     _stage_everything(connection, day, STAGED, scoped=False)
-    values.stage_values(connection, values.LineSource(STAGED, "s_issue"), day.policy, day.iso, touched=False)
-    engagement.stage_engagement_as_of(connection, values.LineSource(STAGED), day.policy, day.as_of)
+    values.stage_values(connection, STAGED_LINES, day.policy, day.iso, touched=False)
+    engagement.stage_engagement_as_of(connection, STAGED_LINES, day.policy, day.as_of)
     standing.stage_standing(
         connection, day.policy, day.as_of, touched=False, values="s_value", engagement="s_engagement"
     )
