@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.model import ChainMode, Issue, OpportunityType, Policy
-from app.store.bulk import analyze, differs, insert_rows
+from app.store.bulk import analyze, differs
 from app.store.dirty import mark_moved
 from app.store.staging import add_ids, create_temp, fill_temp, stage_ids, text_type
 
@@ -96,7 +96,7 @@ def _stage_parts(connection: sa.Connection, lines: LineSource, policy: Policy, a
     `s_given`    what others earned on what the account bought
     `s_open`     its pipeline, and the day on which a future close date arrives
     `s_grouped`  the sums of everybody who has somebody below
-    `s_mask`     the codes of its issues, each a bit; `s_codes` spells them
+    `s_coded`    the codes of its issues
     """
     if touched:
         _stage_summed(connection)
@@ -108,7 +108,7 @@ def _stage_parts(connection: sa.Connection, lines: LineSource, policy: Policy, a
 
 
 _KNOWN = (*EARNED, "given", "pipeline")
-_PARTS = ("s_earned", "s_given", "s_open", "s_mask")
+_PARTS = ("s_earned", "s_given", "s_open", "s_coded")
 
 
 def _put_together(policy: Policy, *, touched: bool) -> str:
@@ -135,7 +135,7 @@ def _put_together(policy: Policy, *, touched: bool) -> str:
         f" {', '.join(f'coalesce({name}, 0) as {name}' for name in _KNOWN)}"
         f" from {'s_touched' if touched else f'({everybody} order by 1)'} i "
         + " ".join(f"left join {part} on {part}.account_id = i.id" for part in (*_PARTS, "s_grouped"))
-        + " left join s_codes on s_codes.mask = s_mask.mask) summed"
+        + ") summed"
     )
 
 
@@ -243,28 +243,20 @@ def _consolidate(connection: sa.Connection, lines: LineSource, *, touched: bool)
 
 
 def _stage_issues(connection: sa.Connection, issues: str, *, touched: bool) -> None:
-    """The distinct codes of each account, sorted, as one text.
-
-    They are a closed list: a bit for each adds up, and of the sums there are so few that each is spelled once.
-    """
+    """The distinct codes of each account, sorted, as one text: they are a closed list, and are asked for one by one."""
     text = text_type(connection)
     source = f"s_touched t cross join {issues} i where i.account_id = t.id" if touched else f"{issues} i where 1 = 1"
-    create_temp(connection, "s_bit", f"code {text} primary key, bit bigint")
-    insert_rows(connection, "s_bit", ("code", "bit"), [(code, 1 << at) for at, code in enumerate(ISSUES)])
-    _fill_sums(
-        connection,
-        "s_mask",
-        ("mask",),
-        "select d.account_id, cast(sum(b.bit) as bigint) from (select distinct i.account_id, i.code"
-        f" from {source} and i.account_id is not null) d join s_bit b on b.code = d.code group by d.account_id",
+    codes = (
+        f"case when sum(case when i.code = '{one}' then 1 else 0 end) > 0 then '{one} ' else '' end" for one in ISSUES
     )
-    create_temp(connection, "s_codes", f"mask bigint primary key, codes {text}")
-    masks = connection.exec_driver_sql("select distinct mask from s_mask").scalars().all()
-    insert_rows(connection, "s_codes", ("mask", "codes"), [(mask, _codes_of(mask)) for mask in masks])
-
-
-def _codes_of(mask: int) -> str:
-    return " ".join(code for at, code in enumerate(ISSUES) if mask >> at & 1)
+    fill_temp(
+        connection,
+        "s_coded",
+        f"account_id {text}, codes text",
+        f"select i.account_id, rtrim({' || '.join(codes)}) from {source} and i.account_id is not null"
+        " group by i.account_id",
+        key="account_id",
+    )
 
 
 def merge_values(connection: sa.Connection, run_id: int, policy_version: str, *, touched: bool) -> int:
