@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from app.cli.invocation import MOST, AsJson, PolicyOption, open_services
-from app.cli.output import money, say, say_json, say_table, tell
+from app.cli.output import Link, money, say, say_json, say_table, tell
 from app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -129,16 +129,16 @@ def _say_explanation(explanation: Explanation) -> None:
 
 def _say_lines(lines: Sequence[ExplainedLine], currency: str) -> None:
     """One row a line; rates only where something was converted."""
-    from app.domain.explain import percent_text
+    from app.domain.explain import share_text
 
     rows = [
         {
             "measure": line.measure,
             "amount": money(line.amount, currency),
-            "opportunity": line.opportunity_name or line.opportunity,
+            "opportunity": Link(line.opportunity_name or line.opportunity, line.opportunity_url),
             "because of": line.event_title or line.event,
             "date": line.dated_on,
-            "share": percent_text(Fraction(line.share)),
+            "share": share_text(Fraction(line.share)),
             "rate": _rate(line),
             "named": _named(line),
             "rule": line.rule,

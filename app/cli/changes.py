@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.invocation import LAST_NUMBER, MOST, AsJson, open_services
-from app.cli.output import count, money, say, say_json, say_table
+from app.cli.output import Link, count, money, say, say_json, say_table
 
 if TYPE_CHECKING:
     from app.sync.why import ChangeExplanation, ChangePart, RunMark, RunsDiff
@@ -75,7 +75,7 @@ def _row(part: ChangePart) -> tuple[object, ...]:
     event = part.event_title or part.event
     reason = f"{event} of {part.occurred_on}" if part.occurred_on else event
     reason = f"{reason}, {part.decision}" if part.decision else reason
-    deal = part.opportunity_name or part.opportunity
+    deal = Link(part.opportunity_name or part.opportunity or "", part.opportunity_url)
     return part.cause, *(signed(amounts[m]) for m in ("total", "direct", "referred")), beside, deal, reason
 
 

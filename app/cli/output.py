@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -56,12 +56,23 @@ def _plain_scalar(value: object) -> object:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A cell that leads to a page, where a terminal can show that."""
+
+    text: str
+    url: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Rows under headings; the columns named in `right` hold numbers."""
-    texts = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw(columns, texts, right)
+        _draw(columns, rows, right)
         return
+    texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(columns, *texts, strict=True)]
     for cells in ([heading.upper() for heading in columns], *texts):
         aligned = [
@@ -71,9 +82,14 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right
         say("  ".join(aligned).rstrip())
 
 
-def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+def _text(cell: object) -> str:
+    return "" if cell is None else one_line(str(cell))
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
+    from rich.style import Style
     from rich.table import Table
     from rich.text import Text
 
@@ -81,7 +97,8 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=name in right)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        links = (cell.url if isinstance(cell, Link) else None for cell in row)
+        table.add_row(*(Text(_text(cell), Style(link=url or None)) for cell, url in zip(row, links, strict=True)))
     Console().print(table)
 
 

@@ -89,5 +89,11 @@ def percent_text(share: Fraction) -> str:
     return f"{whole}.{tenth} %" if tenth else f"{whole} %"
 
 
+def share_text(share: Fraction) -> str:
+    """`60 %`, and exactly where that says less: `1/3 (33.3 %)`."""
+    percent = percent_text(share)
+    return percent if (share * 1000).denominator == 1 else f"{share} ({percent})"
+
+
 def _day(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

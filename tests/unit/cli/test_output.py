@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,7 +14,19 @@ from fractions import Fraction
 import pytest
 
 from app.cli.invocation import read_assignments
-from app.cli.output import count, money, one_line, plain, say, say_json, say_table, show_progress, tell, tell_error
+from app.cli.output import (
+    Link,
+    count,
+    money,
+    one_line,
+    plain,
+    say,
+    say_json,
+    say_table,
+    show_progress,
+    tell,
+    tell_error,
+)
 from app.errors import AppError, ConfigError, MappingError, Problem
 
 
@@ -87,6 +100,20 @@ def test_a_table_without_rows_is_its_heading(capsys: pytest.CaptureFixture[str])
     say_table(("name", "amount"), [])
 
     assert capsys.readouterr().out == "NAME  AMOUNT\n"
+
+
+def test_a_cell_leads_to_its_page_on_a_terminal_and_is_its_text_in_a_pipe(capsys, monkeypatch) -> None:
+    rows = [(Link("Deal", "https://org.example/006/view"),), (Link("Another", ""),)]
+
+    say_table(("name",), rows)
+    assert capsys.readouterr().out == "NAME\nDeal\nAnother\n"
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    say_table(("name",), rows)
+    drawn = capsys.readouterr().out
+    assert drawn.count("\x1b]8;") == 2  # one link: where it begins, and where it ends
+    assert ";https://org.example/006/view\x1b\\Deal   \x1b]8;;" in drawn
 
 
 def test_progress_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from app.domain.explain import Words, explain_account, explain_line
+from app.domain.explain import Words, explain_account, explain_line, share_text
 from app.domain.model import CreditLine, Measure
 
 WORDS = Words("USD", event_days={"R-2": date(2025, 2, 1)}, opportunity_names={"O-Y": "D-2025-05"})
@@ -81,3 +81,19 @@ def test_no_account_needs_more_than_five_sentences_and_the_order_of_lines_is_fre
 )
 def test_one_line_says_what_part_of_which_deal_and_why(one, text):
     assert explain_line(one, WORDS) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        ("1", "100 %"),
+        ("3/5", "60 %"),
+        ("1/8", "12.5 %"),
+        ("1/1000", "0.1 %"),
+        ("1/3", "1/3 (33.3 %)"),
+        ("1/10000", "1/10000 (less than 0.1 %)"),
+        ("12345/100000", "2469/20000 (12.3 %)"),
+    ],
+)
+def test_a_share_is_said_exactly(share, expected):
+    assert share_text(Fraction(share)) == expected
