@@ -108,7 +108,11 @@ def _stage_scores(events: _Events, rules: EngagementRules) -> None:
 
 
 def _stage_type_rules(connection: sa.Connection, rules: EngagementRules) -> None:
-    create_temp(connection, "s_type_rule", "type text primary key, base int, against int, half_life int, cap int")
+    create_temp(
+        connection,
+        "s_type_rule",
+        f"type {text_type(connection)} primary key, base int, against int, half_life int, cap int",
+    )
     columns = ("type", "base", "against", "half_life", "cap")
     insert_rows(connection, "s_type_rule", columns, [(code, *rule_of(code, rules)) for code in counted_types(rules)])
     analyze(connection, "s_type_rule")
@@ -122,10 +126,11 @@ def _stage_fading(events: _Events, rules: EngagementRules) -> None:
         for (day,) in events.run("select distinct e.occurred_on from {source} where {known}")
     ]
     lives = {rules.half_life_days, *rules.half_lives.values()}
+    text = text_type(connection)
     create_temp(
         connection,
         "s_fading",
-        f"day {text_type(connection)}, half_life int, ppm bigint, quarter text, primary key (day, half_life)",
+        f"day {text}, half_life int, ppm bigint, quarter {text}, primary key (day, half_life)",
     )
     rows: list[Row] = [
         (day.isoformat(), life, ppm, quarter_of(day)) for day, life, ppm in decay_steps(days, lives, events.as_of)
@@ -140,11 +145,11 @@ def _stage_facts(events: _Events, rules: EngagementRules) -> None:
     memberships = _load_memberships(events, rules)
     parts = {account: participation(spans, rules, events.as_of) for account, spans in memberships.items()}
     feedback = _load_feedback(events)
+    text = text_type(events.connection)
     create_temp(
         events.connection,
         "s_fact",
-        f"account_id {text_type(events.connection)} primary key, {', '.join(f'{name} int' for name in FACTS)},"
-        " next_change_on text",
+        f"account_id {text} primary key, {', '.join(f'{name} int' for name in FACTS)}, next_change_on {text}",
     )
     rows: list[Row] = []
     for account in sorted({*grudges, *parts, *feedback}):

@@ -155,11 +155,12 @@ def _stage(
     touched: bool,
 ) -> None:
     """Fill `s_engagement` (columns of `account_engagement`) for all accounts, or for those in `s_engaged`."""
+    text = text_type(connection)
     create_temp(
         connection,
         "s_engagement",
-        f"account_id {text_type(connection)} primary key, quadrant text, percentile int, next_change_on text,"
-        f" points_band text, {_columns(('run_id', 'whole_points', *NUMBERS, *OPTIONAL), 'bigint')}",
+        f"account_id {text} primary key, quadrant {text}, percentile int, next_change_on {text}, points_band {text},"
+        f" {_columns(('run_id', 'whole_points', *NUMBERS, *OPTIONAL), 'bigint')}",
     )
     _gather(connection, "s_engagement", 0, lines, policy, standard, as_of, touched=touched)
     analyze(connection, "s_engagement")

@@ -34,7 +34,7 @@ def stage_claims(connection: sa.Connection, policy: Policy, as_of: str, held: Co
         connection,
         "s_claim",
         f"opportunity_id {text}, event_id {text}, tier smallint, referrer_id {text}, buyer_id {text},"
-        f" occurred_on {text}, share_percent text, net bigint, verdict text",
+        f" occurred_on {text}, share_percent {text}, net bigint, verdict {text}",
         *(
             "select * from ("
             f" select o.id, r.event_id, {tier}, r.referrer_id, {_BUYER}, r.occurred_on, r.share_percent,"
@@ -183,7 +183,7 @@ def _stage_rivals(connection: sa.Connection, policy: Policy) -> None:
         connection,
         "s_rival",
         f"opportunity_id {text}, event_id {text}, tier smallint, referrer_id {text}, buyer_id {text},"
-        f" occurred_on {text}, net bigint, verdict text, strongest {text}, parts bigint, place bigint",
+        f" occurred_on {text}, net bigint, verdict {text}, strongest {text}, parts bigint, place bigint",
         "select opportunity_id, event_id, tier, referrer_id, buyer_id, occurred_on, net, verdict, strongest,"
         " case competes when 1 then sum(competes) over (partition by opportunity_id) else 0 end,"
         " row_number() over (partition by opportunity_id, competes order by occurred_on, event_id) from (select c.*,"

@@ -145,7 +145,7 @@ def stage_alike(connection: sa.Connection, told: Told, bits: Mapping[str, int], 
     fill_temp(
         connection,
         "s_alike",
-        f"account_id {text}, held bigint, renewal_on text, next_change_on text",
+        f"account_id {text}, held bigint, renewal_on {text}, next_change_on {text}",
         "select h.account_id, cast(sum(h.bit) as bigint),"
         f" nullif(max(case when h.bit = {licence} then h.until end), '{_EVER}'), nullif(min(h.until), '{_EVER}')"
         " from (select f.account_id, f.bit, max(f.until) as until from ("

@@ -59,10 +59,11 @@ class LineSource:
 def stage_values(connection: sa.Connection, lines: LineSource, policy: Policy, as_of: str, *, touched: bool) -> None:
     """Fill `s_value` with the sums and issues of all accounts, or of those in `s_touched`."""
     _stage_parts(connection, lines, policy, as_of, touched=touched)
+    text = text_type(connection)
     fill_temp(
         connection,
         "s_value",
-        f"account_id {text_type(connection)}, next_change_on text, issues text not null default '', "
+        f"account_id {text}, next_change_on {text}, issues {text} not null default '', "
         + ", ".join(f"{name} bigint not null default 0" for name in MEASURES),
         f"(account_id, {', '.join(STORED)}) {_put_together(policy, touched=touched)}",
         key="account_id",
@@ -252,7 +253,7 @@ def _stage_issues(connection: sa.Connection, issues: str, *, touched: bool) -> N
     fill_temp(
         connection,
         "s_coded",
-        f"account_id {text}, codes text",
+        f"account_id {text}, codes {text}",
         f"select i.account_id, rtrim({' || '.join(codes)}) from {source} and i.account_id is not null"
         " group by i.account_id",
         key="account_id",

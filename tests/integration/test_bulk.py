@@ -18,7 +18,7 @@ from app.store.bulk import (
     upsert_rows,
 )
 from app.store.database import open_database
-from app.store.staging import stage_ids
+from app.store.staging import stage_ids, text_type
 
 NAMES = ("id", "name", "employees", "is_deleted", "pulled_in")
 ODD = ["\\", "\\N", "\t", "a\tb\nc\r", "\\.", '"', "'", "", "null", "😀", "\\t", "\x01\x7f"]
@@ -128,3 +128,18 @@ def test_what_is_staged_for_each_page_is_emptied_and_keeps_no_lock_for_each(conn
 
     assert connection.exec_driver_sql("select id from s_page order by id").scalars().all() == ["29", "last"]
     assert locks(connection) == held
+
+
+def test_staged_ids_need_no_second_table_on_a_server_that_can_be_told_so(connection, monkeypatch):
+    if connection.dialect.name == "sqlite":
+        assert text_type(connection) == "text"
+        return
+    stage_ids(connection, "s_page", ["a"])
+
+    beside = connection.exec_driver_sql(
+        "select reltoastrelid from pg_class where oid = 's_page'::regclass"
+    ).scalar_one()
+
+    assert (beside == 0) == (connection.dialect.server_version_info >= (16,))
+    monkeypatch.setattr(connection.dialect, "server_version_info", (14, 9))
+    assert text_type(connection) == 'text collate "C"'
