@@ -21,7 +21,16 @@ from app.sync.restated import find_policy_change
 from app.sync.standing import BUCKETS
 from app.web.access import ServicesOf, require_reader
 from app.web.v1 import Cursor, SortKey, read_account_cursor, write_account_cursor
-from app.web.words import KINDS, describe_policy, name_quadrants, show_points, show_progress, show_rule, show_share
+from app.web.words import (
+    KINDS,
+    describe_policy,
+    name_quadrants,
+    show_part,
+    show_points,
+    show_progress,
+    show_rule,
+    show_share,
+)
 
 ROWS = 50
 BAR_WIDTH = 160
@@ -41,7 +50,7 @@ def build_templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     templates.filters |= {"money": show_money, "weblink": keep_web_link, "words": show_words}
-    templates.filters |= {"share": show_share, "points": show_points, "rule": show_rule}
+    templates.filters |= {"share": show_share, "part": show_part, "points": show_points, "rule": show_rule}
     templates.filters |= {"lower_first": lambda text: text[:1].lower() + text[1:]}
     templates.filters |= {"progress": show_progress, "bucket": BUCKETS.__getitem__}
     return templates

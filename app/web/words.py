@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from app.domain.engagement import cut_points
-from app.domain.explain import percent_text
+from app.domain.explain import percent_text, share_text
 from app.domain.model import Measure, Policy, Scope, Split, Tier
 
 QUADRANTS: Mapping[str, tuple[str, str]] = {
@@ -66,6 +66,11 @@ def name_quadrants(labels: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 def show_share(share: object) -> str:
     """`1/3` reads `33.3 %`."""
     return percent_text(Fraction(str(share)))
+
+
+def show_part(share: object) -> str:
+    """The same, and exactly where that says less: `1/3 (33.3 %)`."""
+    return share_text(Fraction(str(share)))
 
 
 def show_progress(share: Fraction) -> str:

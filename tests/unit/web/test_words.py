@@ -12,7 +12,16 @@ from app.domain.model import Influence, OpportunityType, Policy, Scope, Split
 from app.domain.segments import Quadrant
 from app.sync.standing import Card, StandingView, ToDo
 from app.web.pages import build_templates, group_lines, list_kinds
-from app.web.words import KINDS, QUADRANTS, describe_policy, name_quadrants, show_points, show_rule, show_share
+from app.web.words import (
+    KINDS,
+    QUADRANTS,
+    describe_policy,
+    name_quadrants,
+    show_part,
+    show_points,
+    show_rule,
+    show_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +37,11 @@ from app.web.words import KINDS, QUADRANTS, describe_policy, name_quadrants, sho
 )
 def test_a_share_reads_as_percent(share: str, text: str) -> None:
     assert show_share(share) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [("1", "100 %"), ("1/3", "1/3 (33.3 %)")])
+def test_a_part_of_a_deal_is_said_exactly(share, text):
+    assert show_part(share) == text
 
 
 @pytest.mark.parametrize(
@@ -111,7 +125,7 @@ def render(view: dict[str, Any], activity: tuple[Any, ...] = ()) -> str:
         (ToDo("Hidden gem", "Thank them."),),
     )
     lines = [line("equal") | {"amount": "50.00", "opportunity": "O", "opportunity_name": "<Deal>", "rate": None}]
-    lines[0] |= {"opportunity_url": "", "event": "E", "event_title": None, "occurred_on": "2026-01-01"}
+    lines[0] |= {"opportunity_url": "", "event": "E", "event_title": None, "dated_on": "2026-01-01"}
     return (
         build_templates()
         .get_template("account.html")
