@@ -1,20 +1,30 @@
 """Why an account's share of an opportunity moved that is there before and after: one cause, the first that fits.
 
-What somebody recorded or withdrew comes first, then moves and merges, then the rules, then what can only be told from
-the evidence that a claim rests on.
+What somebody recorded or withdrew comes first, then moves, and merges of lines like it, then the rules, then what can
+only be told from the evidence that a claim rests on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from app.domain.causes import Between, Cause, DealFacts, Entry
+from app.domain.causes import GIVEN, Between, Cause, DealFacts, Entry
 from app.domain.chain import CHAINED
 from app.domain.model import Measure, Tier
 
 _INFLUENCE = (Measure.INFLUENCE, Measure.TOUCHED)
+_CREDIT = frozenset({Measure.DIRECT, Measure.REFERRED})
+_TAKING_PART = frozenset({Measure.DIRECT, *_INFLUENCE})
+_MERGED_WITH: Mapping[str, frozenset[Measure]] = {
+    Measure.REFERRED: _CREDIT,
+    GIVEN: _CREDIT,
+    Measure.NETWORK: _CREDIT | {Measure.NETWORK},
+    Measure.INFLUENCE: _TAKING_PART,
+    Measure.TOUCHED: _TAKING_PART,
+}
+"""Per measure the lines whose merge explains it: the buyer's, its like, and for a chain the credit it starts from."""
 Key = tuple[str, str, str]
 
 
@@ -26,7 +36,8 @@ class Deal:
     new: Mapping[Key, Entry]
     facts: DealFacts
     between: Between
-    is_merged: bool
+    merged: Collection[str]
+    """The measures of the lines before whose account or buyer was merged."""
     is_moved: bool
     """Another account bought it."""
 
@@ -42,14 +53,20 @@ def find_reason(deal: Deal, entry: Entry, old: Entry | None, new: Entry | None) 
         return Cause.INFLUENCE if influence else Cause.REFERRAL_WITHDRAWN
     if deal.is_moved:
         return Cause.OPPORTUNITY_CHANGED
-    if deal.is_merged:
+    if not _MERGED_WITH[entry.measure].isdisjoint(deal.merged):
         return Cause.MERGE
     if influence:
-        come, gone = _events(deal, *_INFLUENCE)
-        return Cause.POLICY if between.policy_changed and not come | gone else Cause.INFLUENCE
+        return _influence_reason(deal)
     if entry.measure == Measure.NETWORK:
         return Cause.POLICY if between.policy_changed and not _is_recorded(deal) else Cause.CHAIN
     return _claim_reason(deal, entry, old, new)
+
+
+def _influence_reason(deal: Deal) -> Cause:
+    """The same for taking part: whoever stands there as a referrer after a merge no longer does beside it."""
+    if any(_events(deal, *_INFLUENCE)):
+        return Cause.MERGE if deal.merged else Cause.INFLUENCE
+    return Cause.POLICY if deal.between.policy_changed else Cause.INFLUENCE
 
 
 def _claim_reason(deal: Deal, entry: Entry, old: Entry | None, new: Entry | None) -> Cause:
@@ -61,7 +78,7 @@ def _claim_reason(deal: Deal, entry: Entry, old: Entry | None, new: Entry | None
     if _chained(deal.old) != _chained(deal.new):
         return Cause.CHAIN
     if _weights(deal.old) != _weights(deal.new):
-        return Cause.INFLUENCE
+        return Cause.MERGE if Measure.INFLUENCE in deal.merged else Cause.INFLUENCE
     if deal.facts.is_changed:
         return Cause.OPPORTUNITY_CHANGED
     if old and new:

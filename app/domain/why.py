@@ -14,7 +14,7 @@ Parts are whole minor units and add up to the difference of every account and me
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -47,9 +47,9 @@ def explain_deal(before: Sequence[Entry], after: Sequence[Entry], facts: DealFac
     `before` and `after` hold all its lines at the two valuations. Parts that cancel out are left out.
     """
     held = [_survive(entry, between.survivors) for entry in before]
-    deal = _build_deal(held, after, facts, between, is_merged=held != list(before))
-    merged = _merged(_with_given(before), _with_given(held))
-    return _sum_parts([*merged, *_parts(deal)])
+    merged = {old.measure for old, new in zip(before, held, strict=True) if old != new}
+    deal = _build_deal(held, after, facts, between, merged)
+    return _sum_parts([*_merged(_with_given(before), _with_given(held)), *_parts(deal)])
 
 
 def changes_of(
@@ -122,11 +122,11 @@ def _part(entry: Entry, cause: Cause, amount: int, event_id: str | None = None) 
 
 
 def _build_deal(
-    held: Sequence[Entry], after: Sequence[Entry], facts: DealFacts, between: Between, *, is_merged: bool
+    held: Sequence[Entry], after: Sequence[Entry], facts: DealFacts, between: Between, merged: Collection[str]
 ) -> Deal:
     buyers = [{one.buyer_id for one in side if one.measure == Measure.DIRECT} for side in (held, after)]
     is_moved = all(buyers) and buyers[0] != buyers[1]
-    return Deal(_fold(_with_given(held)), _fold(_with_given(after)), facts, between, is_merged, is_moved)
+    return Deal(_fold(_with_given(held)), _fold(_with_given(after)), facts, between, merged, is_moved)
 
 
 def _fold(entries: Iterable[Entry]) -> dict[Key, Entry]:

@@ -263,6 +263,23 @@ def test_a_reference_call_and_the_answer_of_the_buyer_are_influence_and_enter_th
     )
 
 
+def test_a_policy_is_told_where_somebody_who_only_took_part_is_merged_in_the_same_night(company):
+    under(company, "window_days=20")
+    event(company, "call", "reference_call", "X", date(2025, 5, 1), opportunity=company.ids["D-Y"])
+    at(company, TOMORROW)
+    first = company.sync()
+    under(company, "window_days=365")
+    company.org.merge("Account", company.ids["B"], company.ids["X"])
+    company.sync()
+
+    assert why(company, "B", first.run_id) == {
+        ("policy", "D-Y"): (250_000, 0, 250_000),
+        ("policy", "D-B"): (0, 0, 0),
+        ("merge", "D-X"): (40_000, 40_000, 0),
+        ("merge", "D-Y"): (0, 0, 0),
+    }
+
+
 @pytest.mark.parametrize("override", ["engagement.cap=7", "roles.days=90"])
 def test_a_rule_that_no_credit_depends_on_explains_no_credit(company, override):
     first = company.sync()

@@ -1,6 +1,7 @@
 """Why a value changed: every cause by hand, and the promise that the parts add up for any two sets of lines."""
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -350,6 +351,84 @@ def test_what_a_merged_account_had_grows_with_the_opportunity_like_one_share():
         ("A", REFERRED, Cause.MERGE): -50,
         ("B", REFERRED, Cause.MERGE): 50,
         ("B", REFERRED, Cause.OPPORTUNITY_CHANGED): 100,
+    }
+
+
+MERGED_IN_A_NEW_POLICY = Between("2026-03-01", "2026-03-01", policy_changed=True, survivors={"D": "B", "C": "B"})
+"""D, who took part, and C, whose referral led to a referral, are B now."""
+
+
+def test_who_only_took_part_in_a_deal_and_is_merged_explains_no_credit_of_it():
+    took_part_as_b = took_part(100)._replace(account_id="B")
+
+    assert moved([own(100), took_part(100)], [*BEFORE, took_part_as_b], between=MERGED_IN_A_NEW_POLICY) == {
+        ("B", REFERRED, Cause.POLICY): 100,
+        ("D", Measure.TOUCHED, Cause.MERGE): -100,
+        ("B", Measure.TOUCHED, Cause.MERGE): 100,
+    }
+    recorded = replace(MERGED_IN_A_NEW_POLICY, new_events={"R-A"})
+    assert moved([*BEFORE, took_part(100)], [*SHARED, took_part_as_b], between=recorded) == {
+        ("A", REFERRED, Cause.REFERRAL_ADDED): 50,
+        ("B", REFERRED, Cause.CO_REFERRER): -50,
+        ("D", Measure.TOUCHED, Cause.MERGE): -100,
+        ("B", Measure.TOUCHED, Cause.MERGE): 100,
+    }
+
+
+def test_a_referral_that_led_to_another_and_is_merged_explains_the_network_alone():
+    assert moved(
+        [own(100), network(50)], [*BEFORE, network(30)._replace(account_id="B")], between=MERGED_IN_A_NEW_POLICY
+    ) == {
+        ("B", REFERRED, Cause.POLICY): 100,
+        ("C", Measure.NETWORK, Cause.MERGE): -50,
+        ("B", Measure.NETWORK, Cause.MERGE): 30,
+    }
+
+
+def test_referrers_that_are_merged_explain_the_network_behind_them_and_no_answer_about_references():
+    between = Between("2026-03-01", "2026-03-01", policy_changed=True, survivors={"A": "B"})
+
+    def answered(part):
+        return took_part(100 * part, Measure.INFLUENCE, part)
+
+    after = [*BEFORE, network(20), took_part(100), answered(HALF)]
+    assert moved([*SHARED, network(50), took_part(100), answered(Fraction(3, 10))], after, between=between) == {
+        ("A", REFERRED, Cause.MERGE): -50,
+        ("B", REFERRED, Cause.MERGE): 50,
+        ("C", Measure.NETWORK, Cause.MERGE): -30,
+        ("D", Measure.INFLUENCE, Cause.POLICY): 20,
+    }
+
+
+def test_who_came_too_late_and_is_a_referrer_by_a_merge_took_no_part_beside_it():
+    between = Between("2026-03-01", "2026-03-01", policy_changed=True, survivors={"B": "D"})
+
+    assert moved([*BEFORE, took_part(100)], [own(100), credit(100, "D")], between=between) == {
+        ("B", REFERRED, Cause.MERGE): -100,
+        ("D", REFERRED, Cause.MERGE): 100,
+        ("D", Measure.TOUCHED, Cause.MERGE): -100,
+    }
+
+
+def test_who_took_part_and_is_the_buyer_by_a_merge_leaves_the_referrer_what_it_was_answered():
+    answered = [took_part(100), took_part(30, Measure.INFLUENCE, Fraction(3, 10))]
+    between = Between("2026-03-01", "2026-03-01", survivors={"D": "Y"})
+
+    before = [own(100), credit(70, share=Fraction(7, 10)), *answered]
+    assert moved(before, BEFORE, between=between) == {
+        ("B", REFERRED, Cause.MERGE): 30,
+        ("D", Measure.TOUCHED, Cause.MERGE): -100,
+        ("D", Measure.INFLUENCE, Cause.MERGE): -30,
+    }
+
+
+def test_a_claim_that_reaches_a_deal_by_the_merge_of_its_buyer_is_the_merge_s_doing_whatever_the_policy():
+    between = Between("2026-03-01", "2026-03-01", policy_changed=True, survivors={"Z": "Y"})
+
+    assert moved([own(100, "Z")], BEFORE, between=between) == {
+        ("Z", DIRECT, Cause.MERGE): -100,
+        ("Y", DIRECT, Cause.MERGE): 100,
+        ("B", REFERRED, Cause.MERGE): 100,
     }
 
 
