@@ -94,8 +94,7 @@ def refresh_engagement(
 
 
 def _order_again(connection: sa.Connection, kept: Orders | None, moves: Moves | None) -> Orders:
-    """Whoever comes to life or leaves it is in no move, but leaves a mark."""
-    if kept is None or moves is None or _has_marks(connection, "account"):
+    if kept is None or moves is None:
         return load_orders(connection, "account_value")
     return shift_kept_orders(connection, kept, moves)
 
@@ -127,11 +126,6 @@ def count_differences(connection: sa.Connection, policy: Policy, as_of: date, *,
 def is_new_week(connection: sa.Connection, as_of: date) -> bool:
     """Whether points have faded since they were stored."""
     return load_flag(connection, FADED_IN) != str(week_of(as_of))
-
-
-def _has_marks(connection: sa.Connection, kind: str) -> bool:
-    found = connection.execute(sa.text("select 1 from dirty where kind = :kind limit 1"), {"kind": kind})
-    return found.first() is not None
 
 
 def mark_engagement_due(connection: sa.Connection, as_of: str) -> None:

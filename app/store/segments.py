@@ -17,7 +17,7 @@ from app.domain.model import OpportunityType, Policy
 from app.domain.order_statistics import Order, Statistic
 from app.domain.segments import Amounts, Orders, Standard, build_orders, shift_orders, shifted_totals, standard_of
 from app.domain.standing import GIVEN_TYPES
-from app.store.bulk import analyze, differs, load_numbers
+from app.store.bulk import analyze, load_numbers
 from app.store.rates import load_places
 from app.store.staging import LIVE, add_ids, create_temp, fill_temp, text_type
 from app.store.state import load_flag, save_flag
@@ -143,21 +143,25 @@ def save_orders(connection: sa.Connection, orders: Orders) -> None:
 
 
 Moves = Sequence[tuple[Amounts, Amounts]]
-"""Old and new amounts of live accounts."""
+"""Old and new amounts of accounts; nothing where they are not live."""
 
 
 def load_moves(connection: sa.Connection) -> Moves | None:
-    """What the staged values will change in the stored ones; None where that is too much to go through one by one."""
+    """What the staged values will change in the orders; None where that is too much to go through one by one.
+
+    Whoever has a place among all, as stored, was live: the account itself only tells whether it is now.
+    """
+    amounts = ("direct", "referred", "total")
+    before = [f"case when e.quadrant is null and e.percentile is null then 0 else old.{one} end" for one in amounts]
+    after = [f"case when a.id is null then 0 else new.{one} end" for one in amounts]
+    moved = " or ".join(f"{old} <> {new}" for old, new in zip(before, after, strict=True))
     rows = connection.exec_driver_sql(
-        "select coalesce(old.direct, 0), coalesce(old.referred, 0), coalesce(old.total, 0),"
-        " new.direct, new.referred, new.total from s_value new join account a on a.id = new.account_id"
-        f" left join account_value old on old.account_id = new.account_id where {LIVE}"
-        f" and (old.account_id is null or {differs(connection, 'new', 'old', ('direct', 'referred', 'total'))})"
-        f" limit {MANY + 1}"
+        f"select {', '.join((*before, *after))} from s_value new"
+        f" left join account a on a.id = new.account_id and {LIVE}"
+        " left join account_value old on old.account_id = new.account_id"
+        f" left join account_engagement e on e.account_id = old.account_id where {moved} limit {MANY + 1}"
     ).fetchall()
-    if len(rows) > MANY:
-        return None
-    return [((row[0], row[1], row[2]), (row[3], row[4], row[5])) for row in rows]
+    return None if len(rows) > MANY else [(row[:3], row[3:]) for row in rows]
 
 
 def shift_kept_orders(connection: sa.Connection, kept: Orders, moves: Moves) -> Orders:
