@@ -291,6 +291,7 @@ account_value = sa.Table(
     sa.Column("next_change_on", Day),
     sa.Column("policy_version", sa.Text, nullable=False, server_default=""),
     sa.Column("run_id", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("ix_account_value_direct", "direct"),
     sa.Index("ix_account_value_total", "total"),
     sa.Index("ix_account_value_next_change_on", "next_change_on"),
     _present("account_value", "rank"),
