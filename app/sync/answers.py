@@ -22,7 +22,7 @@ from app.sync.beside import Plain, PointedEvent, explain_points, read_measures
 from app.sync.explanations import Explainer
 from app.sync.pull import ACCEPT_VANISHED
 from app.sync.report import RunReport, read_report
-from app.sync.restated import Restated, compare_staged, find_restated, is_ahead
+from app.sync.restated import Restated, compare_to_come, find_restated, is_ahead
 from app.sync.revalue import Day, value_as_of
 from app.sync.services import Services
 from app.sync.standing import StandingView, tell_standing
@@ -222,7 +222,8 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         day, policy = as_of or services.today, services.mapping.policy
         activity, points = explain_points(connection, account_id, policy.engagement, day)
         standing = tell_standing(connection, account_id, policy, day)
-        restated = None if as_of else _restated(services, connection, row, staged=staged)
+        compare = compare_to_come if staged else find_restated
+        restated = None if as_of else compare(services, connection, account_id)
     explainer = Explainer(view.currency, places)
     order = list(Measure)
     lines.sort(key=lambda one: (order.index(one.line.measure), -abs(one.line.amount), one.line.opportunity_id))
@@ -236,13 +237,6 @@ def explain_account(services: Services, account_id: str, *, as_of: date | None =
         standing=standing,
         restated=restated,
     )
-
-
-def _restated(services: Services, connection: Connection, row: value_rows.ValueRow, *, staged: bool) -> Restated | None:
-    if not staged:
-        return find_restated(services, connection, row.account_id)
-    stored = value_rows.load_value(connection, row.account_id)
-    return stored and compare_staged(services, connection, stored, row)
 
 
 @contextmanager

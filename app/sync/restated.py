@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +13,10 @@ from app.domain.money import major_units
 from app.mapping.policy import policy_content
 from app.store import rates, runs, state
 from app.store.connection import Connection
-from app.store.value_rows import ValueRow
+from app.store.value_rows import load_value
 from app.store.values import MEASURES
 from app.sync.comparison import RunMark, compare_runs, credit_rules, mark_run, name_differences
+from app.sync.revalue import Day, value_as_of
 from app.sync.services import Services
 from app.sync.why import changes_between
 
@@ -80,13 +82,23 @@ def find_restated(services: Services, connection: Connection, account_id: str) -
     return _restated(_past(connection, *found), before, moved, comparison.places)
 
 
-def compare_staged(services: Services, connection: Connection, stored: ValueRow, staged: ValueRow) -> Restated | None:
-    """The same for a policy that no run has followed yet: what is stored against what it makes of it."""
+def compare_to_come(services: Services, connection: Connection, account_id: str) -> Restated | None:
+    """The same for a policy that no run has followed yet: what the last run made of its day, and what this one does.
+
+    Today is staged already, for it is what is shown; where the run's day was another, that one takes its place.
+    """
     by = _to_come(services, connection)
-    if by is None or _currency(connection, by.reported) != services.mapping.policy.reporting_currency:
+    mapping = services.mapping
+    if by is None or _currency(connection, by.reported) != mapping.policy.reporting_currency:
+        return None
+    reported_on = date.fromisoformat(by.reported.as_of)
+    if reported_on != services.today:
+        value_as_of(connection, Day(mapping.policy, mapping.policy_version, reported_on, 0))
+    stored, staged = (load_value(connection, account_id, staged=one) for one in (False, True))
+    if stored is None or staged is None:
         return None
     moved = {measure: staged.money[measure] - amount for measure, amount in stored.money.items()}
-    places = rates.load_places(connection, services.mapping.policy.reporting_currency)
+    places = rates.load_places(connection, mapping.policy.reporting_currency)
     return _restated(by, stored.money, moved, places)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -60,6 +61,19 @@ def test_a_policy_that_no_run_has_followed_yet_is_told_with_what_was_reported(co
     assert found.before["total"] == Decimal("280000.00")
     assert found.change == dict.fromkeys(("referred", "total", "conserved", "group_referred"), Decimal("-250000.00"))
     assert explain_account(company.services, company.ids["B"], as_of=company.services.today).restated is None
+
+
+def test_a_day_that_has_passed_is_not_the_doing_of_a_policy_that_no_run_has_followed_yet(company):
+    company.deal("D-later", "Y", 7_000, close=date(2026, 3, 2), CreatedDate=TODAY)
+    company.sync()
+    under(company, NARROW)
+    company.services = replace(company.services, now=lambda: TODAY + timedelta(days=1))
+
+    explanation = explain_account(company.services, company.ids["Y"])
+
+    assert explanation.account.money["direct"] == Decimal("257000.00")
+    assert explanation.restated.change["given"] == Decimal("-250000.00")
+    assert "direct" not in explanation.restated.change
 
 
 def test_only_what_the_policy_moved_is_restated_and_what_else_happened_is_not(company):
