@@ -176,7 +176,8 @@ def tell_restated(restated: Restated) -> str:
 
     moved = ", ".join(f"{measure} {signed(amount)}" for measure, amount in restated.change.items())
     what = f"a total of {money(restated.before['total'])} "
-    return f"restated by the policy: {moved}; {_reported(restated.by, what)}"
+    verb = "to be restated" if restated.by.since_run is None else "restated"
+    return f"{verb} by the policy: {moved}; {_reported(restated.by, what)}"
 
 
 def _reported(change: PolicyChange, what: str = "") -> str:

@@ -157,18 +157,30 @@ def test_the_command_line_says_so_beside_the_number(company, capsys):
     assert told["change"] == dict.fromkeys(("referred", "total", "conserved"), "-250000.00")
     list_of_all = advocacy("accounts", "--policy", NARROW).splitlines()
     assert list_of_all[-1] == f"restated: run 1 of 2026-03-01 reported {reported}; see advocacy runs diff 1 2"
+    coming = (
+        "to be restated by the policy: referred +250,000, total +250,000, conserved +250,000, group_referred +250,000;"
+    )
+    assert any(line.startswith(coming) for line in advocacy("explain", "B").splitlines())
     assert advocacy("accounts").splitlines()[-1].startswith("not reported yet: run 2 of 2026-03-01 reported under")
     assert advocacy("portfolio").splitlines()[-1].startswith("of run 2; the policy has changed since")
 
 
 def test_the_pages_say_so_beside_the_number(company):
-    under(company, NARROW)
-    company.sync()
     _, secret = save_key(company.services.database, name="t", scopes=["read"], now=TODAY, who="t")
-    with TestClient(create_app(company.services)) as client:
-        client.auth = ("", secret)
-        one, everybody = client.get(f"/accounts/{company.ids['B']}").text, client.get("/").text
 
+    def pages():
+        with TestClient(create_app(company.services)) as client:
+            client.auth = ("", secret)
+            return client.get(f"/accounts/{company.ids['B']}").text, client.get("/").text
+
+    under(company, NARROW)
+    one, everybody = pages()
+    assert "To be restated by the policy: referred −250,000" in one
+    assert "Not reported yet: run 1 of 2026-03-01 reported under policy" in everybody
+    company.sync()
+    one, everybody = pages()
+
+    assert "Restated by the policy: referred" in one
     assert "Run 1 of 2026-03-01 reported a total of 280,000 USD under policy" in one
     assert "total −250,000" in one
     assert "Restated: run 1 of 2026-03-01 reported under policy" in everybody

@@ -66,6 +66,17 @@ def test_one_that_passes_a_place_asks_for_one_neighbour():
     assert asked == [1] * 11
 
 
+def test_who_leaves_the_top_for_the_bottom_lets_every_place_above_ask_for_the_one_below_it():
+    before = list(range(0, 1000, 10))
+    after = [one for one in before if one != 980] + [5]
+    asked = []
+
+    shifted = shift_order(read_order(before, tenths), [980], [5], tenths, neighbours_of(after, asked))
+
+    assert shifted == read_order(after, tenths)
+    assert asked == [1] * 10
+
+
 @pytest.mark.parametrize("contradiction", [([5], []), ([1, 1, 1, 1, 1, 1, 1, 1], [])])
 def test_amounts_that_were_never_there_are_noticed(contradiction):
     """Fewer neighbours than there should be, or fewer amounts than none."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.order_statistics import Order, Statistic
 from app.domain.rules import SegmentRules
 from app.domain.segments import (
     Quadrant,
     Standard,
+    build_orders,
     build_standard,
     percentile,
     quadrant,
     revenue_at_risk,
+    shift_orders,
     shifted_totals,
+    standard_of,
 )
 
 MEDIAN = SegmentRules()
@@ -143,6 +149,56 @@ def test_fixed_thresholds_are_whole_units_of_the_currency():
 
     assert (standard.direct, standard.referred) == (100_000, 0)
     assert build_standard([], SegmentRules(direct=1000, referred=7)) == Standard(100_000, 700)
+    assert build_standard([], SegmentRules(direct=1000, referred=7), 1) == Standard(1000, 7)
+    assert standard_of(build_orders([]), SegmentRules(direct=1000, referred=7)) == Standard(100_000, 700)
+
+
+def neighbours_among(everybody):
+    """Per order, as the database answers."""
+
+    def of(amounts):
+        def neighbours(amount, upwards, at_most):
+            beyond = Counter(one for one in amounts if (one > amount if upwards else one < amount))
+            return sorted(beyond.items(), reverse=not upwards)[:at_most]
+
+        return neighbours
+
+    buyers = [one for one in everybody if one[0] > 0]
+    return {
+        "direct": of([one[0] for one in buyers]),
+        "referred": of([one[1] for one in buyers]),
+        "total": of([one[2] for one in everybody if one[2] > 0]),
+    }
+
+
+def test_who_moves_moves_the_medians_and_cuts_of_all():
+    before, move = [(10, 1, 11), (20, 2, 22), (30, 3, 33)], ((20, 2, 22), (40, 0, 40))
+    after = [(10, 1, 11), (40, 0, 40), (30, 3, 33)]
+
+    shifted = shift_orders(build_orders(before), [move], neighbours_among(after))
+
+    assert shifted == build_orders(after)
+    assert (shifted["direct"].statistics, shifted["referred"].statistics) == (
+        (Statistic(30, 1, 2),),
+        (Statistic(1, 1, 2),),
+    )
+
+
+def test_where_nobody_buys_any_more_or_one_is_alone_all_are_looked_at():
+    alone = build_orders([(10, 1, 11)])
+
+    assert alone["total"] == Order(1)
+    assert shift_orders(alone, [((10, 1, 11), (0, 1, 1))], neighbours_among([(0, 1, 1)])) is None
+
+
+@given(st.lists(st.tuples(amounts, amounts, amounts), min_size=1, max_size=40), st.data())
+def test_orders_that_are_shifted_are_those_of_everybody(before, data):
+    after = [data.draw(st.just(one) | st.tuples(amounts, amounts, amounts)) for one in before]
+    moves = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+
+    shifted = shift_orders(build_orders(before), moves, neighbours_among(after))
+
+    assert shifted in (None, build_orders(after))
 
 
 @given(customers, st.randoms())
