@@ -120,6 +120,10 @@ STAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "issue",
         """select verdict as code, referrer as account, deal, event from w_claim where verdict not in ('sourced', 'late')
         union select 'referral_after_created', referrer, deal, event from w_late
+        union select 'duplicate_claim', c.referrer, c.deal, c.event from w_claim c
+        where c.verdict = 'sourced' and exists (
+            select 1 from w_claim s where s.deal = c.deal and s.referrer = c.referrer and s.verdict = 'sourced'
+                and (s.tier, s.day, s.event) < (c.tier, c.day, c.event))
         union select 'amount_missing', buyer, id, null from w_net where lacks_amount = 1
         """,
         ("account", "deal"),

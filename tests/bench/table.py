@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sqlite3
@@ -119,7 +120,10 @@ def _counts(night: Step) -> str:
 
 
 def print_memory(results: Sequence[Step]) -> None:
-    """Peak memory and CPU seconds of the same night at the smallest and the largest size."""
+    """Peak memory and CPU seconds of the same night, and of the valuation alone, at the smallest and the largest size.
+
+    An exponent of 1: ten times the size takes ten times as long.
+    """
     for kind in dict.fromkeys(result["database"] for result in results):
         sized = [result for result in results if result["database"] == kind]
         if len(sized) < 2:
@@ -129,16 +133,22 @@ def print_memory(results: Sequence[Step]) -> None:
         print(f"\n{kind}: {factor:g} times the size")
         floors = ({"name": "floor", "cpu": _sums(one["floors"])[1], **one["floors"]} for one in (small, large))
         pairs = [tuple(floors), *zip(small["nights"], large["nights"], strict=True)]
-        head = ("", "peak MB", "peak MB", "ratio", "CPU s", "CPU s", "ratio")
-        _print_rows([head, *(_growth(*pair) for pair in pairs)])
+        pairs += [(_valued(small), _valued(large))]
+        head = ("", "peak MB", "peak MB", "ratio", "CPU s", "CPU s", "ratio", "exponent")
+        _print_rows([head, *(_growth(*pair, factor) for pair in pairs)])
 
 
-def _growth(small: Step, large: Step) -> tuple[str, ...]:
+def _valued(result: Step) -> Step:
+    _, everything, _ = result["valuation"]["steps"]
+    return {**everything, "name": "valuation alone", "peak_mb": result["valuation"]["peak_mb"]}
+
+
+def _growth(small: Step, large: Step, factor: float) -> tuple[str, ...]:
     ratio = large["peak_mb"] / small["peak_mb"], large["cpu"] / max(small["cpu"], 0.001)
     return (
         small["name"],
         *(_mb(small), _mb(large), f"{ratio[0]:.2f}"),
-        *(_s(small["cpu"]), _s(large["cpu"]), f"{ratio[1]:.2f}"),
+        *(_s(small["cpu"]), _s(large["cpu"]), f"{ratio[1]:.2f}", f"{math.log(ratio[1], factor):.2f}"),
     )
 
 
