@@ -128,7 +128,7 @@ def _say_explanation(explanation: Explanation) -> None:
 
 
 def _say_lines(lines: Sequence[ExplainedLine], currency: str) -> None:
-    """One row a line; rates only where something was converted."""
+    """One row a line; what it was converted from only where something was."""
     from app.domain.explain import share_text
 
     rows = [
@@ -139,21 +139,22 @@ def _say_lines(lines: Sequence[ExplainedLine], currency: str) -> None:
             "because of": line.event_title or line.event,
             "date": line.dated_on,
             "share": share_text(Fraction(line.share)),
-            "rate": _rate(line),
+            "converted from": _converted_from(line, currency),
             "named": _named(line),
             "rule": line.rule,
         }
         for line in lines
     ]
-    columns = [name for name in rows[0] if name != "rate" or any(row["rate"] for row in rows)]
+    columns = [name for name in rows[0] if name != "converted from" or any(row[name] for row in rows)]
     say_table(columns, [[row[name] for name in columns] for row in rows], right=("amount",))
 
 
-def _rate(line: ExplainedLine) -> str:
-    """`0.88 EUR of 2025-06-15`: units for one of the reporting currency, and since when."""
+def _converted_from(line: ExplainedLine, currency: str) -> str:
+    """`800 EUR at 0.8 for 1 USD since 2025-06-15`: what the opportunity or the correction is worth in its own."""
     if line.rate is None:
         return ""
-    return f"{line.rate} {line.currency}" + (f" of {line.rate_on}" if line.rate_on else "")
+    own = money(line.own_amount, line.currency or "")
+    return f"{own} at {line.rate} for 1 {currency}" + (f" since {line.rate_on}" if line.rate_on else "")
 
 
 def _named(line: ExplainedLine) -> str:
