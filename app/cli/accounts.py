@@ -39,7 +39,9 @@ def show_accounts(
     ] = None,
     sort: Annotated[SortKey, typer.Option(help="Highest first.")] = "total",
     as_of: AsOf = None,
-    include_all: Annotated[bool, typer.Option("--all", help="Also accounts that are worth nothing.")] = False,
+    include_all: Annotated[
+        bool, typer.Option("--all", help="Also accounts that are worth nothing, or merged in a circle.")
+    ] = False,
     policy: PolicyOption = None,
     as_json: AsJson = False,
 ) -> None:

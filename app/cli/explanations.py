@@ -119,7 +119,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A referral names a domain that several accounts share or that is a free mail service.",
         "Name the account or the opportunity in the referral instead.",
     ),
-    "merge_cycle": Explanation("Accounts are merged into each other in a circle.", "Correct the merge in the CRM."),
+    "merge_cycle": Explanation(
+        "Accounts are merged into each other in a circle: one has the money of all, and none is written in the CRM.",
+        "Correct the merge in the CRM; `advocacy accounts --all` lists them with this issue.",
+    ),
     "parent_cycle": Explanation(
         "Accounts are parents of each other in a circle.", "Correct the parent account in the CRM."
     ),

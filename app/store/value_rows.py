@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.domain.hierarchy import canonical_ids
+from app.domain.model import Issue
 from app.store.staging import LIVE, PRICED, SOLD, stage_ids
 from app.store.values import MEASURES
 
@@ -36,7 +37,11 @@ _SELECT = (
     + ", ".join(f"coalesce(v.{m}, 0) as {m}" for m in MEASURES)
     + " from account a {join} join {table} v on v.account_id = a.id"
 )
-_PLACE = "row_number() over (order by coalesce(v.total, 0) desc, a.id)"
+_IS_LIVE = f"case when {LIVE} then 1 else 0 end"
+# Who is merged in a circle takes nobody's place: it is told the one that it would have.
+_PLACE = f"sum({_IS_LIVE}) over (order by coalesce(v.total, 0) desc, a.id rows unbounded preceding) + 1 - {_IS_LIVE}"
+_IN_CIRCLE = f"v.issues like '%{Issue.MERGE_CYCLE}%'"
+"""SQL: the account is one of those that are merged into each other: none is live, and one has the money of all."""
 
 
 def _value_row(row: Sequence[Any]) -> ValueRow:
@@ -67,11 +72,13 @@ def load_values(
 ) -> list[ValueRow]:
     """Accounts by a measure, highest first, ties by id, each with its place by total. `sort`: one of SORTS.
 
-    `everybody`: also those that are worth nothing. `after`: only what follows an account of this value and id.
+    `everybody`: also those that are worth nothing or merged in a circle. `after`: only what follows an account of this
+    value and id.
     """
-    worth = "" if everybody else " and (" + " or ".join(f"v.{m} <> 0" for m in MEASURES) + ")"
+    worth = " or ".join(f"v.{m} <> 0" for m in MEASURES)
+    which = f"({LIVE}) or {_IN_CIRCLE}" if everybody else f"{LIVE} and ({worth})"
     order = "name, id" if sort == "name" else f"{sort} desc, id"
-    inner = _query(staged=staged, everybody=everybody, rank=_PLACE) + f" where {LIVE}{worth}"
+    inner = _query(staged=staged, everybody=everybody, rank=_PLACE) + f" where {which}"
     limit = "" if top is None else f" limit {int(top)}"
     beyond, given = "", dict[str, str | int]()
     if after is not None:

@@ -20,7 +20,7 @@ from app.intake.event_fields import Reader
 from app.intake.event_files import read_event_file
 from app.intake.import_events import ImportReport, import_events
 from app.store.events import save_events
-from app.sync.answers import approve_run, list_runs
+from app.sync.answers import approve_run, explain_account, list_accounts, list_runs
 from app.sync.run import run_sync
 from app.sync.triage import open_day
 from connectors.salesforce.sandbox import Org, Sandbox
@@ -173,19 +173,30 @@ def test_an_id_that_comes_twice_with_different_contents_is_counted_and_the_last_
     assert exports.totals() == {"A": "100000.00", "B": "250.50", "C": "6.00"}
 
 
-def test_accounts_that_are_each_others_parents_or_losers_are_counted_and_keep_their_own_money(exports):
+def test_accounts_that_are_each_others_parents_or_losers_are_counted_listed_and_keep_their_own_money(exports):
     exports.row("accounts", "A")["parent_id"] = "B"
     exports.row("accounts", "B")["parent_id"] = "A"
     parents = exports.sync()
     exports.row("accounts", "A").update(parent_id="", merged_into_id="B")
     exports.row("accounts", "B").update(parent_id="", merged_into_id="A")
     merged = exports.sync()
+    usual = exports.totals()
+    found = list_accounts(exports.services, include_all=True)
+    explained = [explain_account(exports.services, one.id).account for one in found]
     exports.row("accounts", "A")["merged_into_id"] = exports.row("accounts", "B")["merged_into_id"] = ""
 
     corrected = exports.sync()
 
     assert set(parents.issues) == {"parent_cycle"}
-    assert set(merged.issues) == {"merge_cycle"}
+    assert dict(merged.issues) == {"merge_cycle": 2}
+    assert usual == {"C": "6.00"}
+    # Whoever reads the count finds the two; nobody loses a place to them.
+    assert [(one.id, one.rank, str(one.money["total"]), one.issues) for one in found] == [
+        ("A", 1, "100250.50", ("merge_cycle",)),
+        ("C", 1, "6.00", ()),
+        ("B", 2, "0.00", ("merge_cycle",)),
+    ]
+    assert [one.rank for one in explained] == [1, 1, 2]
     assert dict(corrected.issues) == {}
     assert exports.totals() == {"A": "100000.00", "B": "250.50", "C": "6.00"}
 
