@@ -140,13 +140,15 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     # A valuation stages, sorts and sums hundreds of thousands of rows: by default the server puts them on the disk, and
     # reads 30,000 of each staged table to plan the next step, where 3,000 tell as much. Autovacuum, which has its own
-    # settings, looks at the tables that stay more closely afterwards.
+    # settings, looks at the tables that stay more closely afterwards. And by default it takes a look-up for four times
+    # as dear as reading on, as on turning disks: it would rather read a million rows than look up a few thousand.
     settings = {
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,
         "timezone": "UTC",
         "work_mem": "64MB",
         "temp_buffers": "64MB",
+        "random_page_cost": "1.1",
         "default_statistics_target": "10",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import sqlalchemy as sa
@@ -203,12 +203,12 @@ def stage_engaged(connection: sa.Connection, before: Standard, after: Standard) 
         f"select l.account_id as id from {OWNED} t cross join opportunity o cross join credit_line l"
         " where o.account_id = t.id and l.opportunity_id = o.id and l.valid_to_run is null and l.measure = 'referred'",
     )
-    for low, high in shifted_totals(before, after):
-        _add_between(connection, "total", low + 1, high + 1)
-    for name in ("direct", "referred"):
-        old, new = getattr(before, name), getattr(after, name)
-        if old != new:
-            _add_between(connection, name, min(old, new), max(old, new))
+    shifted = " union all ".join(
+        f"select account_id as id from account_value where {column} >= {low} and {column} < {high}"
+        for column, low, high in _shifted(before, after)
+    )
+    if shifted:
+        add_ids(connection, "s_engaged", shifted)
     analyze(connection, "s_engaged")
 
 
@@ -224,9 +224,13 @@ def _add_givers(connection: sa.Connection) -> None:
     )
 
 
-def _add_between(connection: sa.Connection, column: str, low: int, high: int) -> None:
-    add_ids(
-        connection,
-        "s_engaged",
-        f"select account_id as id from account_value where {column} >= {int(low)} and {column} < {int(high)}",
-    )
+def _shifted(before: Standard, after: Standard) -> Iterator[tuple[str, int, int]]:
+    """Measure, and the amounts, from one up to another, that stand elsewhere in comparison."""
+    for low, high in shifted_totals(before, after):
+        yield "total", low + 1, high + 1
+    for name, old, new in (
+        ("direct", before.direct, after.direct),
+        ("referred", before.referred, after.referred),
+    ):
+        if old != new:
+            yield name, min(old, new), max(old, new)

@@ -140,15 +140,17 @@ def print_memory(results: Sequence[Step]) -> None:
 
 def _valued(result: Step) -> Step:
     _, everything, _ = result["valuation"]["steps"]
-    return {**everything, "name": "valuation alone", "peak_mb": result["valuation"]["peak_mb"]}
+    # Its memory is that of the process that has just valued by hand as well.
+    return {**everything, "name": "valuation alone", "peak_mb": None}
 
 
 def _growth(small: Step, large: Step, factor: float) -> tuple[str, ...]:
-    ratio = large["peak_mb"] / small["peak_mb"], large["cpu"] / max(small["cpu"], 0.001)
+    ratio = large["cpu"] / max(small["cpu"], 0.001)
+    peaks = (_mb(small), _mb(large), f"{large['peak_mb'] / small['peak_mb']:.2f}") if small["peak_mb"] else ("", "", "")
     return (
         small["name"],
-        *(_mb(small), _mb(large), f"{ratio[0]:.2f}"),
-        *(_s(small["cpu"]), _s(large["cpu"]), f"{ratio[1]:.2f}", f"{math.log(ratio[1], factor):.2f}"),
+        *peaks,
+        *(_s(small["cpu"]), _s(large["cpu"]), f"{ratio:.2f}", f"{math.log(ratio, factor):.2f}"),
     )
 
 
