@@ -22,7 +22,7 @@ from stored_worlds import (
     stored_lines,
     stored_values,
 )
-from worlds import build_case
+from worlds import UNRATED, build_case
 
 from app.domain.credit import credit_opportunity
 from app.domain.model import Account, Adjustment, Opportunity, Policy, Rate, Referral, Split, World
@@ -277,7 +277,7 @@ def test_a_merged_account_is_explained_as_the_one_that_has_its_money_in_a_circle
 def test_a_deal_that_is_opened_on_a_later_day_enters_the_pipeline_on_that_day(database):
     opened, close = date(2025, 3, 1), date(2025, 6, 1)
     deal = Opportunity("O", "A", Fraction(1000), "USD", opened, close, False, False, probability=Fraction(1, 2))
-    world = World((Account("A"),), (deal, replace(deal, id="unpriced", currency="XXX", created_on=date(2025, 2, 25))))
+    world = World((Account("A"),), (deal, replace(deal, id="unpriced", currency=UNRATED, created_on=date(2025, 2, 25))))
     with database.begin() as connection:
         save_world(connection, world, Policy())
         worth = []

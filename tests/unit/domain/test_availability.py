@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
 
 import pytest
+from favours import DAY, NO, RULES, YES, days, ledger
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.availability import (
     OVERRIDABLE,
     Block,
-    Clearance,
     Hold,
     Openness,
     Pause,
@@ -22,23 +21,6 @@ from app.domain.availability import (
 )
 from app.domain.events import VerifiedEvent
 from app.domain.requests import LedgerEvent, ask_ledger
-from app.domain.rules import ReferenceRules
-
-RULES = ReferenceRules()
-DAY = date(2026, 6, 1)
-YES = Clearance(True, "allowed by Ann since 2026-01-01", ("Ann",))
-NO = Clearance(False, "nobody has granted basic (8a)")
-
-
-def days(count):
-    return DAY + timedelta(count)
-
-
-def ledger(*ages, uses=()):
-    """Asks and uses so many days before DAY."""
-    asks = [LedgerEvent(f"a{n}", "ask_sent", days(-age), request=f"R{n}") for n, age in enumerate(ages)]
-    calls = [LedgerEvent(f"u{n}", "reference_call", days(-age), request=f"U{n}") for n, age in enumerate(uses)]
-    return ask_ledger([*asks, *calls], RULES, DAY)
 
 
 def test_a_cap_of_one_is_told_like_any_other():
